@@ -1,0 +1,47 @@
+PYTHON ?= python3
+BIN := .venv/bin
+INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check
+# One set-up at a time, in one environment; and one sentence for a Python that is too old.
+SET_UP := @$(PYTHON) -c 'import fcntl, os, sys; \
+	sys.version_info >= (3, 11) or sys.exit("Python 3.11 or later is needed: make PYTHON=..."); \
+	lock = os.open(".venv.lock", os.O_CREAT | os.O_RDWR); os.set_inheritable(lock, True); \
+	fcntl.flock(lock, fcntl.LOCK_EX); os.execvp(sys.argv[1], sys.argv[1:])' $(MAKE) --silent
+
+.PHONY: run serve test check
+
+run: ## the service on an embedded PostgreSQL, with a demo user
+	$(SET_UP) .venv/run
+	@DEBUG=$${DEBUG:-true} exec $(BIN)/python manage.py serve --demo
+
+serve: ## the same server for production: everything from the environment
+	$(SET_UP) .venv/serve
+	@exec $(BIN)/python manage.py serve
+
+test: ## all tests
+	$(SET_UP) .venv/test
+	$(BIN)/python -m pytest --cov --cov-report=term
+
+check: ## style, types, migrations, settings of production, locks
+	$(SET_UP) .venv/test
+	$(BIN)/ruff format --check
+	$(BIN)/ruff check
+	DEBUG=true $(BIN)/mypy
+	DEBUG=true $(BIN)/python manage.py makemigrations --check
+	$(BIN)/python tests/deploy_check.py
+	$(BIN)/python tests/locks.py
+
+.venv/serve: requirements.txt
+	echo "Installing the locked packages into .venv ..."
+	$(PYTHON) -m venv .venv
+	$(INSTALL) -r requirements.txt
+	touch $@
+
+.venv/run: .venv/serve config/database/requirements.txt
+	$(INSTALL) -r config/database/requirements.txt || \
+	  echo "The embedded PostgreSQL cannot be installed here: set DATABASE_URL to one of yours."
+	touch $@
+
+.venv/test: .venv/serve tests/requirements.txt
+	echo "Installing the tools of the tests ..."
+	$(INSTALL) -r tests/requirements.txt
+	touch $@

@@ -1,0 +1,248 @@
+"""Where verification keys come from: the key set of the issuer.
+
+A key set is fetched seldom and never by a request whose key is known. What an issuer can do
+wrong (be slow, down, replaced by an error page, flooded through us) costs at most new keys.
+"""
+
+import http.client
+import json
+import logging
+import math
+import socket
+import threading
+import time
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from dataclasses import dataclass, field
+from typing import Any
+from urllib.parse import urlsplit
+
+from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
+from jwt import PyJWK
+from jwt.exceptions import PyJWTError
+
+from authjwt.exceptions import KeysUnavailable
+
+log = logging.getLogger(__name__)
+
+ALGORITHMS: Mapping[tuple[str, str | None], tuple[str, ...]] = {
+    ("OKP", "Ed25519"): ("EdDSA",),
+    ("EC", "P-256"): ("ES256",),
+    ("EC", "P-521"): ("ES512",),
+    ("RSA", None): ("RS256", "PS256"),
+}
+"""What each type and curve of key may verify (RFC 8725, sections 3.1 and 3.2)."""
+
+LEAST_RSA_BITS = 2048
+MOST_KID_CHARACTERS = 255
+MOST_KEYS = 100
+MOST_BYTES = 512 * 1024
+TIMEOUT = 3.0
+FRESH = 300.0
+BACK_OFF = (1.0, 2.0, 5.0, 15.0, 30.0)
+BURST = 3
+REFILL = 5.0
+"""Seconds. A fetch as a whole, the age that starts a refresh, the pauses after failures in a row;
+and for unknown keys a token bucket: so many fetches at once, and one more per so many seconds."""
+
+USER_AGENT = "better-auth-tasks/0.1 (key set)"
+
+
+@dataclass(frozen=True)
+class Key:
+    """A public key and the algorithms it may verify: by algorithm name, PyJWT's two halves."""
+
+    algorithms: Mapping[str, PyJWK]
+
+
+def parse(document: bytes) -> dict[str, Key]:
+    """The usable keys of a JWK set (RFC 7517, section 5) by their id.
+
+    Raises ValueError where there is none. Keys that cannot verify a token are skipped: private,
+    symmetric, weak and encryption keys, unknown curves, keys without an id.
+    """
+    try:
+        listed = json.loads(document)["keys"]
+        found = {jwk["kid"]: key for jwk in listed[:MOST_KEYS] if (key := _usable(jwk))}
+    except (ValueError, TypeError, KeyError, RecursionError) as error:
+        raise ValueError("not a JWK set") from error
+    if not found:
+        raise ValueError("no usable key in the set")
+    return found
+
+
+def _usable(jwk: Any) -> Key | None:
+    if not isinstance(jwk, dict) or "d" in jwk or not _verifies(jwk):
+        return None
+    kind, curve = str(jwk.get("kty")), jwk.get("crv")
+    names = ALGORITHMS.get((kind, None if kind == "RSA" else str(curve)), ())
+    try:
+        algorithms = {name: PyJWK(jwk, name) for name in names if jwk.get("alg", name) == name}
+    except (PyJWTError, ValueError, TypeError):
+        return None
+    return Key(algorithms) if algorithms and _strong(*algorithms.values()) else None
+
+
+def _verifies(jwk: dict[str, Any]) -> bool:
+    kid, operations = jwk.get("kid"), jwk.get("key_ops", ["verify"])
+    return (
+        isinstance(kid, str)
+        and 0 < len(kid) <= MOST_KID_CHARACTERS
+        and jwk.get("use", "sig") == "sig"
+        and isinstance(operations, list)
+        and "verify" in operations
+    )
+
+
+def _strong(*keys: PyJWK) -> bool:
+    return all(
+        not isinstance(key.key, RSAPublicKey) or key.key.key_size >= LEAST_RSA_BITS for key in keys
+    )
+
+
+def fetch(url: str) -> bytes:
+    """The document at `url`, within TIMEOUT seconds over all; KeysUnavailable for anything else.
+
+    No redirect is followed and no proxy is used: the answer is the configured host's, or none.
+    """
+    parts = urlsplit(url)
+    kind = http.client.HTTPSConnection if parts.scheme == "https" else http.client.HTTPConnection
+    connection = kind(parts.netloc.rpartition("@")[2], timeout=TIMEOUT)
+    deadline = time.monotonic() + TIMEOUT
+    try:
+        connection.connect()
+        # Timeouts of sockets are per read: one byte a second would last for ever.
+        alarm = threading.Timer(max(0, deadline - time.monotonic()), _hang_up, [connection.sock])
+        alarm.daemon = True
+        alarm.start()
+        try:
+            path = f"{parts.path or '/'}{'?' + parts.query if parts.query else ''}"
+            headers = {"User-Agent": USER_AGENT, "Accept": "application/json"}
+            connection.request("GET", path, headers=headers)
+            answer = connection.getresponse()
+            document = answer.read(MOST_BYTES + 1)
+            hung_up = time.monotonic() >= deadline
+        finally:
+            alarm.cancel()
+    except (OSError, http.client.HTTPException, ValueError) as error:
+        raise KeysUnavailable(f"{type(error).__name__} while fetching the key set") from error
+    finally:
+        connection.close()
+    if hung_up:
+        raise KeysUnavailable(f"the key set took more than {TIMEOUT:g} s")
+    if answer.status != http.client.OK:
+        raise KeysUnavailable(f"the key set answered {answer.status}")
+    if len(document) > MOST_BYTES:
+        raise KeysUnavailable(f"the key set has more than {MOST_BYTES} bytes")
+    return document
+
+
+def _hang_up(sock: socket.socket) -> None:
+    with suppress(OSError):
+        # Of the plain socket, below TLS: its reader wakes up with the end of the stream.
+        socket.socket.shutdown(sock, socket.SHUT_RDWR)
+
+
+@dataclass
+class Refresh:
+    """One fetch that is under way; several requests may wait for its end."""
+
+    done: threading.Event = field(default_factory=threading.Event)
+    succeeded: bool = False
+
+
+class KeyRing:
+    """The keys of one issuer by id, shared by the threads of a process.
+
+    A known key is one dictionary look-up. An unknown one starts a refresh, or waits for the one
+    under way. `fetch` and `clock` (seconds, never backwards) are for tests.
+    """
+
+    def __init__(
+        self,
+        url: str,
+        fetch: Callable[[str], bytes] = fetch,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self.url = url
+        self.keys: Mapping[str, Key] = {}
+        self._document = b""
+        self._fetch = fetch
+        self._clock = clock
+        self._lock = threading.Lock()
+        self._refresh: Refresh | None = None
+        self._due = 0.0
+        self._failures = 0
+        self._retry_at = -math.inf
+        self._allowance = float(BURST)
+        self._counted_at = clock()
+
+    def get(self, kid: str) -> Key | None:
+        """The key with this id; None where the issuer does not list it.
+
+        Raises KeysUnavailable where the issuer could not be asked.
+        """
+        if key := self.keys.get(kid):
+            if self._clock() >= self._due:
+                self._begin()
+            return key
+        if under_way := self._refresh:
+            # It may have begun before the key was made: then one more fetch is worth it.
+            self._wait(under_way)
+        if kid not in self.keys:
+            if not self.keys or self._allow():
+                self._wait(self._begin())
+            elif self._failures:
+                raise self._unavailable()
+        return self.keys.get(kid)
+
+    def load(self) -> None:
+        """Fetches the key set where no key is there yet; raises KeysUnavailable."""
+        if not self.keys:
+            self._wait(self._begin())
+
+    def _wait(self, refresh: Refresh | None) -> None:
+        if refresh is None or not refresh.done.wait(TIMEOUT) or not refresh.succeeded:
+            raise self._unavailable()
+
+    def _unavailable(self) -> KeysUnavailable:
+        pause = math.ceil(max(1.0, self._retry_at - self._clock()))
+        return KeysUnavailable(f"no key set from {self.url}", retry_after=pause)
+
+    def _allow(self) -> bool:
+        with self._lock:
+            now = self._clock()
+            earned = (now - self._counted_at) / REFILL
+            self._allowance = min(float(BURST), self._allowance + earned)
+            self._counted_at = now
+            if self._allowance < 1:
+                return False
+            self._allowance -= 1
+            return True
+
+    def _begin(self) -> Refresh | None:
+        """The refresh under way, or a new one; None while the back-off lasts."""
+        with self._lock:
+            if self._refresh:
+                return self._refresh
+            if self._clock() < self._retry_at:
+                return None
+            refresh = self._refresh = Refresh()
+        threading.Thread(target=self._run, args=[refresh], name="key-set", daemon=True).start()
+        return refresh
+
+    def _run(self, refresh: Refresh) -> None:
+        try:
+            document = self._fetch(self.url)
+            if document != self._document:
+                self.keys, self._document = parse(document), document
+            self._failures, self._retry_at = 0, -math.inf
+            self._due = self._clock() + FRESH
+            refresh.succeeded = True
+        except Exception as error:  # noqa: BLE001  whatever an issuer does, the good keys stay
+            log.warning("key set: %s", error)
+            self._retry_at = self._clock() + BACK_OFF[min(self._failures, len(BACK_OFF) - 1)]
+            self._failures += 1
+        finally:
+            self._refresh = None
+            refresh.done.set()

@@ -1,0 +1,61 @@
+"""Prints a token of the shared secret, as a frontend that mints its own would send it.
+
+For development and tests. Whoever can issue tokens is every user, so elsewhere it wants
+to be told.
+"""
+
+import re
+import time
+from argparse import ArgumentTypeError
+from typing import Any
+
+import jwt
+from django.conf import settings
+from django.core.management.base import BaseCommand, CommandError, CommandParser
+
+from authjwt import conf
+from authjwt.exceptions import InvalidToken
+from authjwt.tokens import SECRET_ALGORITHM, user_of
+
+SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
+
+
+def duration(text: str) -> int:
+    """`90s`, `15m`, `2h` or `7d`, in seconds."""
+    match = re.fullmatch(r"([1-9][0-9]{0,5})([smhd])", text)
+    if not match:
+        raise ArgumentTypeError("must be a number with s, m, h or d, for instance 15m")
+    return int(match[1]) * SECONDS[match[2]]
+
+
+class Command(BaseCommand):
+    help = "Prints a token of the shared secret for a user."
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        parser.add_argument("user", help="the user id that the token names")
+        parser.add_argument(
+            "--expires", type=duration, default="15m", help="for how long: 90s, 15m, 2h, 7d"
+        )
+        parser.add_argument(
+            "--outside-development",
+            action="store_true",
+            help="do it although DEBUG is off: the token opens that user's tasks",
+        )
+
+    def handle(self, *, user: str, expires: int, outside_development: bool, **_: Any) -> None:
+        if not settings.DEBUG and not outside_development:
+            raise CommandError(
+                "This is not a development machine (DEBUG is off). "
+                "If you mean it, add --outside-development."
+            )
+        if not conf.secret():
+            raise CommandError("BETTER_AUTH_SECRET is not set: there is nothing to sign with.")
+        try:
+            user_of({"sub": user}, from_key_set=False)
+        except InvalidToken as error:
+            raise CommandError(
+                "user must have 1 to 255 characters, none of them a control character."
+            ) from error
+        now = int(time.time())
+        claims = {"sub": user, "iat": now, "exp": now + expires}
+        self.stdout.write(jwt.encode(claims, conf.secret(), SECRET_ALGORITHM))

@@ -1,0 +1,42 @@
+"""System checks of the environment: every fault at once, before the server starts."""
+
+import re
+from typing import Any
+
+from django.conf import settings
+from django.core.checks import CheckMessage, Error, Tags, register
+
+NOBODYS_ORIGIN = "https://nobody.invalid"
+
+
+@register(Tags.security)
+def check_environment(**_: Any) -> list[CheckMessage]:
+    return [Error(fault, id="config.E001") for fault in settings.ENVIRONMENT_FAULTS]
+
+
+@register(Tags.security)
+def check_origins(**_: Any) -> list[CheckMessage]:
+    """Cookies are allowed, so an origin that stands for all of them must not be."""
+    found: list[CheckMessage] = []
+    if {"*", "null"} & set(settings.CORS_ALLOWED_ORIGINS):
+        found.append(
+            Error(
+                "CORS_ALLOWED_ORIGINS must name each origin: neither * nor null.",
+                id="config.E002",
+            )
+        )
+    for regex in settings.CORS_ALLOWED_ORIGIN_REGEXES:
+        try:
+            matches_anybody = re.match(regex, NOBODYS_ORIGIN)
+        except re.error as error:
+            found.append(
+                Error(f"CORS_ALLOWED_ORIGIN_REGEXES: {error} in {regex}", id="config.E003")
+            )
+            continue
+        if matches_anybody:
+            found.append(
+                Error(
+                    f"CORS_ALLOWED_ORIGIN_REGEXES: {regex} lets every origin in.", id="config.E002"
+                )
+            )
+    return found

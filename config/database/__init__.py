@@ -1,0 +1,53 @@
+"""Where the data is: DATABASE_URL, or the embedded PostgreSQL of development."""
+
+from pathlib import Path
+from typing import Any
+
+import dj_database_url
+
+EMBEDDED = "embedded"
+POOLER_PORT = 6432
+
+
+def configure(url: str, data: Path) -> dict[str, Any]:
+    """Django's settings for a PostgreSQL URL, or for the word `embedded` (its data in `data`).
+
+    Connections persist, one per server thread; that one still stands is looked up on its socket
+    (see `base.py`). Raises ValueError for anything that is not a PostgreSQL URL.
+    """
+    if url == EMBEDDED:
+        config: dict[str, Any] = {"NAME": "postgres", "USER": "postgres", "EMBEDDED": data}
+    else:
+        if not url.startswith(("postgres://", "postgresql://")):
+            raise ValueError("must be a postgresql:// URL, or the word embedded")
+        config = dict(dj_database_url.parse(url))
+        if not config["NAME"]:
+            raise ValueError("names no database")
+    options = config.get("OPTIONS", {})
+    pooled = is_pooled(config)
+    options.pop("pgbouncer", None)
+    return config | {
+        "ENGINE": "config.database",
+        "CONN_MAX_AGE": None,
+        "CONN_HEALTH_CHECKS": True,
+        # Behind a pooler in transaction mode neither cursors nor prepared statements may stay.
+        "DISABLE_SERVER_SIDE_CURSORS": pooled,
+        "OPTIONS": {
+            "application_name": "tasks",
+            "connect_timeout": 3,
+            "tcp_user_timeout": 5000,
+            "keepalives_idle": 30,
+            "server_side_binding": True,
+            "prepare_threshold": None if pooled else 1,
+        }
+        | options,
+    }
+
+
+def is_pooled(config: dict[str, Any]) -> bool:
+    """Whether PgBouncer stands between: Neon's `-pooler` hosts, its port, or `?pgbouncer=true`."""
+    return (
+        "-pooler." in config.get("HOST", "")
+        or config.get("PORT") == POOLER_PORT
+        or config.get("OPTIONS", {}).get("pgbouncer") is True
+    )

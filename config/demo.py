@@ -1,0 +1,86 @@
+"""What `make run` sets up on the first run, and prints on each."""
+
+import socket
+import threading
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from io import StringIO
+
+from django.conf import settings
+from django.contrib.auth.models import User
+from django.core.management import call_command
+from django.db import connection
+
+from config.env import generated
+
+STAFF = "admin"
+USER = "demo"
+ONE_AT_A_TIME = 0x7461736B  # "task": the advisory lock of the set-up
+
+
+def prepare() -> None:
+    """Migrations and a staff account, also when two start at once."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT pg_advisory_lock(%s)", [ONE_AT_A_TIME])
+    try:
+        call_command("migrate", verbosity=0)
+        users = User.objects
+        if not users.filter(username=STAFF).exists():
+            users.create_superuser(STAFF, password=staff_password())
+    finally:
+        connection.close()
+
+
+def staff_password() -> str:
+    return generated(settings.LOCAL / "admin_password")
+
+
+def announce_when_ready(write: Callable[[str], object], port: int) -> None:
+    """Prints how to use the server, once it answers."""
+    threading.Thread(target=_announce, args=[write, port], daemon=True).start()
+
+
+def _announce(write: Callable[[str], object], port: int) -> None:
+    while not _answers(port):
+        time.sleep(0.05)
+    write(announcement(port))
+
+
+def _answers(port: int) -> bool:
+    with suppress(OSError), socket.create_connection(("127.0.0.1", port), timeout=1):
+        return True
+    return False
+
+
+def announcement(port: int) -> str:
+    here = f"http://127.0.0.1:{port}"
+    token = demo_token()
+    curl = " ".join(
+        (
+            f"curl -X POST {here}/api/{USER}/tasks -H 'Content-Type: application/json'",
+            f"-H 'Authorization: Bearer {token}' -d '{{\"title\": \"Buy milk\"}}'",
+        )
+    )
+    return "\n".join(
+        (
+            "",
+            f"Docs    {here}/docs",
+            f"Admin   {here}/admin/  (user {STAFF}, password {staff_password()})",
+            f'Token   of the user "{USER}", good for 7 days:',
+            "",
+            token,
+            "",
+            "Create a task:",
+            "",
+            curl,
+            "",
+            "Ctrl-C stops the server.",
+        )
+    )
+
+
+def demo_token() -> str:
+    token = StringIO()
+    call_command("issue_token", USER, "--expires=7d", "--outside-development", stdout=token)
+    return token.getvalue().strip()

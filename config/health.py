@@ -1,0 +1,90 @@
+"""Whether the process lives, and whether it can serve."""
+
+from collections.abc import Callable
+from functools import cache
+from typing import Literal
+
+from django.db import Error, connection
+from django.db.migrations.executor import MigrationExecutor
+from django.http import HttpRequest, HttpResponse
+from ninja import Router
+from pydantic import BaseModel
+
+from authjwt.bearer import verifier
+from authjwt.exceptions import KeysUnavailable
+from config import errors
+
+router = Router(tags=["health"])
+
+
+class Health(BaseModel):
+    status: Literal["ok"]
+
+
+@router.get("", operation_id="checkHealth", response=Health)
+def check_health(request: HttpRequest) -> HttpResponse:
+    """Whether the process answers; touches neither database nor network."""
+    return _ok()
+
+
+@router.get("/ready", operation_id="checkReadiness", response=Health)
+def check_readiness(request: HttpRequest) -> HttpResponse:
+    """Whether a request with a good token would be served."""
+    missing = [name for name, ready in CHECKS.items() if not ready()]
+    if not missing:
+        return _ok()
+    code = "AUTH_UNAVAILABLE" if missing == ["verification keys"] else "DATABASE_ERROR"
+    detail = f"Not ready: {', '.join(missing)}."
+    return errors.error(request, 503, code, detail, headers={"Retry-After": errors.RETRY_AFTER})
+
+
+def _ok() -> HttpResponse:
+    return HttpResponse(
+        b'{"status":"ok"}', content_type="application/json", headers={"Cache-Control": "no-store"}
+    )
+
+
+def _database() -> bool:
+    try:
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT 1")
+    except Error:
+        return False
+    return True
+
+
+def _migrations() -> bool:
+    try:
+        return _migrated()
+    except (Error, Unmigrated):
+        return False
+
+
+class Unmigrated(Exception):
+    """There are migrations that the database does not have."""
+
+
+@cache
+def _migrated() -> bool:
+    """Once true it stays so for this process, which was started after the migrations."""
+    executor = MigrationExecutor(connection)
+    if executor.migration_plan(executor.loader.graph.leaf_nodes()):
+        raise Unmigrated
+    return True
+
+
+def _keys() -> bool:
+    keys = verifier().keys
+    try:
+        if keys:
+            keys.load()
+    except KeysUnavailable:
+        return False
+    return True
+
+
+CHECKS: dict[str, Callable[[], bool]] = {
+    "database": _database,
+    "migrations": _migrations,
+    "verification keys": _keys,
+}

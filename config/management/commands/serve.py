@@ -1,0 +1,84 @@
+"""Runs the production server, and with --demo all that a first look at the project needs.
+
+System checks come first: a bad configuration is told whole, and nothing starts.
+SIGTERM and Ctrl-C let the requests under way finish.
+"""
+
+import os
+import socket
+from typing import Any
+
+from django.conf import settings
+from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.db import connection
+from granian.constants import HTTPModes, Interfaces
+from granian.http import HTTP1Settings
+from granian.log import LogLevels
+from granian.server import Server
+
+from config import demo
+from config.database import embedded, is_pooled
+
+THREADS = 4
+TIMEOUTS = "-c statement_timeout=4000 -c lock_timeout=3000"
+"""In ms, of the server alone: a migration or a purge may take its time."""
+
+
+class Command(BaseCommand):
+    help = "Runs the production server."
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        parser.add_argument(
+            "--demo",
+            action="store_true",
+            help="migrate, make a staff account and a demo user, and print how to use them",
+        )
+
+    def handle(self, *, demo: bool, **_: Any) -> None:
+        host = "127.0.0.1" if settings.DEBUG else "0.0.0.0"  # noqa: S104  a container's proxy
+        refuse_a_taken_port(host, settings.PORT)
+        if demo:
+            self.prepare()
+        pass_on_the_database()
+        Server(
+            "config.wsgi:application",
+            address=host,
+            port=settings.PORT,
+            interface=Interfaces.WSGI,
+            http=HTTPModes.http1,
+            websockets=False,
+            workers=settings.WEB_CONCURRENCY,
+            blocking_threads=THREADS,
+            blocking_threads_idle_timeout=600,
+            backpressure=128,
+            http1_settings=HTTP1Settings(header_read_timeout=10_000),
+            log_level=LogLevels.warning,
+            respawn_failed_workers=True,
+            workers_kill_timeout=30,
+        ).serve()
+
+    def prepare(self) -> None:
+        demo.prepare()
+        demo.announce_when_ready(self.stdout.write, settings.PORT)
+
+
+def refuse_a_taken_port(host: str, port: int) -> None:
+    """Asks the system, since the server shares its port with whoever is willing to."""
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((host, port))
+        except OSError as error:
+            raise CommandError(
+                f"Port {port} cannot be used ({error.strerror}): set PORT to another one."
+            ) from error
+
+
+def pass_on_the_database() -> None:
+    """Starts the embedded server here, so that workers only connect to it."""
+    config = settings.DATABASES["default"]
+    if data := config.get("EMBEDDED"):
+        os.environ["DATABASE_URL"] = embedded.url(data)
+    if not is_pooled(config):
+        os.environ.setdefault("PGOPTIONS", TIMEOUTS)
+    connection.close()

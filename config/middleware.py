@@ -1,0 +1,71 @@
+"""What every request gets: an id, JSON for its error, and one line in the log."""
+
+import re
+from collections.abc import Callable
+from time import perf_counter
+from typing import TYPE_CHECKING, Any, cast
+from uuid import uuid4
+
+import structlog
+from django import db
+from django.http import HttpRequest
+from django.http.response import HttpResponseBase
+
+from config import errors
+
+if TYPE_CHECKING:
+    from config.database.base import DatabaseWrapper
+
+log = structlog.get_logger()
+connection = cast("DatabaseWrapper", db.connection)
+
+SANE_ID = re.compile(r"[A-Za-z0-9._:-]{1,64}")
+ERRORS_FROM = 400
+CRASHES_FROM = 500
+
+
+def request_log(
+    get_response: Callable[[HttpRequest], HttpResponseBase],
+) -> Callable[[HttpRequest], HttpResponseBase]:
+    """The outermost middleware, so that its line tells what the client really got."""
+
+    def middleware(request: HttpRequest) -> HttpResponseBase:
+        start = perf_counter()
+        before = connection.statements
+        method = request.method
+        given = request.headers.get("X-Request-ID", "")
+        request_id = given if SANE_ID.fullmatch(given) else uuid4().hex
+        request.id = request_id  # type: ignore[attr-defined]
+        if method == "HEAD":
+            # The server sends the headers of the answer and keeps the body.
+            request.method = "GET"
+
+        response = get_response(request)
+
+        request.method = method
+        if response.status_code >= ERRORS_FROM and not request.path_info.startswith("/admin/"):
+            errors.jsonify(request, response)
+        response["X-Request-ID"] = request_id
+        _write(request, response, perf_counter() - start, connection.statements - before)
+        return response
+
+    return middleware
+
+
+def _write(
+    request: HttpRequest, response: HttpResponseBase, seconds: float, statements: int
+) -> None:
+    """Names of routes, never paths: a path holds whatever a client puts there."""
+    line: dict[str, Any] = {
+        "request_id": response["X-Request-ID"],
+        "user_id": getattr(getattr(request, "auth", None), "user_id", None),
+        "method": request.method,
+        "route": request.resolver_match.route if request.resolver_match else None,
+        "status": response.status_code,
+        "ms": round(seconds * 1000, 2),
+        "sql": statements,
+    }
+    if response.status_code >= CRASHES_FROM:
+        log.error("request", **line)
+    else:
+        log.info("request", **line)

