@@ -1,5 +1,6 @@
 """The environment, read strictly: each variable also as NAME_FILE, bad values collected by name."""
 
+import re
 import secrets
 from collections.abc import Mapping
 from pathlib import Path
@@ -48,7 +49,7 @@ class Environment:
         value = self.text(name)
         if not value:
             return default
-        if value.isascii() and value.isdigit() and least <= int(value) <= most:
+        if re.fullmatch("[0-9]{1,9}", value) and least <= int(value) <= most:
             return int(value)
         self.faults.append(f"{name} must be a whole number from {least} to {most}.")
         return default

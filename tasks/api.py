@@ -16,6 +16,8 @@ from tasks.schemas import Page, TaskIn, TaskList, TaskOut, TaskPatch, TaskPut
 TASKS = "/{path:user_id}/tasks"
 TASK = "/{path:user_id}/tasks/{task_id}"
 
+PRIVATE = {"Cache-Control": "private, no-store"}
+
 router = Router(auth=BearerToken(), tags=["tasks"])
 
 
@@ -73,7 +75,9 @@ def change_task(
 @router.delete(TASK, operation_id="deleteTask", response={204: None})
 def delete_task(request: HttpRequest, user_id: UserId, task_id: TaskId) -> HttpResponse:
     statements.delete(user_id, task_id)
-    return HttpResponse(status=204, headers={"Cache-Control": "private, no-store"})
+    response = HttpResponse(status=204, headers=PRIVATE)
+    del response["Content-Type"]
+    return response
 
 
 def _address(user_id: str, task_id: int | None = None) -> str:
@@ -86,5 +90,5 @@ def _json(content: Any, status: int = 200, headers: dict[str, str] | None = None
         orjson.dumps(content, option=orjson.OPT_UTC_Z),
         status=status,
         content_type="application/json",
-        headers={"Cache-Control": "private, no-store", **(headers or {})},
+        headers={**PRIVATE, **(headers or {})},
     )

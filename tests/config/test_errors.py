@@ -1,0 +1,120 @@
+"""Every error of every route is JSON of one form."""
+
+from typing import Any
+
+import pytest
+from django.db import DatabaseError, IntegrityError, InterfaceError, OperationalError
+from django.test import Client
+
+from config.errors import BY_STATUS
+from config.openapi import CODES
+from tasks import statements
+from tests.people import Person, is_error
+
+CRASH = "Something went wrong here. It has been recorded."
+
+
+@pytest.mark.parametrize(
+    "path", ["/", "/x", "/api", "/api/", "/api/alice", "/api//tasks", "/health/", "/static/none.js"]
+)
+@pytest.mark.parametrize("method", ["GET", "POST", "OPTIONS", "TRACE", "NONSENSE"])
+def test_an_unknown_route_is_404(path: str, method: str) -> None:
+    response = Client().generic(method, path)
+
+    assert is_error(response, 404, "NOT_FOUND", "There is nothing at this address.")
+
+
+@pytest.mark.parametrize(
+    ("path", "allow"),
+    [
+        ("/api/alice/tasks", "GET, HEAD, POST"),
+        ("/api/alice/tasks/7", "DELETE, GET, HEAD, PATCH, PUT"),
+        ("/health", "GET, HEAD"),
+    ],
+)
+@pytest.mark.parametrize("method", ["TRACE", "OPTIONS", "NONSENSE"])
+def test_a_wrong_method_is_405_and_told_the_right_ones(path: str, allow: str, method: str) -> None:
+    response = Client().generic(method, path)
+
+    assert is_error(response, 405, "METHOD_NOT_ALLOWED", "This address does not know this method.")
+    assert response["Allow"] == allow
+
+
+def raising(error: Exception) -> Any:
+    def statement(*_: Any, **__: Any) -> Any:
+        raise error
+
+    return statement
+
+
+@pytest.mark.parametrize(
+    ("error", "status", "error_code", "detail"),
+    [
+        (
+            OperationalError("secret"),
+            503,
+            "DATABASE_ERROR",
+            "The database cannot be reached at the moment. Please try again.",
+        ),
+        (
+            InterfaceError("secret"),
+            503,
+            "DATABASE_ERROR",
+            "The database cannot be reached at the moment. Please try again.",
+        ),
+        (
+            IntegrityError("secret"),
+            500,
+            "DATABASE_ERROR",
+            "The database could not carry this out.",
+        ),
+        (DatabaseError("secret"), 500, "DATABASE_ERROR", "The database could not carry this out."),
+        (KeyError("secret"), 500, "INTERNAL_ERROR", CRASH),
+        (RecursionError("secret"), 500, "INTERNAL_ERROR", CRASH),
+    ],
+)
+def test_a_fault_tells_nothing_internal(  # noqa: PLR0917
+    alice: Person,
+    monkeypatch: pytest.MonkeyPatch,
+    error: Exception,
+    status: int,
+    error_code: str,
+    detail: str,
+) -> None:
+    monkeypatch.setattr(statements, "read", raising(error))
+    response = alice.get(alice.task(7))
+
+    assert is_error(response, status, error_code, detail)
+    assert "secret" not in str(response.content)
+    assert response.headers.get("Retry-After") == ("2" if status == 503 else None)
+
+
+@pytest.mark.parametrize("debug", [True, False])
+def test_a_crash_outside_of_the_api_is_json_too(
+    monkeypatch: pytest.MonkeyPatch,
+    settings: Any,
+    debug: bool,  # noqa: FBT001
+) -> None:
+    settings.DEBUG = debug
+    monkeypatch.setattr("ninja.Redoc.render_page", raising(KeyError("secret")))
+    response = Client(raise_request_exception=False).get("/redoc")
+
+    assert is_error(response, 500, "INTERNAL_ERROR", CRASH)
+
+
+@pytest.mark.parametrize("debug", [True, False])
+def test_debug_changes_no_answer(settings: Any, debug: bool) -> None:  # noqa: FBT001
+    settings.DEBUG = debug
+
+    assert is_error(Client().get("/x"), 404, "NOT_FOUND", "There is nothing at this address.")
+    assert Client(headers={"Authorization": "Basic eA=="}).get("/api/a/tasks").status_code == 401
+
+
+def test_the_admin_keeps_its_pages() -> None:
+    response = Client().get("/admin/nothing-here/", secure=True, follow=True)
+
+    assert response["Content-Type"].startswith("text/html")
+
+
+def test_every_code_is_documented() -> None:
+    assert {code for code, _ in BY_STATUS.values()} <= set(CODES)
