@@ -30,7 +30,9 @@ def _canonical(text: Any) -> Any:
     )
 
 
-UserId = Annotated[str, Path(min_length=1, max_length=USER_ID_LENGTH)]
+UserId = Annotated[
+    str, Path(min_length=1, max_length=USER_ID_LENGTH, description="The user of the token.")
+]
 TaskId = Annotated[int, BeforeValidator(_canonical), Path(ge=1, le=LARGEST_ID)]
 
 

