@@ -86,8 +86,7 @@ try:
         LOCAL / "postgres",
     )
 except ValueError as error:
-    # The library's own words leave the URL, and so its password, out.
-    env.faults.append(f"DATABASE_URL: {error}.")
+    env.faults.append(f"DATABASE_URL {error}.")
     DATABASES["default"] = database.configure(database.EMBEDDED, LOCAL / "postgres")
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 

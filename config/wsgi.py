@@ -12,6 +12,9 @@ from whitenoise import WhiteNoise  # type: ignore[import-untyped]
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
 
+MOST_DISCARDED = 16 * 1024 * 1024
+CHUNK = 64 * 1024
+
 django = get_wsgi_application()
 static = WhiteNoise(django, max_age=3600)
 for directory in get_app_template_dirs("static"):
@@ -19,20 +22,37 @@ for directory in get_app_template_dirs("static"):
 
 
 def application(environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
-    if environ["PATH_INFO"].startswith(settings.STATIC_URL):
-        # Errors are Django's to answer, in JSON: only files that are there are served here.
-        app = static if environ["REQUEST_METHOD"] in ("GET", "HEAD") else django
-        return app(environ, start_response)
-    if "HTTP_TRANSFER_ENCODING" in environ:
-        measure(environ)
-    return django(environ, start_response)
+    # Errors are Django's to answer, in JSON: only files that are there are served here.
+    if environ["PATH_INFO"].startswith(settings.STATIC_URL) and environ["REQUEST_METHOD"] in (
+        "GET",
+        "HEAD",
+    ):
+        return static(environ, start_response)  # type: ignore[no-any-return]
+    if environ.get("CONTENT_LENGTH", "0") != "0" or "HTTP_TRANSFER_ENCODING" in environ:
+        receive(environ)
+    response: Any = django(environ, start_response)
+    if response.streaming:
+        return response  # type: ignore[no-any-return]
+    # As a list it has a length, and goes out in one piece instead of chunks.
+    content = response.content
+    response.close()
+    return [content]
 
 
-def measure(environ: dict[str, Any]) -> None:
-    """Gives a chunked body a length: without one Django takes a body for an empty one.
+def receive(environ: dict[str, Any]) -> None:
+    """Reads the body before anything is decided, also one that came in chunks.
 
-    No more is read than it takes to know that the body is too large.
+    Django takes a body without a length for an empty one. A client that still sends when it is
+    refused never sees the answer; so of a body that is too large the rest is read and discarded.
+    A body that breaks off counts as none: its client is gone.
     """
-    body = environ["wsgi.input"].read(settings.DATA_UPLOAD_MAX_MEMORY_SIZE + 1)
+    stream = environ["wsgi.input"]
+    most = settings.DATA_UPLOAD_MAX_MEMORY_SIZE
+    body = stream.read(most + 1)
+    if len(body) < min(int(environ.get("CONTENT_LENGTH") or 0), most):
+        body = b""
     environ["wsgi.input"] = io.BytesIO(body)
     environ["CONTENT_LENGTH"] = str(len(body))
+    left = MOST_DISCARDED if len(body) > most else 0
+    while left > 0 and (chunk := stream.read(CHUNK)):
+        left -= len(chunk)

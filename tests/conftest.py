@@ -1,10 +1,15 @@
 """Three people, and a configuration that is the same on every machine."""
 
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from tests.people import SECRET, Person
+from tests.server import Server
 
 
 @pytest.fixture(autouse=True)
@@ -31,3 +36,15 @@ def bob() -> Person:
 def charlie() -> Person:
     """The stranger: a good token, and no task."""
     return Person("charlie")
+
+
+@pytest.fixture
+def serve(transactional_db: None, tmp_path: Path) -> Iterator[Callable[..., Server]]:
+    """Starts servers on the tests' database, each with the environment variables given."""
+    with ExitStack() as running:
+
+        def start(**environment: str) -> Server:
+            log = tmp_path / f"server-{time.monotonic_ns()}.log"
+            return running.enter_context(Server(log, **environment))
+
+        yield start

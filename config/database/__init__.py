@@ -20,7 +20,11 @@ def configure(url: str, data: Path) -> dict[str, Any]:
     else:
         if not url.startswith(("postgres://", "postgresql://")):
             raise ValueError("must be a postgresql:// URL, or the word embedded")
-        config = dict(dj_database_url.parse(url))
+        try:
+            config = dict(dj_database_url.parse(url))
+        except ValueError:
+            # The words of libraries may quote the URL, and with it its password.
+            raise ValueError("is no valid URL: are its parts percent-encoded?") from None
         if not config["NAME"]:
             raise ValueError("names no database")
     options = config.get("OPTIONS", {})

@@ -1,0 +1,72 @@
+"""Whether the process lives, and whether it can serve."""
+
+from typing import Any
+
+import pytest
+from django.db import OperationalError, connection
+from django.test import Client
+from pytest_django import DjangoAssertNumQueries
+
+from config import health
+
+
+@pytest.fixture(autouse=True)
+def _not_migrated_yet() -> None:
+    health._migrated.cache_clear()  # noqa: SLF001
+
+
+def test_health_touches_neither_token_nor_database(settings: Any) -> None:
+    settings.BETTER_AUTH_URL = "http://127.0.0.1:9"
+    response = Client().get("/health")
+
+    assert response.status_code == 200
+    assert response["Content-Type"] == "application/json"
+    assert response.json() == {"status": "ok"}
+
+
+@pytest.mark.django_db
+def test_ready_when_everything_is_there() -> None:
+    response = Client().get("/health/ready")
+
+    assert (response.status_code, response.json()) == (200, {"status": "ok"})
+
+
+@pytest.mark.django_db
+def test_migrations_are_looked_at_once(django_assert_num_queries: DjangoAssertNumQueries) -> None:
+    Client().get("/health/ready")
+
+    with django_assert_num_queries(1):
+        Client().get("/health/ready")
+
+
+def not_ready(detail: str, error_code: str) -> bool:
+    response = Client().get("/health/ready")
+    assert response.status_code == 503
+    assert response["Retry-After"] == "2"
+    assert response.json()["detail"] == detail
+    assert response.json()["error_code"] == error_code
+    return True
+
+
+@pytest.mark.django_db
+def test_without_keys_it_is_not_ready(settings: Any) -> None:
+    settings.BETTER_AUTH_URL = "http://127.0.0.1:9"
+
+    assert not_ready("Not ready: verification keys.", "AUTH_UNAVAILABLE")
+
+
+@pytest.mark.django_db
+def test_without_a_migration_it_is_not_ready() -> None:
+    with connection.cursor() as cursor:
+        cursor.execute("DELETE FROM django_migrations WHERE app = 'tasks'")
+
+    assert not_ready("Not ready: migrations.", "DATABASE_ERROR")
+
+
+def test_without_a_database_it_is_not_ready(monkeypatch: pytest.MonkeyPatch) -> None:
+    def away() -> None:
+        raise OperationalError
+
+    monkeypatch.setattr(connection, "cursor", away)
+
+    assert not_ready("Not ready: database, migrations.", "DATABASE_ERROR")

