@@ -3,6 +3,10 @@ from django.contrib import admin
 from tasks.models import Task
 
 
+admin.site.site_header = admin.site.site_title = "Tasks"
+admin.site.site_url = "/docs"
+
+
 @admin.register(Task)
 class TaskAdmin(admin.ModelAdmin):  # type: ignore[type-arg] # not subscriptable when it runs
     list_display = ("id", "user_id", "title", "complete", "priority", "created_at")

@@ -38,6 +38,7 @@ TaskId = Annotated[int, BeforeValidator(_canonical), Path(ge=1, le=LARGEST_ID)]
 
 @router.get(TASKS, operation_id="listTasks", response=TaskList)
 def list_tasks(request: HttpRequest, user_id: UserId, page: Query[Page]) -> HttpResponse:
+    """Newest first. `Link` names the next page, where there is one."""
     tasks, count = statements.page(
         user_id, complete=page.complete, limit=page.limit, offset=page.offset
     )
@@ -51,12 +52,14 @@ def list_tasks(request: HttpRequest, user_id: UserId, page: Query[Page]) -> Http
 
 @router.post(TASKS, operation_id="createTask", response={201: TaskOut})
 def create_task(request: HttpRequest, user_id: UserId, task: TaskIn) -> HttpResponse:
+    """`Location` is the address of the new task."""
     created = statements.create(user_id, task.model_dump())
     return _json(created, 201, {"Location": _address(user_id, created["id"])})
 
 
 @router.get(TASK, operation_id="readTask", response=TaskOut)
 def read_task(request: HttpRequest, user_id: UserId, task_id: TaskId) -> HttpResponse:
+    """404 also for a task of somebody else."""
     return _json(statements.read(user_id, task_id))
 
 
@@ -64,6 +67,7 @@ def read_task(request: HttpRequest, user_id: UserId, task_id: TaskId) -> HttpRes
 def replace_task(
     request: HttpRequest, user_id: UserId, task_id: TaskId, task: TaskPut
 ) -> HttpResponse:
+    """What is left out returns to its default."""
     return _json(statements.change(user_id, task_id, task.model_dump()))
 
 
@@ -71,11 +75,13 @@ def replace_task(
 def change_task(
     request: HttpRequest, user_id: UserId, task_id: TaskId, task: TaskPatch
 ) -> HttpResponse:
+    """What is left out stays as it is. A change that changes nothing leaves `updated_at` alone."""
     return _json(statements.change(user_id, task_id, task.model_dump(exclude_unset=True)))
 
 
 @router.delete(TASK, operation_id="deleteTask", response={204: None})
 def delete_task(request: HttpRequest, user_id: UserId, task_id: TaskId) -> HttpResponse:
+    """A second time it is 404."""
     statements.delete(user_id, task_id)
     response = HttpResponse(status=204, headers=PRIVATE)
     del response["Content-Type"]

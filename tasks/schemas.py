@@ -65,9 +65,10 @@ Title = Annotated[
         }
     ),
 ]
+DESCRIPTION: dict[str, Any] = {"pattern": r"^[^\u0000]*$", "examples": ["Two litres"]}
 Description = Annotated[
     str,
-    Field(max_length=DESCRIPTION_LENGTH, json_schema_extra={"pattern": r"^[^\u0000]*$"}),
+    Field(max_length=DESCRIPTION_LENGTH, json_schema_extra=DESCRIPTION),
     AfterValidator(_storable),
 ]
 Priority = Annotated[
