@@ -2,7 +2,6 @@ from django.contrib import admin
 
 from tasks.models import Task
 
-
 admin.site.site_header = admin.site.site_title = "Tasks"
 admin.site.site_url = "/docs"
 
