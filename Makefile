@@ -20,6 +20,7 @@ serve: ## the same server for production: everything from the environment
 test: ## all tests
 	$(SET_UP) .venv/test
 	$(BIN)/python -m pytest --cov --cov-report=term
+	$(BIN)/coverage report --include='authjwt/*,tasks/api.py,tasks/statements.py' --fail-under=100
 
 check: ## style, types, migrations, settings of production, locks
 	$(SET_UP) .venv/test
@@ -27,6 +28,7 @@ check: ## style, types, migrations, settings of production, locks
 	$(BIN)/ruff check
 	DEBUG=true $(BIN)/mypy
 	DEBUG=true $(BIN)/python manage.py makemigrations --check
+	$(BIN)/python -m pytest --quiet tests/test_imports.py
 	$(BIN)/python tests/deploy_check.py
 	$(BIN)/python tests/locks.py
 

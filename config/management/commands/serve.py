@@ -9,8 +9,8 @@ import socket
 from typing import Any
 
 from django.conf import settings
+from django.core.exceptions import ImproperlyConfigured
 from django.core.management.base import BaseCommand, CommandError, CommandParser
-from django.db import connection
 from granian.constants import HTTPModes, Interfaces
 from granian.http import HTTP1Settings
 from granian.log import LogLevels
@@ -37,9 +37,12 @@ class Command(BaseCommand):
     def handle(self, *, demo: bool, **_: Any) -> None:
         host = "127.0.0.1" if settings.DEBUG else "0.0.0.0"  # noqa: S104  a container's proxy
         refuse_a_taken_port(host, settings.PORT)
+        try:
+            pass_on_the_database()
+        except ImproperlyConfigured as error:
+            raise CommandError(str(error)) from error
         if demo:
             self.prepare()
-        pass_on_the_database()
         Server(
             "config.wsgi:application",
             address=host,
@@ -52,7 +55,9 @@ class Command(BaseCommand):
             blocking_threads_idle_timeout=600,
             backpressure=128,
             http1_settings=HTTP1Settings(header_read_timeout=10_000),
-            log_level=LogLevels.warning,
+            # Its warnings come at every stop: it looks for a worker's end before the system tells.
+            log_level=LogLevels.error,
+            log_dictconfig=settings.LOGGING,
             respawn_failed_workers=True,
             workers_kill_timeout=30,
         ).serve()
@@ -81,4 +86,3 @@ def pass_on_the_database() -> None:
         os.environ["DATABASE_URL"] = embedded.url(data)
     if not is_pooled(config):
         os.environ.setdefault("PGOPTIONS", TIMEOUTS)
-    connection.close()
