@@ -43,6 +43,9 @@ class Command(BaseCommand):
             raise CommandError(str(error)) from error
         if demo:
             self.prepare()
+        # After the migrations, which may take their time.
+        if not is_pooled(settings.DATABASES["default"]):
+            os.environ.setdefault("PGOPTIONS", TIMEOUTS)
         Server(
             "config.wsgi:application",
             address=host,
@@ -81,8 +84,5 @@ def refuse_a_taken_port(host: str, port: int) -> None:
 
 def pass_on_the_database() -> None:
     """Starts the embedded server here, so that workers only connect to it."""
-    config = settings.DATABASES["default"]
-    if data := config.get("EMBEDDED"):
+    if data := settings.DATABASES["default"].get("EMBEDDED"):
         os.environ["DATABASE_URL"] = embedded.url(data)
-    if not is_pooled(config):
-        os.environ.setdefault("PGOPTIONS", TIMEOUTS)
