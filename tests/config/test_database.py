@@ -113,8 +113,8 @@ def beside(statement: str, backend: int) -> Any:
 
 
 def terminate(backend: int) -> None:
-    """As a restart or a failover of the server does."""
-    assert beside("SELECT pg_terminate_backend(%s)", backend)
+    """As a restart or a failover of the server does; waits for its end, at most 5 s."""
+    assert beside("SELECT pg_terminate_backend(%s, 5000)", backend)
 
 
 @pytest.mark.django_db(transaction=True)
