@@ -8,6 +8,7 @@ import json
 import logging
 import re
 import time
+import traceback
 from base64 import urlsafe_b64decode, urlsafe_b64encode
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
@@ -86,30 +87,39 @@ class Verifier:
         A token that was verified is remembered until it expires or its key is withdrawn:
         a signature costs 40 to 115 microseconds, a look at the memory one.
         """
-        digest = sha256(token.encode("utf-8", "surrogatepass")).digest()
-        if remembered := self._remembered.get(digest):
-            claims, key_id, key = remembered
-            if not key_id or (self.keys and self.keys.get(key_id) is key):
-                _check_expiry(claims.expires, self._clock())
-                return claims
         try:
-            claims, key_id, key = self._verify(token)
+            return self._verify(token)
         except (InvalidToken, KeysUnavailable):
             raise
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001
             # The last net: a surprise must neither open the door nor break it.
-            log.exception("unexpected failure of the token verifier")
-            raise InvalidToken("malformed", "The token cannot be read.") from error
-        self._remember(digest, claims, key_id, key)
-        return claims
+            # Its place is logged and not its message, which may hold parts of the token.
+            place = "".join(traceback.format_tb(error.__traceback__))
+            log.error("%s in the token verifier\n%s", type(error).__name__, place)  # noqa: TRY400
+            raise InvalidToken("malformed", "The token cannot be read.") from None
 
-    def _remember(self, digest: bytes, claims: Claims, key_id: str | None, key: Key | None) -> None:
+    def _verify(self, token: str) -> Claims:
+        segments = split(token)
+        digest = sha256(token.encode()).digest()
+        if claims := self._recall(digest):
+            return claims
+        claims, key_id, key = self._examine(segments)
         if len(self._remembered) >= MOST_REMEMBERED:
             self._remembered = {}
         self._remembered[digest] = claims, key_id, key
+        return claims
 
-    def _verify(self, token: str) -> tuple[Claims, str | None, Key | None]:
-        segments = split(token)
+    def _recall(self, digest: bytes) -> Claims | None:
+        if not (remembered := self._remembered.get(digest)):
+            return None
+        claims, key_id, key = remembered
+        if key_id is None or (self.keys and self.keys.get(key_id) is key):
+            _check_expiry(claims.expires, self._clock())
+            return claims
+        self._remembered.pop(digest, None)
+        return None
+
+    def _examine(self, segments: tuple[str, str, str]) -> tuple[Claims, str | None, Key | None]:
         header = read_header(segments[0])
         key = self._check_signature(header, segments)
         claims = read_object(segments[1], "payload")
@@ -165,6 +175,8 @@ def split(token: str) -> tuple[str, str, str]:
         raise InvalidToken("malformed", "The token has more than 16384 characters.")
     if not token:
         raise InvalidToken("malformed", "There is no token after the word Bearer.")
+    if not token.isascii():
+        raise InvalidToken("malformed", "The token has characters that no token has.")
     segments = token.split(".")
     if len(segments) != 3:  # noqa: PLR2004  header, payload, signature
         raise InvalidToken(
@@ -260,7 +272,9 @@ def check_audience(claims: dict[str, Any], accepted: Collection[str], *, require
     if not required and ("aud" not in claims or not accepted):
         return
     named = audience if isinstance(audience, list) else [audience]
-    if not any(isinstance(name, str) and name in accepted for name in named):
+    if not all(isinstance(name, str) for name in named) or not any(
+        name in accepted for name in named
+    ):
         raise InvalidToken("wrong_audience", "The token is made for another audience.")
 
 
