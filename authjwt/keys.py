@@ -182,7 +182,7 @@ class KeyRing:
     ) -> None:
         self.url = url
         self.keys: Mapping[str, Key] = {}
-        self._document = b""
+        self._document: bytes | None = None
         self._fetch = fetch
         self._clock = clock
         self._lock = threading.Lock()
