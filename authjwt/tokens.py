@@ -121,8 +121,9 @@ class Verifier:
 
     def _examine(self, segments: tuple[str, str, str]) -> tuple[Claims, str | None, Key | None]:
         header = read_header(segments[0])
+        payload = decode(segments[1], "payload")
         key = self._check_signature(header, segments)
-        claims = read_object(segments[1], "payload")
+        claims = read_object(payload, "payload")
         from_key_set = header.key_id is not None
         expires = check_times(claims, self._clock())
         check_issuer(claims, self.issuers, required=from_key_set)
@@ -130,6 +131,7 @@ class Verifier:
         return Claims(user_of(claims, from_key_set=from_key_set), expires), header.key_id, key
 
     def _check_signature(self, header: Header, segments: tuple[str, str, str]) -> Key | None:
+        signature = decode(segments[2], "signature")
         key = None
         algorithm: Algorithm
         material: Any
@@ -144,7 +146,7 @@ class Verifier:
             jwk = key.algorithms[header.algorithm]
             algorithm, material = jwk.Algorithm, jwk.key
         signed = f"{segments[0]}.{segments[1]}".encode()
-        if not algorithm.verify(signed, material, decode(segments[2], "signature")):
+        if not algorithm.verify(signed, material, signature):
             raise InvalidToken("bad_signature", "The signature does not fit the token.")
         return key
 
@@ -196,10 +198,10 @@ def decode(segment: str, name: str) -> bytes:
     return decoded
 
 
-def read_object(segment: str, name: str) -> dict[str, Any]:
+def read_object(decoded: bytes, name: str) -> dict[str, Any]:
     """The JSON object in a segment, each name in it once (RFC 7519, section 4)."""
     try:
-        found = json.loads(decode(segment, name).decode(), object_pairs_hook=_members)
+        found = json.loads(decoded.decode(), object_pairs_hook=_members)
     except (ValueError, RecursionError) as error:
         raise InvalidToken("malformed", f"The {name} of the token is not JSON.") from error
     if not isinstance(found, dict):
@@ -216,7 +218,7 @@ def _members(members: list[tuple[str, Any]]) -> dict[str, Any]:
 
 def read_header(segment: str) -> Header:
     """What the header asks for, held against closed lists before any key is looked up."""
-    header = read_object(segment, "header")
+    header = read_object(decode(segment, "header"), "header")
     kind = header.get("typ", "JWT")
     if not isinstance(kind, str) or kind.upper() != "JWT":
         raise InvalidToken("wrong_type", f"This token is made for something else. {FETCH_A_JWT}")
