@@ -80,7 +80,8 @@ class Signer:
         )
 
 
-def private_key(algorithm: str) -> Any:
+@cache
+def private_key(algorithm: str, _kid: str) -> Any:
     if algorithm == "EdDSA":
         return Ed25519PrivateKey.generate()
     if algorithm == "ES256":
@@ -90,10 +91,10 @@ def private_key(algorithm: str) -> Any:
     return rsa.generate_private_key(65537, 2048)
 
 
-@cache
 def signer(algorithm: str = "EdDSA", kid: str = "") -> Signer:
     """The same key at every call with the same words."""
-    return Signer(algorithm, kid or f"key-{algorithm}", private_key(algorithm))
+    kid = kid or f"key-{algorithm}"
+    return Signer(algorithm, kid, private_key(algorithm, kid))
 
 
 def document(*jwks: Signer | dict[str, Any]) -> bytes:
