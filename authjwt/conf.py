@@ -61,10 +61,14 @@ def _spellings(configured: str) -> frozenset[str]:
 
 def origin(url: str) -> str:
     """`scheme://host[:port]` as a browser writes it (the default port left out), or nothing."""
-    parts = urlsplit(url)
+    try:
+        parts = urlsplit(url)
+        number = parts.port
+    except ValueError:
+        return ""
     if parts.scheme not in ("http", "https") or not parts.hostname:
         return ""
     host = f"[{parts.hostname}]" if ":" in parts.hostname else parts.hostname
     default = {"http": 80, "https": 443}[parts.scheme]
-    port = f":{parts.port}" if parts.port and parts.port != default else ""
+    port = f":{number}" if number and number != default else ""
     return f"{parts.scheme}://{host}{port}"

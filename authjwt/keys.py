@@ -9,6 +9,7 @@ import json
 import logging
 import math
 import socket
+import ssl
 import threading
 import time
 from collections.abc import Callable, Mapping
@@ -106,28 +107,30 @@ def fetch(url: str) -> bytes:
     No redirect is followed and no proxy is used: the answer is the configured host's, or none.
     """
     parts = urlsplit(url)
-    kind = http.client.HTTPSConnection if parts.scheme == "https" else http.client.HTTPConnection
-    connection = kind(parts.netloc.rpartition("@")[2], timeout=TIMEOUT)
+    secure = parts.scheme == "https"
+    kind = http.client.HTTPSConnection if secure else http.client.HTTPConnection
+    path = f"{parts.path or '/'}{'?' + parts.query if parts.query else ''}"
+    headers = {"User-Agent": USER_AGENT, "Accept": "application/json"}
     deadline = time.monotonic() + TIMEOUT
     try:
-        connection.connect()
+        connection = kind(parts.netloc.rpartition("@")[2])
+        connection.sock = _connect(connection.host, connection.port, secure=secure)
         # Timeouts of sockets are per read: one byte a second would last for ever.
         alarm = threading.Timer(max(0, deadline - time.monotonic()), _hang_up, [connection.sock])
         alarm.daemon = True
-        alarm.start()
         try:
-            path = f"{parts.path or '/'}{'?' + parts.query if parts.query else ''}"
-            headers = {"User-Agent": USER_AGENT, "Accept": "application/json"}
+            alarm.start()
+            if isinstance(connection.sock, ssl.SSLSocket):
+                connection.sock.do_handshake()
             connection.request("GET", path, headers=headers)
-            answer = connection.getresponse()
-            document = answer.read(MOST_BYTES + 1)
+            with connection.getresponse() as answer:
+                document = answer.read(MOST_BYTES + 1)
             hung_up = time.monotonic() >= deadline
         finally:
             alarm.cancel()
+            connection.close()
     except (OSError, http.client.HTTPException, ValueError) as error:
         raise KeysUnavailable(f"{type(error).__name__} while fetching the key set") from error
-    finally:
-        connection.close()
     if hung_up:
         raise KeysUnavailable(f"the key set took more than {TIMEOUT:g} s")
     if answer.status != http.client.OK:
@@ -135,6 +138,19 @@ def fetch(url: str) -> bytes:
     if len(document) > MOST_BYTES:
         raise KeysUnavailable(f"the key set has more than {MOST_BYTES} bytes")
     return document
+
+
+def _connect(host: str, port: int, *, secure: bool) -> socket.socket:
+    """A connected socket, its TLS handshake still to do: that too may drip.
+
+    Half of the time for each address of the host, so that a dead one leaves some for the next.
+    """
+    context = ssl.create_default_context() if secure else None
+    sock = socket.create_connection((host, port), TIMEOUT / 2)
+    sock.settimeout(TIMEOUT)
+    if context is None:
+        return sock
+    return context.wrap_socket(sock, server_hostname=host, do_handshake_on_connect=False)
 
 
 def _hang_up(sock: socket.socket) -> None:
@@ -166,7 +182,7 @@ class KeyRing:
     ) -> None:
         self.url = url
         self.keys: Mapping[str, Key] = {}
-        self._document = b""
+        self._document: bytes | None = None
         self._fetch = fetch
         self._clock = clock
         self._lock = threading.Lock()
@@ -187,13 +203,12 @@ class KeyRing:
                 self._begin()
             return key
         if under_way := self._refresh:
-            # It may have begun before the key was made: then one more fetch is worth it.
+            # It may have begun before the key was made. What begins from here on has not.
             self._wait(under_way)
         if kid not in self.keys:
-            if not self.keys or self._allow():
-                self._wait(self._begin())
-            elif self._failures:
-                raise self._unavailable()
+            refresh = self._begin(limited=bool(self.keys))
+            if refresh or self._failures or not self.keys:
+                self._wait(refresh)
         return self.keys.get(kid)
 
     def load(self) -> None:
@@ -209,27 +224,35 @@ class KeyRing:
         pause = math.ceil(max(1.0, self._retry_at - self._clock()))
         return KeysUnavailable(f"no key set from {self.url}", retry_after=pause)
 
-    def _allow(self) -> bool:
-        with self._lock:
-            now = self._clock()
-            earned = (now - self._counted_at) / REFILL
-            self._allowance = min(float(BURST), self._allowance + earned)
-            self._counted_at = now
-            if self._allowance < 1:
-                return False
-            self._allowance -= 1
-            return True
+    def _begin(self, *, limited: bool = False) -> Refresh | None:
+        """The refresh under way, or a new one.
 
-    def _begin(self) -> Refresh | None:
-        """The refresh under way, or a new one; None while the back-off lasts."""
+        None while the back-off lasts, and where a `limited` one would exceed the allowance.
+        To join one costs nothing: many requests may meet a new key at the same moment.
+        """
         with self._lock:
-            if self._refresh:
+            if self._refresh or self._clock() < self._retry_at:
                 return self._refresh
-            if self._clock() < self._retry_at:
+            if limited and not self._spend():
                 return None
-            refresh = self._refresh = Refresh()
-        threading.Thread(target=self._run, args=[refresh], name="key-set", daemon=True).start()
-        return refresh
+            refresh = Refresh()
+            # Without a thread to be had, known keys still do.
+            with suppress(RuntimeError):
+                threading.Thread(
+                    target=self._run, args=[refresh], name="key-set", daemon=True
+                ).start()
+                self._refresh = refresh
+            return self._refresh
+
+    def _spend(self) -> bool:
+        now = self._clock()
+        earned = (now - self._counted_at) / REFILL
+        self._allowance = min(float(BURST), self._allowance + earned)
+        self._counted_at = now
+        if self._allowance < 1:
+            return False
+        self._allowance -= 1
+        return True
 
     def _run(self, refresh: Refresh) -> None:
         try:
@@ -244,5 +267,6 @@ class KeyRing:
             self._retry_at = self._clock() + BACK_OFF[min(self._failures, len(BACK_OFF) - 1)]
             self._failures += 1
         finally:
-            self._refresh = None
+            with self._lock:
+                self._refresh = None
             refresh.done.set()

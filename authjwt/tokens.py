@@ -8,6 +8,7 @@ import json
 import logging
 import re
 import time
+import traceback
 from base64 import urlsafe_b64decode, urlsafe_b64encode
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
@@ -86,33 +87,43 @@ class Verifier:
         A token that was verified is remembered until it expires or its key is withdrawn:
         a signature costs 40 to 115 microseconds, a look at the memory one.
         """
-        digest = sha256(token.encode("utf-8", "surrogatepass")).digest()
-        if remembered := self._remembered.get(digest):
-            claims, key_id, key = remembered
-            if not key_id or (self.keys and self.keys.get(key_id) is key):
-                _check_expiry(claims.expires, self._clock())
-                return claims
         try:
-            claims, key_id, key = self._verify(token)
+            return self._verify(token)
         except (InvalidToken, KeysUnavailable):
             raise
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001
             # The last net: a surprise must neither open the door nor break it.
-            log.exception("unexpected failure of the token verifier")
-            raise InvalidToken("malformed", "The token cannot be read.") from error
-        self._remember(digest, claims, key_id, key)
-        return claims
+            # Its place is logged and not its message, which may hold parts of the token.
+            place = "".join(traceback.format_tb(error.__traceback__))
+            log.error("%s in the token verifier\n%s", type(error).__name__, place)  # noqa: TRY400
+            raise InvalidToken("malformed", "The token cannot be read.") from None
 
-    def _remember(self, digest: bytes, claims: Claims, key_id: str | None, key: Key | None) -> None:
+    def _verify(self, token: str) -> Claims:
+        segments = split(token)
+        digest = sha256(token.encode()).digest()
+        if claims := self._recall(digest):
+            return claims
+        claims, key_id, key = self._examine(segments)
         if len(self._remembered) >= MOST_REMEMBERED:
             self._remembered = {}
         self._remembered[digest] = claims, key_id, key
+        return claims
 
-    def _verify(self, token: str) -> tuple[Claims, str | None, Key | None]:
-        segments = split(token)
+    def _recall(self, digest: bytes) -> Claims | None:
+        if not (remembered := self._remembered.get(digest)):
+            return None
+        claims, key_id, key = remembered
+        if key_id is None or (self.keys and self.keys.get(key_id) is key):
+            _check_expiry(claims.expires, self._clock())
+            return claims
+        self._remembered.pop(digest, None)
+        return None
+
+    def _examine(self, segments: tuple[str, str, str]) -> tuple[Claims, str | None, Key | None]:
         header = read_header(segments[0])
+        payload = decode(segments[1], "payload")
         key = self._check_signature(header, segments)
-        claims = read_object(segments[1], "payload")
+        claims = read_object(payload, "payload")
         from_key_set = header.key_id is not None
         expires = check_times(claims, self._clock())
         check_issuer(claims, self.issuers, required=from_key_set)
@@ -120,6 +131,7 @@ class Verifier:
         return Claims(user_of(claims, from_key_set=from_key_set), expires), header.key_id, key
 
     def _check_signature(self, header: Header, segments: tuple[str, str, str]) -> Key | None:
+        signature = decode(segments[2], "signature")
         key = None
         algorithm: Algorithm
         material: Any
@@ -134,7 +146,7 @@ class Verifier:
             jwk = key.algorithms[header.algorithm]
             algorithm, material = jwk.Algorithm, jwk.key
         signed = f"{segments[0]}.{segments[1]}".encode()
-        if not algorithm.verify(signed, material, decode(segments[2], "signature")):
+        if not algorithm.verify(signed, material, signature):
             raise InvalidToken("bad_signature", "The signature does not fit the token.")
         return key
 
@@ -165,6 +177,8 @@ def split(token: str) -> tuple[str, str, str]:
         raise InvalidToken("malformed", "The token has more than 16384 characters.")
     if not token:
         raise InvalidToken("malformed", "There is no token after the word Bearer.")
+    if not token.isascii():
+        raise InvalidToken("malformed", "The token has characters that no token has.")
     segments = token.split(".")
     if len(segments) != 3:  # noqa: PLR2004  header, payload, signature
         raise InvalidToken(
@@ -184,10 +198,10 @@ def decode(segment: str, name: str) -> bytes:
     return decoded
 
 
-def read_object(segment: str, name: str) -> dict[str, Any]:
+def read_object(decoded: bytes, name: str) -> dict[str, Any]:
     """The JSON object in a segment, each name in it once (RFC 7519, section 4)."""
     try:
-        found = json.loads(decode(segment, name).decode(), object_pairs_hook=_members)
+        found = json.loads(decoded.decode(), object_pairs_hook=_members)
     except (ValueError, RecursionError) as error:
         raise InvalidToken("malformed", f"The {name} of the token is not JSON.") from error
     if not isinstance(found, dict):
@@ -204,7 +218,7 @@ def _members(members: list[tuple[str, Any]]) -> dict[str, Any]:
 
 def read_header(segment: str) -> Header:
     """What the header asks for, held against closed lists before any key is looked up."""
-    header = read_object(segment, "header")
+    header = read_object(decode(segment, "header"), "header")
     kind = header.get("typ", "JWT")
     if not isinstance(kind, str) or kind.upper() != "JWT":
         raise InvalidToken("wrong_type", f"This token is made for something else. {FETCH_A_JWT}")
@@ -260,7 +274,9 @@ def check_audience(claims: dict[str, Any], accepted: Collection[str], *, require
     if not required and ("aud" not in claims or not accepted):
         return
     named = audience if isinstance(audience, list) else [audience]
-    if not any(isinstance(name, str) and name in accepted for name in named):
+    if not all(isinstance(name, str) for name in named) or not any(
+        name in accepted for name in named
+    ):
         raise InvalidToken("wrong_audience", "The token is made for another audience.")
 
 

@@ -1,0 +1,145 @@
+"""What the settings imply: where the keys are, and how issuer and audience may be spelled."""
+
+from typing import Any
+
+import pytest
+
+from authjwt import conf
+
+
+@pytest.mark.parametrize(
+    ("url", "key_set_url"),
+    [
+        pytest.param("", "", id="nothing"),
+        pytest.param(
+            "https://app.example.com", "https://app.example.com/api/auth/jwks", id="origin"
+        ),
+        pytest.param(
+            "https://app.example.com/", "https://app.example.com/api/auth/jwks", id="slash"
+        ),
+        pytest.param(
+            "https://app.example.com/api/auth",
+            "https://app.example.com/api/auth/jwks",
+            id="path",
+        ),
+        pytest.param(
+            "https://app.example.com/api/auth/",
+            "https://app.example.com/api/auth/jwks",
+            id="path_and_slash",
+        ),
+        pytest.param(
+            "https://app.example.com/login", "https://app.example.com/login/jwks", id="own_path"
+        ),
+        pytest.param(
+            "http://localhost:3000", "http://localhost:3000/api/auth/jwks", id="development"
+        ),
+    ],
+)
+def test_the_key_set_is_below_the_server(url: str, key_set_url: str, settings: Any) -> None:
+    settings.BETTER_AUTH_URL = url
+
+    assert conf.key_set_url() == key_set_url
+
+
+def test_an_address_of_the_key_set_counts_more(settings: Any) -> None:
+    settings.BETTER_AUTH_URL = "https://app.example.com"
+    settings.BETTER_AUTH_JWKS_URL = "http://frontend:3000/api/auth/jwks"
+
+    assert conf.key_set_url() == "http://frontend:3000/api/auth/jwks"
+    assert "https://app.example.com" in conf.issuers()
+
+
+@pytest.mark.parametrize(
+    ("configured", "accepted"),
+    [
+        pytest.param("", set(), id="nothing"),
+        pytest.param("/", set(), id="slash"),
+        pytest.param(
+            "https://app.example.com",
+            {"https://app.example.com", "https://app.example.com/"},
+            id="origin",
+        ),
+        pytest.param(
+            "https://App.Example.com/",
+            {
+                "https://App.Example.com",
+                "https://App.Example.com/",
+                "https://app.example.com",
+                "https://app.example.com/",
+            },
+            id="upper_case",
+        ),
+        pytest.param(
+            "https://app.example.com/api/auth",
+            {
+                "https://app.example.com/api/auth",
+                "https://app.example.com/api/auth/",
+                "https://app.example.com",
+                "https://app.example.com/",
+            },
+            id="path",
+        ),
+        pytest.param("tasks", {"tasks", "tasks/"}, id="no_url"),
+    ],
+)
+def test_issuer_and_audience_have_few_spellings(
+    configured: str, accepted: set[str], settings: Any
+) -> None:
+    settings.BETTER_AUTH_URL = configured
+
+    assert conf.issuers() == accepted
+    assert conf.audiences() == accepted
+
+
+def test_an_issuer_of_its_own_counts_more(settings: Any) -> None:
+    settings.BETTER_AUTH_URL = "https://app.example.com"
+    settings.BETTER_AUTH_ISSUER = "https://login.example.com"
+
+    assert conf.issuers() == {"https://login.example.com", "https://login.example.com/"}
+    assert conf.audiences() == {"https://app.example.com", "https://app.example.com/"}
+
+
+def test_audiences_of_their_own_count_more(settings: Any) -> None:
+    settings.BETTER_AUTH_URL = "https://app.example.com"
+    settings.BETTER_AUTH_AUDIENCE = ["tasks", "https://api.example.com"]
+
+    assert conf.issuers() == {"https://app.example.com", "https://app.example.com/"}
+    assert conf.audiences() == {
+        "tasks",
+        "tasks/",
+        "https://api.example.com",
+        "https://api.example.com/",
+    }
+
+
+@pytest.mark.parametrize(
+    ("url", "origin"),
+    [
+        ("https://app.example.com", "https://app.example.com"),
+        ("HTTPS://APP.EXAMPLE.COM/PATH?a=b#c", "https://app.example.com"),
+        ("https://app.example.com:443", "https://app.example.com"),
+        ("http://app.example.com:80/", "http://app.example.com"),
+        ("http://app.example.com:443", "http://app.example.com:443"),
+        ("https://app.example.com:8443/", "https://app.example.com:8443"),
+        ("https://name:word@app.example.com", "https://app.example.com"),
+        ("http://[::1]:3000/", "http://[::1]:3000"),
+        ("http://[2001:DB8::1]", "http://[2001:db8::1]"),
+        ("https://app.example.com:port", ""),
+        ("https://app.example.com:65536", ""),
+        ("https://[::1", ""),
+        ("https://", ""),
+        ("ftp://app.example.com", ""),
+        ("//app.example.com", ""),
+        ("app.example.com", ""),
+        ("localhost:3000", ""),
+        ("", ""),
+    ],
+)
+def test_an_origin_is_written_as_a_browser_does(url: str, origin: str) -> None:
+    assert conf.origin(url) == origin
+
+
+def test_the_secret_is_the_bytes_of_its_text(settings: Any) -> None:
+    settings.BETTER_AUTH_SECRET = "\u00e9" * 16
+
+    assert conf.secret() == b"\xc3\xa9" * 16
