@@ -13,7 +13,8 @@ URLS = ("BETTER_AUTH_URL", "BETTER_AUTH_JWKS_URL", "BETTER_AUTH_ISSUER")
 
 @register(Tags.security)
 def check_settings(**_: Any) -> list[CheckMessage]:
-    return [*_key_source(), *_secret(), *_urls()]
+    # Nothing can be derived from a URL that is none.
+    return [*(_urls() or [*_key_source(), *_whose_tokens()]), *_secret()]
 
 
 def _key_source() -> list[CheckMessage]:
@@ -64,15 +65,19 @@ def _urls() -> list[CheckMessage]:
                     id="authjwt.E004",
                 )
             )
-    if conf.key_set_url() and not (conf.issuers() and conf.audiences()):
-        found.append(
-            Error(
-                "The key set is known, but not whom its tokens must come from and be made for.",
-                hint="Set BETTER_AUTH_URL, or BETTER_AUTH_ISSUER and BETTER_AUTH_AUDIENCE.",
-                id="authjwt.E005",
-            )
-        )
     return found
+
+
+def _whose_tokens() -> list[CheckMessage]:
+    if not conf.key_set_url() or (conf.issuers() and conf.audiences()):
+        return []
+    return [
+        Error(
+            "The key set is known, but not whom its tokens must come from and be made for.",
+            hint="Set BETTER_AUTH_URL, or BETTER_AUTH_ISSUER and BETTER_AUTH_AUDIENCE.",
+            id="authjwt.E005",
+        )
+    ]
 
 
 def _is_url(value: str) -> bool:
