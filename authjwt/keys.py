@@ -14,6 +14,7 @@ import time
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
+from email.message import Message
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -105,6 +106,11 @@ def fetch(url: str) -> bytes:
 
     No redirect is followed and no proxy is used: the answer is the configured host's, or none.
     """
+    return ask(url)[0]
+
+
+def ask(url: str) -> tuple[bytes, Message]:
+    """As `fetch`, with the headers of the answer."""
     parts = urlsplit(url)
     kind = http.client.HTTPSConnection if parts.scheme == "https" else http.client.HTTPConnection
     connection = kind(parts.netloc.rpartition("@")[2], timeout=TIMEOUT)
@@ -134,7 +140,7 @@ def fetch(url: str) -> bytes:
         raise KeysUnavailable(f"the key set answered {answer.status}")
     if len(document) > MOST_BYTES:
         raise KeysUnavailable(f"the key set has more than {MOST_BYTES} bytes")
-    return document
+    return document, answer.headers
 
 
 def _hang_up(sock: socket.socket) -> None:
