@@ -21,7 +21,7 @@ import jwt
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ec import SECP256R1, generate_private_key
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
-from django.core.management import call_command
+from django.core.management import CommandError, call_command
 from jwt.algorithms import ECAlgorithm, OKPAlgorithm
 
 from authjwt.bearer import verifier
@@ -821,27 +821,20 @@ def test_keys_are_fetched_anew_whatever_this_process_remembers(
     assert '\nkey        wrong        found     only "ec", fetched ' in output
 
 
-def test_person_at_a_terminal_is_told_what_to_do(issuer: Issuer) -> None:
-    ours, theirs = os.openpty()
-    with subprocess.Popen(
-        [sys.executable, "manage.py", "check_token"],
-        cwd=ROOT,
-        env={**environment(issuer)},
-        stdin=theirs,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    ) as process:
-        os.close(theirs)
-        assert process.stderr
-        hint = process.stderr.readline()
-        os.write(ours, b"not-a-token\n\x04")
-        output, _ = process.communicate(timeout=30)
-    os.close(ours)
+def test_person_at_a_terminal_is_told_what_to_do(
+    issuer: Issuer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    keyboard, terminal = os.openpty()
+    os.write(keyboard, b"not-a-token\n\x04")
+    output, hint = StringIO(), StringIO()
 
-    assert hint == "Paste the token, then press Enter and Ctrl-D.\n"
-    assert process.returncode == 1
-    assert output.startswith("form       wrong        found     1 segment, 11 characters\n")
+    with os.fdopen(terminal) as stdin, os.fdopen(keyboard, "wb"):
+        monkeypatch.setattr(sys, "stdin", stdin)
+        with pytest.raises(SystemExit):
+            call_command("check_token", stdout=output, stderr=hint)
+
+    assert hint.getvalue() == "Paste the token, then press Enter and Ctrl-D.\n"
+    assert output.getvalue().startswith("form       wrong        found     1 segment, 11 char")
 
 
 def environment(issuer: Issuer) -> dict[str, str]:
@@ -882,7 +875,7 @@ def test_process_ends_with_the_verdict(sub: str, status: int, last: str, issuer:
 
 
 def test_token_is_no_argument() -> None:
-    with pytest.raises(Exception, match=re.escape("unrecognized arguments: a.b.c")):
+    with pytest.raises(CommandError, match=re.escape("unrecognized arguments: a.b.c")):
         call_command("check_token", "a.b.c")
 
 
