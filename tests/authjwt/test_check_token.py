@@ -807,11 +807,12 @@ def test_page_instead_of_a_key_set_leaves_the_token_undecided(
     assert output.splitlines()[-1] == "Not decided: not a JWK set"
 
 
-def test_keys_are_fetched_anew_whatever_this_process_remembers(
+def test_keys_are_fetched_anew_beside_those_that_the_process_remembers(
     issuer: Issuer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     token = issuer.token(int(time.time()))
     verifier().verify(token)
+    remembered = verifier().keys
     jwk = json.loads(issuer.document)["keys"][1]
     issuer.document = json.dumps({"keys": [jwk]}).encode()
 
@@ -819,6 +820,7 @@ def test_keys_are_fetched_anew_whatever_this_process_remembers(
 
     assert status == 1
     assert '\nkey        wrong        found     only "ec", fetched ' in output
+    assert verifier().keys is remembered
 
 
 def test_person_at_a_terminal_is_told_what_to_do(

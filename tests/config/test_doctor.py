@@ -27,7 +27,7 @@ from django.db import connection, connections
 from django.db.migrations.recorder import MigrationRecorder
 from jwt.algorithms import ECAlgorithm, OKPAlgorithm
 
-from config.database import embedded
+from config.database import configure, embedded, is_pooled
 from config.diagnosis import connection_advice, in_the_clear
 
 ROOT = Path(__file__).parent.parent.parent
@@ -465,6 +465,26 @@ def test_migration_that_is_not_applied_is_a_fault() -> None:
             "Run: python manage.py migrate",
         )
     ]
+
+
+@pytest.mark.parametrize(
+    ("url", "pooled"),
+    [
+        pytest.param("postgresql://u@db.example/d?pgbouncer=true", True, id="parameter"),
+        pytest.param("postgresql://u@db.example:6432/d", True, id="port"),
+        pytest.param("postgresql://u@ep-1-pooler.example/d", True, id="host"),
+        pytest.param("postgresql://u@db.example/d", False, id="direct"),
+    ],
+)
+def test_pooler_is_known_from_the_settings_that_the_url_became(
+    url: str,
+    pooled: bool,  # noqa: FBT001
+    tmp_path: Path,
+) -> None:
+    config = configure(url, tmp_path)
+
+    assert is_pooled(config) is pooled
+    assert "pgbouncer" not in config["OPTIONS"]
 
 
 def test_pooler_without_a_statement_timeout_is_a_fault(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -30,7 +30,7 @@ class Command(BaseCommand):
         if sys.stdin.isatty():
             self.stderr.write("Paste the token, then press Enter and Ctrl-D.")
         token = bare(sys.stdin.buffer.read(MOST_BYTES).decode(errors="replace"))
-        # Not the verifier of this process, which may remember keys.
+        # A verifier of its own: the keys of the process stay as they are.
         explanation = Explanation(token, verifier.__wrapped__(), time.time(), user)
         for line in explanation.lines():
             self._write(line)
