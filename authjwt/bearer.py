@@ -46,9 +46,13 @@ class BearerToken(HttpAuthBase):
         claims = verifier().verify(token_of(request))
         request.auth = claims  # type: ignore[attr-defined]
         match = request.resolver_match
-        if match is None or match.kwargs.get("user_id") != claims.user_id:
-            raise Forbidden("This token belongs to another user.")
+        check_owner(claims.user_id, match.kwargs.get("user_id") if match else None)
         return claims
+
+
+def check_owner(user_id: str, of_path: str | None) -> None:
+    if of_path != user_id:
+        raise Forbidden("This token belongs to another user.")
 
 
 def token_of(request: HttpRequest) -> str:

@@ -15,6 +15,7 @@ import time
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
+from email.message import Message
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -106,6 +107,11 @@ def fetch(url: str) -> bytes:
 
     No redirect is followed and no proxy is used: the answer is the configured host's, or none.
     """
+    return ask(url)[0]
+
+
+def ask(url: str) -> tuple[bytes, Message]:
+    """As `fetch`, with the headers of the answer."""
     parts = urlsplit(url)
     secure = parts.scheme == "https"
     kind = http.client.HTTPSConnection if secure else http.client.HTTPConnection
@@ -137,7 +143,7 @@ def fetch(url: str) -> bytes:
         raise KeysUnavailable(f"the key set answered {answer.status}")
     if len(document) > MOST_BYTES:
         raise KeysUnavailable(f"the key set has more than {MOST_BYTES} bytes")
-    return document
+    return document, answer.headers
 
 
 def _connect(host: str, port: int, *, secure: bool) -> socket.socket:

@@ -122,7 +122,9 @@ class Verifier:
     def _examine(self, segments: tuple[str, str, str]) -> tuple[Claims, str | None, Key | None]:
         header = read_header(segments[0])
         payload = decode(segments[1], "payload")
-        key = self._check_signature(header, segments)
+        signature = decode(segments[2], "signature")
+        key, algorithm, material = self.key_for(header)
+        check_signature(segments, signature, algorithm, material)
         claims = read_object(payload, "payload")
         from_key_set = header.key_id is not None
         expires = check_times(claims, self._clock())
@@ -130,25 +132,15 @@ class Verifier:
         check_audience(claims, self.audiences, required=from_key_set)
         return Claims(user_of(claims, from_key_set=from_key_set), expires), header.key_id, key
 
-    def _check_signature(self, header: Header, segments: tuple[str, str, str]) -> Key | None:
-        signature = decode(segments[2], "signature")
-        key = None
-        algorithm: Algorithm
-        material: Any
+    def key_for(self, header: Header) -> tuple[Key | None, Algorithm, Any]:
+        """What verifies the signature; without a Key it is the shared secret."""
         if header.key_id is None:
-            algorithm, material = HMAC, self._secret()
-        else:
-            key = self._key(header.key_id)
-            if header.algorithm not in key.algorithms:
-                raise InvalidToken(
-                    "algorithm_not_allowed", "The algorithm is not the one of the key."
-                )
-            jwk = key.algorithms[header.algorithm]
-            algorithm, material = jwk.Algorithm, jwk.key
-        signed = f"{segments[0]}.{segments[1]}".encode()
-        if not algorithm.verify(signed, material, signature):
-            raise InvalidToken("bad_signature", "The signature does not fit the token.")
-        return key
+            return None, HMAC, self._secret()
+        key = self._key(header.key_id)
+        if header.algorithm not in key.algorithms:
+            raise InvalidToken("algorithm_not_allowed", "The algorithm is not the one of the key.")
+        jwk = key.algorithms[header.algorithm]
+        return key, jwk.Algorithm, jwk.key
 
     def _secret(self) -> bytes:
         if not self.secret:
@@ -219,6 +211,12 @@ def _members(members: list[tuple[str, Any]]) -> dict[str, Any]:
 def read_header(segment: str) -> Header:
     """What the header asks for, held against closed lists before any key is looked up."""
     header = read_object(decode(segment, "header"), "header")
+    check_header(header)
+    algorithm = algorithm_of(header)
+    return Header(algorithm, key_id_of(header))
+
+
+def check_header(header: dict[str, Any]) -> None:
     kind = header.get("typ", "JWT")
     if not isinstance(kind, str) or kind.upper() != "JWT":
         raise InvalidToken("wrong_type", f"This token is made for something else. {FETCH_A_JWT}")
@@ -226,15 +224,31 @@ def read_header(segment: str) -> Header:
         raise InvalidToken(
             "malformed", "The header of the token has a member that is not accepted."
         )
+
+
+def algorithm_of(header: dict[str, Any]) -> str:
     algorithm = header.get("alg")
-    if algorithm == SECRET_ALGORITHM:
-        return Header(algorithm, None)
-    if not isinstance(algorithm, str) or algorithm not in KEY_SET_ALGORITHMS:
+    if not isinstance(algorithm, str) or algorithm not in KEY_SET_ALGORITHMS | {SECRET_ALGORITHM}:
         raise InvalidToken("algorithm_not_allowed", "The algorithm of the token is not accepted.")
+    return algorithm
+
+
+def key_id_of(header: dict[str, Any]) -> str | None:
+    """None for a token of the shared secret, which needs no key id."""
     key_id = header.get("kid")
+    if header["alg"] == SECRET_ALGORITHM:
+        return None
     if not isinstance(key_id, str) or not 0 < len(key_id) <= MOST_KID_CHARACTERS:
         raise InvalidToken("malformed", "The token does not say which key signed it.")
-    return Header(algorithm, key_id)
+    return key_id
+
+
+def check_signature(
+    segments: tuple[str, str, str], signature: bytes, algorithm: Algorithm, material: Any
+) -> None:
+    signed = f"{segments[0]}.{segments[1]}".encode()
+    if not algorithm.verify(signed, material, signature):
+        raise InvalidToken("bad_signature", "The signature does not fit the token.")
 
 
 def check_times(claims: dict[str, Any], now: float) -> int:

@@ -49,9 +49,13 @@ def configure(url: str, data: Path) -> dict[str, Any]:
 
 
 def is_pooled(config: dict[str, Any]) -> bool:
-    """Whether PgBouncer stands between: Neon's `-pooler` hosts, its port, or `?pgbouncer=true`."""
+    """Whether PgBouncer stands between: Neon's `-pooler` hosts, its port, or `?pgbouncer=true`.
+
+    The last is no option of PostgreSQL, so `configure` takes it away: what it made of it stays.
+    """
     return (
         "-pooler." in config.get("HOST", "")
         or config.get("PORT") == POOLER_PORT
         or config.get("OPTIONS", {}).get("pgbouncer") is True
+        or config.get("DISABLE_SERVER_SIDE_CURSORS") is True
     )

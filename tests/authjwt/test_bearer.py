@@ -27,7 +27,7 @@ from tests.authjwt.conftest import (
     settle,
     signer,
 )
-from tests.conftest import token_of
+from tests.people import token_of
 
 TASKS = "/api/alice/tasks"
 

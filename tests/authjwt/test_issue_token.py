@@ -10,7 +10,7 @@ from django.core.management import CommandError, call_command
 from django.test import Client
 
 from authjwt.bearer import verifier
-from tests.conftest import SECRET
+from tests.people import SECRET
 
 
 @pytest.fixture(autouse=True)

@@ -38,7 +38,7 @@ from tests.authjwt.conftest import (
     signed,
     signer,
 )
-from tests.conftest import SECRET
+from tests.people import SECRET
 
 HS256 = "HS256"
 EXAMPLES = int(os.environ.get("HYPOTHESIS_EXAMPLES", "200"))

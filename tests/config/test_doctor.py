@@ -1,0 +1,707 @@
+"""One part of the installation in turn is broken, beside a real issuer and a real PostgreSQL."""
+
+import json
+import os
+import re
+import socket
+import ssl
+import subprocess
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime, timedelta
+from email.utils import format_datetime
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from io import StringIO
+from pathlib import Path
+from typing import Any
+
+import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives.asymmetric.ec import SECP256R1, generate_private_key
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+from django.core.management import call_command
+from django.db import connection, connections
+from django.db.migrations.recorder import MigrationRecorder
+from jwt.algorithms import ECAlgorithm, OKPAlgorithm
+
+from config.database import configure, embedded, is_pooled
+from config.diagnosis import connection_advice, in_the_clear
+
+ROOT = Path(__file__).parent.parent.parent
+EC = generate_private_key(SECP256R1())
+KEYS = [
+    {**OKPAlgorithm.to_jwk(Ed25519PrivateKey.generate().public_key(), as_dict=True), "kid": "ed"},
+    {**ECAlgorithm.to_jwk(EC.public_key(), as_dict=True), "kid": "ec"},
+    {"kty": "oct", "k": "c2VjcmV0", "kid": "unusable"},
+]
+CONNECTED = ("server", "pooler", "TLS", "migrations", "statement timeout")
+NAMES = [
+    "environment",
+    "debug",
+    "system checks",
+    "hosts",
+    "CORS",
+    "shared secret",
+    "issuer",
+    "issuer clock",
+    "database",
+    *CONNECTED,
+]
+
+pytestmark = pytest.mark.django_db
+
+
+class Issuer:
+    """Answers with `document` and `headers`, whatever it is asked for."""
+
+    def __init__(self) -> None:
+        self.status = 200
+        self.document = json.dumps({"keys": KEYS}).encode()
+        self.headers: Callable[[], dict[str, str]] = lambda: dated(0)
+        issuer = self
+
+        class Handler(BaseHTTPRequestHandler):
+            def do_GET(self) -> None:
+                self.send_response_only(issuer.status)
+                for name, value in issuer.headers().items():
+                    self.send_header(name, value)
+                self.end_headers()
+                self.wfile.write(issuer.document)
+
+            def log_message(self, *_: Any) -> None:
+                """Keeps the output of the tests clean."""
+
+        self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self.origin = f"http://127.0.0.1:{self.server.server_port}"
+
+
+def dated(seconds: float, **more: str) -> dict[str, str]:
+    now = datetime.now(UTC) + timedelta(seconds=seconds)
+    return {"Date": format_datetime(now, usegmt=True), **more}
+
+
+@pytest.fixture
+def issuer() -> Iterator[Issuer]:
+    issuer = Issuer()
+    thread = threading.Thread(target=issuer.server.serve_forever, args=[0.01])
+    thread.start()
+    yield issuer
+    issuer.server.shutdown()
+    thread.join()
+    issuer.server.server_close()
+
+
+@pytest.fixture(autouse=True)
+def _sound(settings: Any, issuer: Issuer, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A machine of development with nothing to mend."""
+    settings.DEBUG = True
+    settings.ENVIRONMENT_FAULTS = []
+    settings.ALLOWED_HOSTS = ["tasks.example.com"]
+    settings.CORS_ALLOWED_ORIGINS = ["https://app.example.com"]
+    settings.CORS_ALLOWED_ORIGIN_REGEXES = []
+    settings.BETTER_AUTH_URL = issuer.origin
+    monkeypatch.delenv("PGOPTIONS", raising=False)
+
+
+@pytest.fixture
+def closed() -> Iterator[int]:
+    """A port that is taken and on which nothing listens."""
+    with socket.socket() as held:
+        held.bind(("127.0.0.1", 0))
+        yield held.getsockname()[1]
+
+
+def examine() -> tuple[int | str | None, dict[str, dict[str, str]]]:
+    """The exit status, and the lines by their name (of several, the last)."""
+    output, errors = StringIO(), StringIO()
+    status: int | str | None = 0
+    try:
+        call_command("doctor", "--json", stdout=output, stderr=errors)
+    except SystemExit as end:
+        status = end.code
+    answer = json.loads(output.getvalue())
+    assert set(answer) == {"ok", "checks"}
+    assert answer["ok"] is (status == 0)
+    assert all(set(check) == {"name", "status", "detail", "advice"} for check in answer["checks"])
+    assert errors.getvalue() == ""
+    return status, {check["name"]: check for check in answer["checks"]}
+
+
+def wrong(found: dict[str, dict[str, str]]) -> list[tuple[str, str, str]]:
+    return [
+        (name, check["detail"], check["advice"])
+        for name, check in found.items()
+        if check["status"] == "wrong"
+    ]
+
+
+def test_sound_installation_is_ok_in_every_line(issuer: Issuer) -> None:
+    status, found = examine()
+
+    assert status == 0
+    assert list(found) == NAMES
+    assert {check["status"] for check in found.values()} == {"ok"}
+    assert {check["advice"] for check in found.values()} == {""}
+    details = {name: re.sub(r"[0-9.]+ ms", "n ms", found[name]["detail"]) for name in NAMES}
+    assert re.fullmatch(r"PostgreSQL \d+\.\d+, embedded", details.pop("server"))
+    assert details == {
+        "environment": "every variable can be read",
+        "debug": "on: a machine of development",
+        "system checks": "nothing found",
+        "hosts": "tasks.example.com",
+        "CORS": "https://app.example.com",
+        "shared secret": "set",
+        "issuer": f"2 usable keys (ES256, EdDSA) at {issuer.origin}/api/auth/jwks in n ms",
+        "issuer clock": "as ours, to a second",
+        "database": "connected in n ms, round trip n ms (median of 5)",
+        "pooler": "none: direct",
+        "TLS": "off, on a private way",
+        "migrations": "all applied",
+        "statement timeout": "set by manage.py serve for its connections",
+    }
+
+
+def test_without_an_issuer_the_shared_secret_is_enough(settings: Any) -> None:
+    settings.BETTER_AUTH_URL = ""
+    settings.CORS_ALLOWED_ORIGINS = []
+
+    status, found = examine()
+
+    assert status == 0
+    assert found["issuer"]["detail"] == "none: only tokens of the shared secret are accepted"
+    assert "issuer clock" not in found
+    assert found["CORS"]["detail"] == "none: browsers on other origins are kept out"
+
+
+def test_every_fault_of_the_environment_has_a_line_and_only_one(settings: Any) -> None:
+    settings.DEBUG = False
+    settings.SECRET_KEY = "unset"
+    settings.ENVIRONMENT_FAULTS = ["SECRET_KEY must be set.", "PORT must be a whole number."]
+    output = StringIO()
+
+    with pytest.raises(SystemExit) as end:
+        call_command("doctor", stdout=output, no_color=True)
+
+    assert end.value.code == 1
+    assert output.getvalue().startswith(
+        "environment        wrong        SECRET_KEY must be set.\n"
+        "environment        wrong        PORT must be a whole number.\n"
+        "debug              ok           off\n"
+        "system checks      ok           nothing found\n"
+    )
+
+
+def test_warning_for_a_deployment_is_a_fault(settings: Any) -> None:
+    settings.DEBUG = False
+    settings.SECRET_KEY = "kurz"
+
+    _, found = examine()
+
+    assert found["system checks"]["status"] == "wrong"
+    assert "security.W0" in found["system checks"]["detail"]
+
+
+def test_failed_system_check_comes_with_its_hint(settings: Any) -> None:
+    settings.BETTER_AUTH_SECRET = "short"
+
+    status, found = examine()
+
+    assert status == 1
+    assert wrong(found) == [
+        (
+            "system checks",
+            "authjwt.E002: BETTER_AUTH_SECRET has 5 bytes, and 32 are the least for HS256.",
+            "openssl rand -base64 32 makes a good one.",
+        )
+    ]
+
+
+def test_silenced_system_check_stays_silent(settings: Any) -> None:
+    settings.BETTER_AUTH_SECRET = "short"
+    settings.SILENCED_SYSTEM_CHECKS = ["authjwt.E002"]
+
+    status, _ = examine()
+
+    assert status == 0
+
+
+def test_no_secret_is_told(settings: Any) -> None:
+    settings.BETTER_AUTH_SECRET = ""
+
+    status, found = examine()
+
+    assert (status, found["shared secret"]["detail"]) == (0, "not set")
+
+
+def test_no_host_is_a_fault(settings: Any) -> None:
+    settings.ALLOWED_HOSTS = []
+
+    status, found = examine()
+
+    assert status == 1
+    assert wrong(found) == [
+        (
+            "hosts",
+            "none: every request is refused",
+            "Set ALLOWED_HOSTS to the names under which clients reach this API.",
+        )
+    ]
+
+
+CANNOT_BE_REACHED = (
+    'cannot be reached: connection failed: connection to server at "127.0.0.1", '
+    "port {} failed: Connection refused"
+)
+MAKE_IT_ANSWER = (
+    "Make {} answer on this machine, or set BETTER_AUTH_JWKS_URL to where the key set "
+    "can be reached from here."
+)
+WHERE_BETTER_AUTH_IS = (
+    "Set BETTER_AUTH_URL to the address of Better Auth, with its jwt plugin switched on; "
+    "or BETTER_AUTH_JWKS_URL where the key set is elsewhere."
+)
+
+
+def not_found(issuer: Issuer) -> None:
+    issuer.status = 404
+
+
+def a_page(issuer: Issuer) -> None:
+    issuer.document = b"<!doctype html>"
+
+
+def no_usable_key(issuer: Issuer) -> None:
+    issuer.document = json.dumps({"keys": KEYS[2:]}).encode()
+
+
+@pytest.mark.parametrize(
+    ("spoil", "error"),
+    [
+        pytest.param(not_found, "the key set answered 404", id="404"),
+        pytest.param(a_page, "not a JWK set", id="page"),
+        pytest.param(no_usable_key, "no usable key in the set", id="no-usable-key"),
+    ],
+)
+def test_answer_that_is_no_key_set_is_a_fault(
+    spoil: Callable[[Issuer], None], error: str, issuer: Issuer
+) -> None:
+    spoil(issuer)
+
+    status, found = examine()
+
+    assert status == 1
+    detail = f"no keys at {issuer.origin}/api/auth/jwks: {error}"
+    assert wrong(found) == [("issuer", detail, WHERE_BETTER_AUTH_IS)]
+    assert found["issuer clock"]["status"] == "not reached"
+
+
+def test_issuer_out_of_reach_is_a_fault_without_credentials(settings: Any, closed: int) -> None:
+    there = f"127.0.0.1:{closed}"
+    settings.BETTER_AUTH_JWKS_URL = f"http://user:hunter2@{there}/jwks?key=hunter2"
+
+    status, found = examine()
+
+    assert status == 1
+    assert wrong(found) == [
+        (
+            "issuer",
+            f"no keys at http://{there}/jwks: ConnectionRefusedError while fetching the key set",
+            MAKE_IT_ANSWER.format(f"http://{there}/jwks"),
+        )
+    ]
+
+
+def test_port_that_is_no_number_is_a_fault_of_settings_and_issuer(settings: Any) -> None:
+    settings.BETTER_AUTH_URL = "http://host:abc"
+
+    status, found = examine()
+
+    assert status == 1
+    assert wrong(found) == [
+        (
+            "system checks",
+            "authjwt.E004: BETTER_AUTH_URL is not an http:// or https:// URL.",
+            "For instance https://app.example.com",
+        ),
+        (
+            "issuer",
+            "no keys at http://host:abc/api/auth/jwks: InvalidURL while fetching the key set",
+            WHERE_BETTER_AUTH_IS,
+        ),
+    ]
+
+
+def test_broken_part_does_not_hide_the_others(settings: Any) -> None:
+    settings.BETTER_AUTH_URL = "http://[bad"
+
+    status, found = examine()
+
+    assert status == 1
+    assert found["issuer"]["detail"] == "cannot be looked at: ValueError: Invalid IPv6 URL"
+    assert found["database"]["status"] == "ok"
+
+
+CLOCKS = [
+    pytest.param(lambda: dated(0.2), "ok", "as ours, to a second", id="same"),
+    pytest.param(lambda: dated(25), "ok", r"2[456] s ahead of ours", id="within-leeway"),
+    pytest.param(lambda: dated(95), "wrong", r"9[456] s ahead of ours", id="ahead"),
+    pytest.param(lambda: dated(-3600), "wrong", r"3(599|600|601) s behind ours", id="behind"),
+    pytest.param(lambda: dated(-600, Age="600"), "ok", "as ours, to a second", id="cached"),
+    pytest.param(dict, "not reached", "the issuer does not tell its time", id="no-date"),
+    pytest.param(
+        lambda: {"Date": "soon"}, "not reached", "the issuer does not tell its time", id="no-time"
+    ),
+    pytest.param(
+        lambda: dated(0, Age="old"),
+        "not reached",
+        "the issuer does not tell its time",
+        id="no-age",
+    ),
+]
+
+
+@pytest.mark.parametrize(("headers", "status", "detail"), CLOCKS)
+def test_clock_of_the_issuer_is_held_against_ours(
+    headers: Callable[[], dict[str, str]], status: str, detail: str, issuer: Issuer
+) -> None:
+    issuer.headers = headers
+
+    exit_status, found = examine()
+
+    clock = found["issuer clock"]
+    assert (exit_status, clock["status"]) == (int(status == "wrong"), status)
+    assert re.fullmatch(detail, clock["detail"])
+    assert clock["advice"] == (
+        "Set both clocks by NTP: more than 30 s apart, good tokens are refused."
+        if status == "wrong"
+        else ""
+    )
+
+
+def test_embedded_database_in_production_is_a_fault_and_not_started(settings: Any) -> None:
+    settings.DEBUG = False
+
+    status, found = examine()
+
+    assert status == 1
+    assert found["database"] == {
+        "name": "database",
+        "status": "wrong",
+        "detail": "the embedded PostgreSQL, which is for development",
+        "advice": "Set DATABASE_URL to a PostgreSQL of yours.",
+    }
+    assert {found[name]["status"] for name in CONNECTED} == {"not reached"}
+
+
+def elsewhere(monkeypatch: pytest.MonkeyPatch, **config: Any) -> None:
+    """The database of the settings, for connections that are opened from here on."""
+    host = embedded.start(connection.settings_dict["EMBEDDED"])
+    for name, value in {"EMBEDDED": None, "HOST": host, **config}.items():
+        monkeypatch.setitem(connections["default"].settings_dict, name, value)
+
+
+def test_closed_port_is_a_fault_and_no_traceback(
+    monkeypatch: pytest.MonkeyPatch, closed: int
+) -> None:
+    elsewhere(monkeypatch, HOST="127.0.0.1", PORT=closed)
+
+    status, found = examine()
+
+    assert status == 1
+    assert wrong(found) == [
+        (
+            "database",
+            CANNOT_BE_REACHED.format(closed),
+            "Start PostgreSQL, or set the host and port of DATABASE_URL: nothing listens.",
+        )
+    ]
+    assert {found[name]["status"] for name in CONNECTED} == {"not reached"}
+
+
+def test_password_is_hidden_wherever_it_stands(monkeypatch: pytest.MonkeyPatch) -> None:
+    elsewhere(monkeypatch, NAME="hunter2", PASSWORD="hunter2")
+
+    status, found = examine()
+
+    assert status == 1
+    ((name, detail, advice),) = wrong(found)
+    assert name == "database"
+    assert detail.endswith('database "[hidden]" does not exist')
+    assert advice == "Create it, or set the user and database of DATABASE_URL."
+    assert "hunter2" not in str(found)
+
+
+ADVICE = [
+    pytest.param("failed: Connection refused", "Start PostgreSQL", id="refused"),
+    pytest.param("failed to resolve host 'nowhere.invalid'", "Set the host", id="unknown-host"),
+    pytest.param("password authentication failed", "Set the user and password", id="password"),
+    pytest.param('role "x" does not exist', "Create it", id="role"),
+    pytest.param("timeout expired", "Set DATABASE_URL to a PostgreSQL that", id="anything-else"),
+]
+
+
+@pytest.mark.parametrize(("cause", "expected"), ADVICE)
+def test_advice_fits_the_cause(cause: str, expected: str) -> None:
+    assert connection_advice(cause).startswith(expected)
+
+
+@pytest.mark.django_db(transaction=True)
+def test_migration_that_is_not_applied_is_a_fault() -> None:
+    recorder = MigrationRecorder(connection)
+    recorder.record_unapplied("tasks", "0001_initial")
+    try:
+        status, found = examine()
+    finally:
+        recorder.record_applied("tasks", "0001_initial")
+
+    assert status == 1
+    assert wrong(found) == [
+        (
+            "migrations",
+            "1 migration not applied, from tasks.0001_initial on",
+            "Run: python manage.py migrate",
+        )
+    ]
+
+
+@pytest.mark.parametrize(
+    ("url", "pooled"),
+    [
+        pytest.param("postgresql://u@db.example/d?pgbouncer=true", True, id="parameter"),
+        pytest.param("postgresql://u@db.example:6432/d", True, id="port"),
+        pytest.param("postgresql://u@ep-1-pooler.example/d", True, id="host"),
+        pytest.param("postgresql://u@db.example/d", False, id="direct"),
+    ],
+)
+def test_pooler_is_known_from_the_settings_that_the_url_became(
+    url: str,
+    pooled: bool,  # noqa: FBT001
+    tmp_path: Path,
+) -> None:
+    config = configure(url, tmp_path)
+
+    assert is_pooled(config) is pooled
+    assert "pgbouncer" not in config["OPTIONS"]
+
+
+def test_pooler_without_a_statement_timeout_is_a_fault(monkeypatch: pytest.MonkeyPatch) -> None:
+    elsewhere(monkeypatch, DISABLE_SERVER_SIDE_CURSORS=True)
+
+    status, found = examine()
+
+    assert status == 1
+    assert found["pooler"]["detail"] == "PgBouncer, as DATABASE_URL says"
+    assert wrong(found) == [
+        (
+            "statement timeout",
+            "none, and a pooler lets no client set one",
+            "Run as the user of DATABASE_URL: ALTER ROLE current_user SET statement_timeout = '4s'",
+        )
+    ]
+
+
+@pytest.mark.parametrize("pooled", [True, False])
+def test_statement_timeout_in_force_is_told(
+    pooled: bool,  # noqa: FBT001
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    elsewhere(monkeypatch, DISABLE_SERVER_SIDE_CURSORS=pooled)
+    monkeypatch.setenv("PGOPTIONS", "-c statement_timeout=4000")
+
+    status, found = examine()
+
+    assert status == 0
+    assert found["statement timeout"]["detail"] == "4s, by the database or PGOPTIONS"
+
+
+class TLSProxy:
+    """Speaks TLS with one client at a time, and in the clear with the server behind a socket."""
+
+    def __init__(self, behind: str, directory: Path) -> None:
+        self.behind = behind
+        self.context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        self.context.load_cert_chain(certificate(directory))
+        self.listener = socket.create_server(("127.0.0.1", 0))
+        self.port = self.listener.getsockname()[1]
+        self.thread = threading.Thread(target=self.serve)
+
+    def serve(self) -> None:
+        client, _ = self.listener.accept()
+        assert client.recv(8) == b"\0\0\0\x08\x04\xd2\x16\x2f"  # SSLRequest
+        client.sendall(b"S")
+        server = socket.socket(socket.AF_UNIX)
+        server.connect(self.behind)
+        with self.context.wrap_socket(client, server_side=True) as secure, server:
+            answers = threading.Thread(target=pump, args=[server, secure])
+            answers.start()
+            pump(secure, server)
+            answers.join()
+
+
+def pump(source: socket.socket, target: socket.socket) -> None:
+    while data := source.recv(65536):
+        target.sendall(data)
+    if not isinstance(target, ssl.SSLSocket):
+        target.shutdown(socket.SHUT_WR)
+
+
+def certificate(directory: Path) -> Path:
+    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "database")])
+    now = datetime.now(UTC)
+    made = (
+        x509.CertificateBuilder(name, name, EC.public_key(), x509.random_serial_number())
+        .not_valid_before(now - timedelta(hours=1))
+        .not_valid_after(now + timedelta(hours=1))
+        .sign(EC, SHA256())
+    )
+    key = EC.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+    path = directory / "certificate.pem"
+    path.write_bytes(key + made.public_bytes(Encoding.PEM))
+    return path
+
+
+@pytest.mark.parametrize("pooled", [True, False])
+def test_tls_is_told_as_far_as_it_reaches(
+    pooled: bool,  # noqa: FBT001
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+) -> None:
+    host = embedded.start(connection.settings_dict["EMBEDDED"])
+    proxy = TLSProxy(f"{host}/.s.PGSQL.5432", tmp_path)
+    options = {**connection.settings_dict["OPTIONS"], "sslmode": "require"}
+    elsewhere(
+        monkeypatch,
+        HOST="127.0.0.1",
+        PORT=proxy.port,
+        OPTIONS=options,
+        DISABLE_SERVER_SIDE_CURSORS=pooled,
+    )
+    proxy.thread.start()
+
+    _, found = examine()
+
+    proxy.thread.join(10)
+    proxy.listener.close()
+    assert not proxy.thread.is_alive(), "the connection was left open"
+    assert found["TLS"]["status"] == "ok"
+    assert found["TLS"]["detail"] == "on, as far as the proxy before the server"
+
+
+WAYS = [
+    pytest.param("", "ok", id="socket"),
+    pytest.param("127.0.0.1", "ok", id="loopback"),
+    pytest.param("10.0.0.7", "ok", id="private"),
+    pytest.param("fd00::7", "ok", id="private-six"),
+    pytest.param("8.8.8.8", "wrong", id="public"),
+    pytest.param("2606:4700::1111", "wrong", id="public-six"),
+]
+
+
+@pytest.mark.parametrize(("address", "status"), WAYS)
+def test_clear_text_is_a_fault_on_a_public_way(address: str, status: str) -> None:
+    check = in_the_clear(address)
+
+    assert check.status == status
+    assert check.advice == ("Add ?sslmode=require to DATABASE_URL." if status == "wrong" else "")
+
+
+def test_line_cannot_steer_the_terminal_and_has_an_end(settings: Any) -> None:
+    settings.CORS_ALLOWED_ORIGINS = ["https://a.example\x1b[31m\n" + "x" * 400]
+
+    _, found = examine()
+
+    detail = found["CORS"]["detail"]
+    assert detail == f"https://a.example?[31m {'x' * 274}..."
+    assert len(detail) == 300
+
+
+def test_text_is_aligned_and_ends_with_a_verdict(settings: Any) -> None:
+    sound, broken = StringIO(), StringIO()
+
+    call_command("doctor", stdout=sound, no_color=True)
+    settings.ALLOWED_HOSTS = []
+    with pytest.raises(SystemExit) as end:
+        call_command("doctor", stdout=broken, no_color=True)
+
+    lines = sound.getvalue().splitlines()
+    assert lines[-2:] == ["", "All is well."]
+    assert [line[:19].rstrip() for line in lines[:-2]] == NAMES
+    assert {line[19:32] for line in lines[:-2]} == {"ok           "}
+    assert end.value.code == 1
+    assert (
+        "hosts              wrong        none: every request is refused\n"
+        "                                to mend: Set ALLOWED_HOSTS to the names under which "
+        "clients reach this API.\n"
+    ) in broken.getvalue()
+    assert broken.getvalue().endswith("\n\n1 fault to mend.\n")
+
+
+def production(**variables: str) -> dict[str, str]:
+    return {
+        "PATH": os.environ["PATH"],
+        "SECRET_KEY": "a-long-key-of-fifty-characters-or-more-for-this-test-only-0123456789",
+        "ALLOWED_HOSTS": "tasks.example.com",
+        "CORS_ALLOWED_ORIGINS": "https://app.example.com",
+        **variables,
+    }
+
+
+def run(environment: dict[str, str], *arguments: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "manage.py", "doctor", *arguments],
+        cwd=ROOT,
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+    )
+
+
+def test_sound_production_ends_with_zero(issuer: Issuer) -> None:
+    host = embedded.start(connection.settings_dict["EMBEDDED"])
+    name = connection.settings_dict["NAME"]
+    url = f"postgresql://postgres:hunter2@/{name}?host={host}"
+
+    ended = run(production(DATABASE_URL=url, BETTER_AUTH_URL=issuer.origin))
+
+    assert (ended.returncode, ended.stderr) == (0, "")
+    assert ended.stdout.endswith("\n\nAll is well.\n")
+    assert "\ndebug              ok           off\n" in ended.stdout
+    assert "hunter2" not in ended.stdout
+    assert "\x1b" not in ended.stdout
+
+
+def test_broken_production_ends_with_one_and_clean_json(closed: int) -> None:
+    environment = production(
+        DATABASE_URL=f"postgresql://tasks:hunter2@127.0.0.1:{closed}/tasks",
+        BETTER_AUTH_URL=f"http://127.0.0.1:{closed}",
+        BETTER_AUTH_SECRET="hunter3-hunter3-hunter3-hunter3-hunter3",
+        PORT="http",
+    )
+
+    ended = run(environment, "--json")
+
+    assert (ended.returncode, ended.stderr) == (1, "")
+    answer = json.loads(ended.stdout)
+    assert answer["ok"] is False
+    assert [check["name"] for check in answer["checks"] if check["status"] == "wrong"] == [
+        "environment",
+        "issuer",
+        "database",
+    ]
+    for secret in ("hunter2", "hunter3", environment["SECRET_KEY"]):
+        assert secret not in ended.stdout
+
+
+def test_settings_that_fail_every_check_do_not_stop_the_doctor() -> None:
+    ended = run({"PATH": os.environ["PATH"]})
+
+    assert (ended.returncode, ended.stderr) == (1, "")
+    assert ended.stdout.startswith(
+        "environment        wrong        SECRET_KEY (or SECRET_KEY_FILE) must be set.\n"
+    )
+    assert ended.stdout.endswith(" faults to mend.\n")
