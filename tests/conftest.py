@@ -1,11 +1,16 @@
 """Three people, their tokens, and a client that sends them."""
 
 import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from pathlib import Path
 from typing import Any
 
 import jwt
 import pytest
 from django.test import Client
+
+from tests.server import Server
 
 SECRET = "0123456789abcdef0123456789abcdef-tests"
 
@@ -72,3 +77,15 @@ def bob() -> Person:
 def charlie() -> Person:
     """The stranger: a good token, and no task."""
     return Person("charlie")
+
+
+@pytest.fixture
+def serve(transactional_db: None, tmp_path: Path) -> Iterator[Callable[..., Server]]:
+    """Starts servers on the tests' database, each with the environment variables given."""
+    with ExitStack() as running:
+
+        def start(**environment: str) -> Server:
+            log = tmp_path / f"server-{time.monotonic_ns()}.log"
+            return running.enter_context(Server(log, **environment))
+
+        yield start
