@@ -54,6 +54,12 @@ def assert_refused(answer: Answer, reason: str) -> None:
     assert answer.headers["WWW-Authenticate"] == challenge
 
 
+def with_key_id(token: str, key_id: str) -> str:
+    header = json.dumps({**header_of(token), "kid": key_id}).encode()
+    _, rest = token.split(".", 1)
+    return f"{base64.urlsafe_b64encode(header).decode().rstrip('=')}.{rest}"
+
+
 def signing_with(algorithm: str) -> dict[str, Any]:
     return {"jwt": {"jwks": {"keyPairConfig": {"alg": algorithm}}}}
 
@@ -461,15 +467,20 @@ def test_known_keys_go_on_while_the_issuer_is_down(
 
     issuer.stop()
 
+    # A key that nobody knows makes the service ask, in vain.
+    answer = list_tasks(server, alice, with_key_id(known, "nobody"))
+    assert (answer.status, answer.json()["error_code"]) == (503, "AUTH_UNAVAILABLE")
     assert_let_in(server, alice, known)
     assert_let_in(server, bob, unseen)
 
     issuer.start()
 
-    # The keys came back with the data; a new one is learnt as ever.
+    # The keys came back with the data, and a new one is learnt as ever, once the back-off is over.
     issuer.age_keys(HOUR)
-    assert header_of(alice.token())["kid"] != header_of(known)["kid"]
-    assert_let_in(server, alice, alice.token())
+    new = alice.token()
+    assert header_of(new)["kid"] != header_of(known)["kid"]
+    wait_for(lambda: list_tasks(server, alice, new).status != 503)
+    assert_let_in(server, alice, new)
     assert_let_in(server, alice, known)
 
 
