@@ -1,0 +1,71 @@
+import json
+import os
+import shutil
+import subprocess
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack
+from typing import Any
+
+import pytest
+
+from tests.better_auth.issuer import HERE, Issuer
+from tests.server import Server
+
+INSTALLED = HERE / "node_modules" / ".package-lock.json"
+LOCK = HERE / "package-lock.json"
+
+
+@pytest.fixture(scope="session")
+def packages() -> None:
+    """Better Auth as the lock has it; a machine without Node skips, CI does not."""
+    missing = [name for name in ("node", "npm") if not shutil.which(name)]
+    if missing:
+        sentence = f"The real Better Auth needs {' and '.join(missing)}, not found here."
+        if os.environ.get("CI"):
+            pytest.fail(sentence)
+        pytest.skip(sentence)
+    if not INSTALLED.exists() or INSTALLED.stat().st_mtime < LOCK.stat().st_mtime:
+        subprocess.run(["npm", "ci", "--no-audit", "--no-fund"], cwd=HERE, check=True)
+
+
+@pytest.fixture
+def start_issuer(packages: None) -> Iterator[Callable[..., Issuer]]:
+    """Issuers of a test's own: it may stop them and change their keys."""
+    with ExitStack() as running:
+        yield lambda **variant: running.enter_context(Issuer(**variant))
+
+
+@pytest.fixture(scope="module")
+def deploy(
+    packages: None, django_db_setup: None, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Callable[..., tuple[Issuer, Server]]]:
+    """An issuer of a variant, and the service that trusts it; tests leave both as they are.
+
+    A pair is two processes, so tests of the same variant and environment share one. PORT stands
+    for the port of the issuer, in the environment of the service too.
+    """
+    started: dict[str, tuple[Issuer, Server]] = {}
+    logs = tmp_path_factory.mktemp("servers")
+    with ExitStack() as running:
+
+        def pair(
+            variant: Mapping[str, Any] | None = None, environment: Mapping[str, str] | None = None
+        ) -> tuple[Issuer, Server]:
+            name = json.dumps([variant or {}, environment or {}], sort_keys=True)
+            if name not in started:
+                issuer = Issuer(**(variant or {}))
+                told = {"BETTER_AUTH_URL": issuer.base, **(environment or {})}
+                server = Server(
+                    logs / f"{issuer.port}.log",
+                    **{key: value.replace("PORT", str(issuer.port)) for key, value in told.items()},
+                )
+                # It starts while the issuer does.
+                running.callback(server.stop)
+                running.enter_context(issuer)
+                server.wait_until_ready()
+                started[name] = issuer, server
+            return started[name]
+
+        yield pair
+        for _, server in started.values():
+            server.process.terminate()

@@ -1,0 +1,174 @@
+"""The real Better Auth as a process, and people who sign up there."""
+
+import base64
+import hashlib
+import json
+import os
+import secrets
+import select
+import signal
+import subprocess
+from dataclasses import dataclass, field
+from http.cookies import SimpleCookie
+from pathlib import Path
+from typing import Any, Self
+from urllib.parse import parse_qs, unquote, urlencode, urlsplit
+
+from tests.server import Answer, free_port, send
+
+HERE = Path(__file__).parent
+SECRET = "an-issuer-secret-that-only-these-tests-know-0123456789"
+START_UP = 30.0
+SHUT_DOWN = 10.0
+
+Json = dict[str, Any]
+
+
+class Issuer:
+    """A Better Auth server. `variant` says how it is configured: see issuer.mjs.
+
+    PORT stands for its port wherever it is written in the variant. It may be stopped and started
+    again, on the same port; it keeps its data with `state`, and otherwise begins anew.
+
+    base: its base URL as configured, which is also what the service is told.
+    url, api: where it really listens, and where its API is there.
+    """
+
+    def __init__(self, **variant: Any) -> None:
+        self.port = free_port()
+        complete = {"base": "http://127.0.0.1:PORT", "secret": SECRET, **variant, "port": "PORT"}
+        self.variant = json.dumps(complete).replace("PORT", str(self.port))
+        self.base: str = json.loads(self.variant)["base"]
+        self.url = f"http://127.0.0.1:{self.port}"
+        self.api = ""
+        self.process: subprocess.Popen[str] | None = None
+
+    def __enter__(self) -> Self:
+        self.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.stop()
+
+    def start(self) -> None:
+        self.process = subprocess.Popen(
+            ["node", "issuer.mjs"],
+            cwd=HERE,
+            env={"PATH": os.environ["PATH"], "ISSUER": self.variant},
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        assert self.process.stdout
+        select.select([self.process.stdout], [], [], START_UP)
+        said = self.process.stdout.readline().strip()
+        assert said, "The issuer did not start: its words are above."
+        self.api = self.url + urlsplit(said).path.rstrip("/")
+
+    def stop(self) -> None:
+        if self.process:
+            self.process.send_signal(signal.SIGTERM)
+            try:
+                self.process.communicate(timeout=SHUT_DOWN)
+            finally:
+                self.process.kill()
+            self.process = None
+
+    def sign_up(self, **fields: Any) -> "Account":
+        account = Account(self)
+        name = secrets.token_hex(8)
+        person = {"name": name, "email": f"{name}@example.com", "password": secrets.token_hex(8)}
+        account.user_id = account.post("/sign-up/email", {**person, **fields})["user"]["id"]
+        return account
+
+    def sign(self, payload: Json, header: Json | None = None) -> str:
+        """A token of any shape, signed by the plugin's own `signJWT`."""
+        token: str = self._test("sign", payload=payload, header=header or {})["token"]
+        return token
+
+    def age_keys(self, seconds: int) -> None:
+        """Makes the keys older: what a rotation waits for happens now."""
+        self._test("age-keys", seconds=seconds)
+
+    def _test(self, name: str, **body: Any) -> Json:
+        answer = send("POST", f"{self.url}/test/{name}", body)
+        assert answer.status == 200, answer.body
+        found: Json = answer.json()
+        return found
+
+
+@dataclass
+class Account:
+    """Somebody who is signed in at an issuer, with the cookies that a browser would have."""
+
+    issuer: Issuer
+    user_id: str = ""
+    cookies: dict[str, str] = field(default_factory=dict)
+
+    def send(
+        self, method: str, url: str, body: Any = None, kind: str = "application/json"
+    ) -> Answer:
+        headers = {
+            "Content-Type": kind,
+            "Origin": self.issuer.base,
+            "Cookie": "; ".join(f"{name}={value}" for name, value in self.cookies.items()),
+        }
+        answer = send(method, url, body, headers)
+        for line in answer.headers.get_all("Set-Cookie", []):
+            for name, morsel in SimpleCookie(line).items():
+                self.cookies[name] = morsel.coded_value
+        return answer
+
+    def post(self, path: str, body: Any) -> Json:
+        answer = self.send("POST", self.issuer.api + path, body)
+        assert answer.status == 200, answer.body
+        found: Json = answer.json()
+        return found
+
+    def token(self) -> str:
+        """What every frontend does: GET /api/auth/token with the session."""
+        answer = self.send("GET", f"{self.issuer.api}/token")
+        assert answer.status == 200, answer.body
+        token: str = answer.json()["token"]
+        return token
+
+    def session(self) -> Answer:
+        return self.send("GET", f"{self.issuer.api}/get-session")
+
+    def cookie(self, name: str) -> str:
+        return unquote(self.cookies[f"better-auth.{name}"])
+
+    def authorize_client(self, **extra: str) -> Json:
+        """The tokens of an OAuth client that this person lets in (code flow with PKCE)."""
+        client = self.send("POST", f"{self.issuer.url}/test/client", {}).json()
+        verifier = secrets.token_urlsafe(32)
+        challenge = base64.urlsafe_b64encode(hashlib.sha256(verifier.encode()).digest())
+        redirect = {
+            "client_id": client["client_id"],
+            "redirect_uri": client["redirect_uris"][0],
+            **extra,
+        }
+        query = {
+            "response_type": "code",
+            "scope": "openid profile email offline_access",
+            "state": secrets.token_urlsafe(16),
+            "code_challenge": challenge.decode().rstrip("="),
+            "code_challenge_method": "S256",
+            **redirect,
+        }
+        allowed = self.send("GET", f"{self.issuer.api}/oauth2/authorize?{urlencode(query)}")
+        (code,) = parse_qs(urlsplit(allowed.headers["Location"]).query)["code"]
+        exchange = {
+            "grant_type": "authorization_code",
+            "code": code,
+            "code_verifier": verifier,
+            **redirect,
+        }
+        answer = self.send(
+            "POST",
+            f"{self.issuer.api}/oauth2/token",
+            urlencode(exchange).encode(),
+            "application/x-www-form-urlencoded",
+        )
+        assert answer.status == 200, answer.body
+        tokens: Json = answer.json()
+        return tokens
