@@ -19,7 +19,7 @@ serve: ## the same server for production: everything from the environment
 
 test: ## all tests
 	$(SET_UP) .venv/test
-	$(BIN)/python -m pytest --cov --cov-report=term
+	$(BIN)/python -m pytest --numprocesses=auto --dist=loadfile --cov --cov-report=term
 	$(BIN)/coverage report --include='authjwt/*,tasks/api.py,tasks/statements.py' --fail-under=100
 
 check: ## style, types, migrations, settings of production, locks

@@ -11,7 +11,8 @@ import pytest
 from tests.people import SECRET, token_of
 from tests.server import Answer, Server
 
-ALICE = f"Authorization: Bearer {token_of('alice')}"
+# What these tests write stays for the others: its owner is nobody of theirs.
+BEARER = f"Authorization: Bearer {token_of('wire')}"
 
 
 @pytest.fixture(scope="module")
@@ -53,7 +54,7 @@ def wire(server: Server) -> Iterator[Wire]:
 
 def post(wire: Wire, *lines: str, body: bytes = b"") -> None:
     wire.send(
-        "POST /api/alice/tasks HTTP/1.1", ALICE, "Content-Type: application/json", *lines, body=body
+        "POST /api/wire/tasks HTTP/1.1", BEARER, "Content-Type: application/json", *lines, body=body
     )
 
 
@@ -88,13 +89,13 @@ def test_a_chunked_body_over_64_kib_is_413(wire: Wire) -> None:
 
 
 def test_a_body_of_5_mb_is_413(server: Server) -> None:
-    answer = server.request("POST", "/api/alice/tasks", b" " * 5_000_000, **alice())
+    answer = server.request("POST", "/api/wire/tasks", b" " * 5_000_000, **wire_user())
 
     assert answer.status == 413
 
 
-def alice() -> Any:
-    return {"token": token_of("alice"), "headers": {"Content-Type": "application/json"}}
+def wire_user() -> Any:
+    return {"token": token_of("wire"), "headers": {"Content-Type": "application/json"}}
 
 
 @pytest.mark.parametrize(
@@ -137,7 +138,7 @@ def test_a_body_that_breaks_off_makes_no_task(
 
 
 def count(server: Server) -> int:
-    return int(server.request("GET", "/api/alice/tasks?limit=1", **alice()).json()["count"])
+    return int(server.request("GET", "/api/wire/tasks?limit=1", **wire_user()).json()["count"])
 
 
 def test_a_length_beside_chunks_smuggles_nothing(server: Server, wire: Wire) -> None:
@@ -171,15 +172,15 @@ def test_head_sends_the_headers_of_get_and_no_body(wire: Wire) -> None:
 
 
 def test_a_connection_is_kept_over_errors(wire: Wire) -> None:
-    for path, status in {"/health": 200, "/none": 404, "/api/alice/tasks": 401}.items():
+    for path, status in {"/health": 200, "/none": 404, "/api/wire/tasks": 401}.items():
         wire.send(f"GET {path} HTTP/1.1")
         assert wire.answer()[0] == status
 
 
 @pytest.mark.parametrize("order", [1, -1])
 def test_two_authorization_headers_are_401(wire: Wire, order: int) -> None:
-    lines = [ALICE, f"Authorization: Bearer {token_of('bob')}"][::order]
-    wire.send("GET /api/alice/tasks HTTP/1.1", *lines)
+    lines = [BEARER, f"Authorization: Bearer {token_of('bob')}"][::order]
+    wire.send("GET /api/wire/tasks HTTP/1.1", *lines)
 
     assert wire.answer()[0] == 401
 
@@ -189,28 +190,28 @@ def test_two_authorization_headers_are_401(wire: Wire, order: int) -> None:
 def test_names_of_header_and_scheme_are_read_in_any_case(
     wire: Wire, name: str, scheme: str
 ) -> None:
-    wire.send("GET /api/alice/tasks HTTP/1.1", f"{name}: {scheme} {token_of('alice')}")
+    wire.send("GET /api/wire/tasks HTTP/1.1", f"{name}: {scheme} {token_of('wire')}")
 
     assert wire.answer()[0] == 200
 
 
 def test_a_token_of_16_kb_is_read(wire: Wire) -> None:
-    token = token_of("alice", image="x" * 12_000)
-    wire.send("GET /api/alice/tasks HTTP/1.1", f"Authorization: Bearer {token}")
+    token = token_of("wire", image="x" * 12_000)
+    wire.send("GET /api/wire/tasks HTTP/1.1", f"Authorization: Bearer {token}")
 
     assert 16_000 < len(token) <= 16_384
     assert wire.answer()[0] == 200
 
 
 def test_a_token_of_100_kb_is_401(wire: Wire) -> None:
-    wire.send("GET /api/alice/tasks HTTP/1.1", f"Authorization: Bearer {'x' * 100_000}")
+    wire.send("GET /api/wire/tasks HTTP/1.1", f"Authorization: Bearer {'x' * 100_000}")
 
     assert wire.answer()[0] == 401
 
 
 def test_headers_of_1_mb_are_refused(server: Server, wire: Wire) -> None:
     try:
-        wire.send("GET /api/alice/tasks HTTP/1.1", f"Authorization: Bearer {'x' * 1_000_000}")
+        wire.send("GET /api/wire/tasks HTTP/1.1", f"Authorization: Bearer {'x' * 1_000_000}")
         assert wire.file.readline().split()[1] in (b"400", b"431")
     except ConnectionError:
         pass  # closed before all of it was sent
@@ -268,9 +269,9 @@ def test_http_1_0_is_answered(wire: Wire) -> None:
 
 
 def test_every_line_of_the_log_is_json_and_no_secret(server: Server) -> None:
-    server.request("GET", "/api/alice/tasks", token=token_of("alice"))
+    server.request("GET", "/api/wire/tasks", token=token_of("wire"))
     lines = [json.loads(line) for line in server.log.read_text().splitlines()]
 
     assert {"event", "level", "timestamp"} <= lines[-1].keys()
     assert all(line["level"] in ("info", "warning") for line in lines)
-    assert token_of("alice").partition(".")[0] not in Path(server.log).read_text()
+    assert token_of("wire").partition(".")[0] not in Path(server.log).read_text()
