@@ -241,13 +241,14 @@ class KeyRing:
                 return self._refresh
             if limited and not self._spend():
                 return None
-            refresh = Refresh()
-            # Without a thread to be had, known keys still do.
-            with suppress(RuntimeError):
-                threading.Thread(
-                    target=self._run, args=[refresh], name="key-set", daemon=True
-                ).start()
-                self._refresh = refresh
+            # Told before it begins: who sees no refresh may join any that comes.
+            refresh = self._refresh = Refresh()
+            thread = threading.Thread(target=self._run, args=[refresh], name="key-set", daemon=True)
+            try:
+                thread.start()
+            except RuntimeError:
+                # Without a thread to be had, known keys still do.
+                self._refresh = None
             return self._refresh
 
     def _spend(self) -> bool:

@@ -85,7 +85,7 @@ class Verifier:
         """The claims of a good token. Raises InvalidToken, or KeysUnavailable.
 
         A token that was verified is remembered until it expires or its key is withdrawn:
-        a signature costs 40 to 115 microseconds, a look at the memory one.
+        a signature costs 25 to 560 microseconds, a look at the memory two.
         """
         try:
             return self._verify(token)

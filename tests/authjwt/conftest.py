@@ -167,13 +167,13 @@ def drip(request: Request, content: bytes) -> None:
 
 
 def drip_headers(request: Request) -> None:
-    drip(request, b"HTTP/1.1 200 OK\r\nX-Padding: " + b"a" * 10_000)
+    drip(request, b"HTTP/1.1 200 OK\r\nX-Padding: " + b"a" * 500)
 
 
 def drip_body(request: Request) -> None:
     request.send_response(200)
     request.end_headers()
-    drip(request, b'{"keys": [' + b" " * 10_000)
+    drip(request, b'{"keys": [' + b" " * 500)
 
 
 def reset(request: Request) -> None:

@@ -109,6 +109,21 @@ def test_key_made_during_a_fetch_is_seen_by_its_first_request(
     assert len(issuer.requests) == 3
 
 
+def test_a_fetch_under_way_that_brings_the_key_is_enough(ring: KeyRing, issuer: Issuer) -> None:
+    issuer.lists(OLD)
+    ring.load()
+    gate = issuer.answer = Gate(answer(document(OLD, NEW)))
+    first = threading.Thread(target=ring.get, args=["new"])
+    first.start()
+    gate.arrived.wait()
+    threading.Timer(0.05, gate.opened.set).start()
+
+    assert ring.get("new") is not None
+
+    first.join()
+    assert len(issuer.requests) == 2
+
+
 def test_many_requests_meet_a_new_key_at_once(ring: KeyRing, issuer: Issuer) -> None:
     issuer.lists(OLD)
     ring.load()
