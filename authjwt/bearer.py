@@ -1,5 +1,11 @@
 """The Authorization header to claims, and the check that they are the owner's."""
 
+import logging
+import math
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable
 from functools import cache
 from typing import Any
 
@@ -8,21 +14,32 @@ from django.http import HttpRequest
 from ninja.security.http import HttpAuthBase
 
 from authjwt import conf
-from authjwt.exceptions import Forbidden, MissingToken
+from authjwt.exceptions import Forbidden, InvalidToken, MissingToken, Reason
 from authjwt.keys import KeyRing
 from authjwt.tokens import Claims, Verifier
+
+log = logging.getLogger(__name__)
+
+MINUTE = 60.0
 
 
 @cache
 def verifier() -> Verifier:
     """The verifier of this process, as the settings have it."""
-    url = conf.key_set_url()
     return Verifier(
         secret=conf.secret(),
-        keys=KeyRing(url) if url else None,
+        keys=key_ring(),
         issuers=conf.issuers(),
         audiences=conf.audiences(),
     )
+
+
+def key_ring() -> KeyRing | None:
+    """The keys of the issuer; None where only the shared secret counts."""
+    if document := conf.key_set():
+        return KeyRing("BETTER_AUTH_JWKS", fetch=lambda _: document)
+    url = conf.key_set_url()
+    return KeyRing(url) if url else None
 
 
 def _forget(*, setting: str, **_: Any) -> None:
@@ -31,6 +48,33 @@ def _forget(*, setting: str, **_: Any) -> None:
 
 
 setting_changed.connect(_forget)
+
+
+class Refusals:
+    """Counts refused tokens by reason, and tells of them in one line a minute at most.
+
+    A flood of bad tokens must not become a flood of lines; the first one is told at once.
+    """
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
+        self._lock = threading.Lock()
+        self.counts: Counter[Reason] = Counter()
+        self._next = -math.inf
+
+    def count(self, reason: Reason) -> None:
+        with self._lock:
+            self.counts[reason] += 1
+            if self._clock() < self._next:
+                return
+            counts, self.counts = self.counts, Counter()
+            self._next = self._clock() + MINUTE
+        log.warning(
+            "tokens refused: %s", ", ".join(f"{name} {n}" for name, n in counts.most_common())
+        )
+
+
+refusals = Refusals()
 
 
 class BearerToken(HttpAuthBase):
@@ -43,7 +87,11 @@ class BearerToken(HttpAuthBase):
     openapi_bearerFormat = "JWT"  # noqa: N815  the name of OpenAPI
 
     def __call__(self, request: HttpRequest) -> Claims:
-        claims = verifier().verify(token_of(request))
+        try:
+            claims = verifier().verify(token_of(request))
+        except InvalidToken as refused:
+            refusals.count(refused.reason)
+            raise
         request.auth = claims  # type: ignore[attr-defined]
         match = request.resolver_match
         check_owner(claims.user_id, match.kwargs.get("user_id") if match else None)

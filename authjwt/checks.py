@@ -12,6 +12,7 @@ from django.conf import settings
 from django.core.checks import CheckMessage, Error, Tags, Warning, register  # noqa: A004  its name
 
 from authjwt import conf
+from authjwt.keys import parse
 
 URLS = ("BETTER_AUTH_URL", "BETTER_AUTH_JWKS_URL", "BETTER_AUTH_ISSUER")
 
@@ -30,11 +31,16 @@ LEAST_DIFFERENT_CHARACTERS = 8
 @register(Tags.security)
 def check_settings(**_: Any) -> list[CheckMessage]:
     # What has no form contradicts nothing yet.
-    return [*_key_source(), *_secret(), *(_malformed() or [*_contradictions(), *_insecure()])]
+    return [
+        *_key_source(),
+        *_secret(),
+        *_key_set(),
+        *(_malformed() or [*_contradictions(), *_insecure()]),
+    ]
 
 
 def _key_source() -> list[CheckMessage]:
-    if settings.BETTER_AUTH_URL or settings.BETTER_AUTH_JWKS_URL or conf.secret():
+    if settings.BETTER_AUTH_URL or settings.BETTER_AUTH_JWKS_URL or conf.key_set() or conf.secret():
         return []
     return [
         Error(
@@ -78,6 +84,21 @@ def _secret() -> list[CheckMessage]:
     return found
 
 
+def _key_set() -> list[CheckMessage]:
+    if document := conf.key_set():
+        try:
+            parse(document)
+        except ValueError as error:
+            return [
+                Error(
+                    f"BETTER_AUTH_JWKS: {error}.",
+                    hint='It is JSON, {"keys": [...]}, as /api/auth/jwks of Better Auth answers.',
+                    id="authjwt.E010",
+                )
+            ]
+    return []
+
+
 def _is_example(secret: str) -> bool:
     """Nothing but filling words, digits and punctuation, or the same few characters again.
 
@@ -117,7 +138,7 @@ def _malformed() -> list[CheckMessage]:
 
 def _contradictions() -> list[CheckMessage]:
     found: list[CheckMessage] = []
-    if conf.key_set_url() and not (conf.issuers() and conf.audiences()):
+    if (conf.key_set_url() or conf.key_set()) and not (conf.issuers() and conf.audiences()):
         found.append(
             Error(
                 "The key set is known, but not whom its tokens must come from and be made for.",
@@ -131,6 +152,14 @@ def _contradictions() -> list[CheckMessage]:
                 "BETTER_AUTH_URL is the address of a key set, and not of the server.",
                 hint="Set BETTER_AUTH_URL to what stands before /api/auth/jwks.",
                 id="authjwt.E007",
+            )
+        )
+    if conf.key_set() and settings.BETTER_AUTH_JWKS_URL:
+        found.append(
+            Error(
+                "BETTER_AUTH_JWKS and BETTER_AUTH_JWKS_URL both say which keys count.",
+                hint="Keep one of them.",
+                id="authjwt.E011",
             )
         )
     key_set = settings.BETTER_AUTH_JWKS_URL

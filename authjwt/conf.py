@@ -2,6 +2,7 @@
 
 BETTER_AUTH_URL       where Better Auth runs: implies the three below
 BETTER_AUTH_JWKS_URL  where its key set is
+BETTER_AUTH_JWKS      its key set itself, where it cannot be fetched: JSON, never fetched again
 BETTER_AUTH_ISSUER    what `iss` must be
 BETTER_AUTH_AUDIENCE  a list; `aud` must hold one of them
 BETTER_AUTH_SECRET    verifies HS256 tokens
@@ -20,6 +21,11 @@ LEAST_SECRET_BYTES = 32
 
 def secret() -> bytes:
     return str(settings.BETTER_AUTH_SECRET).encode()
+
+
+def key_set() -> bytes:
+    """The key set that is configured instead of fetched, or nothing."""
+    return str(settings.BETTER_AUTH_JWKS).encode()
 
 
 def key_set_url() -> str:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from authjwt.bearer import check_owner
 from authjwt.conf import LEEWAY
 from authjwt.exceptions import Forbidden, InvalidToken, KeysUnavailable
-from authjwt.keys import MOST_KID_CHARACTERS, KeyRing, fetch, parse
+from authjwt.keys import MOST_KID_CHARACTERS, KeyRing, parse
 from authjwt.tokens import (
     FETCH_A_JWT,
     HEADER_MEMBERS,
@@ -140,7 +140,7 @@ class Explanation:
         header = read_header(self._segments[0])
         if header.key_id is not None and self._verifier.keys:
             url = self._verifier.keys.url
-            document = fetch(url)
+            document = self._verifier.keys.fetch(url)
             try:
                 parse(document)
             except ValueError as error:

@@ -189,7 +189,7 @@ class KeyRing:
         self.url = url
         self.keys: Mapping[str, Key] = {}
         self._document: bytes | None = None
-        self._fetch = fetch
+        self.fetch = fetch
         self._clock = clock
         self._lock = threading.Lock()
         self._refresh: Refresh | None = None
@@ -263,7 +263,7 @@ class KeyRing:
 
     def _run(self, refresh: Refresh) -> None:
         try:
-            document = self._fetch(self.url)
+            document = self.fetch(self.url)
             if document != self._document:
                 self.keys, self._document = parse(document), document
             self._failures, self._retry_at = 0, -math.inf

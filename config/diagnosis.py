@@ -4,7 +4,7 @@ A look may find anything, but never raises: what is broken is what it is there t
 """
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass, replace
 from email.utils import parsedate_to_datetime
 from http.client import HTTPException
@@ -23,7 +23,7 @@ from django.db.migrations.executor import MigrationExecutor
 
 from authjwt import conf
 from authjwt.exceptions import KeysUnavailable
-from authjwt.keys import ask, parse
+from authjwt.keys import Key, ask, parse
 from authjwt.wording import count, plain
 from config.database import is_pooled
 
@@ -110,6 +110,9 @@ def _shared_secret() -> Iterator[Check]:
 
 def _issuer() -> Iterator[Check]:
     url = conf.key_set_url()
+    if document := conf.key_set():
+        yield _given_keys(document)
+        return
     if not url:
         yield Check("issuer", "ok", "none: only tokens of the shared secret are accepted")
         return
@@ -122,10 +125,21 @@ def _issuer() -> Iterator[Check]:
         yield _no_keys(plain(url), error)
         yield Check("issuer clock", "not reached", "")
         return
-    algorithms = ", ".join(sorted({name for key in keys for name in key.algorithms}))
-    found = f"{count(len(keys), 'usable key')} ({algorithms})"
-    yield Check("issuer", "ok", f"{found} at {plain(url)} in {_ms(seconds)}")
+    yield Check("issuer", "ok", f"{_usable(keys)} at {plain(url)} in {_ms(seconds)}")
     yield _clock(headers.get("Date", ""), headers.get("Age", ""), before + seconds / 2)
+
+
+def _given_keys(document: bytes) -> Check:
+    try:
+        return Check("issuer", "ok", f"{_usable(parse(document).values())} in BETTER_AUTH_JWKS")
+    except ValueError as error:
+        advice = "Set BETTER_AUTH_JWKS to what /api/auth/jwks of Better Auth answers."
+        return Check("issuer", "wrong", f"BETTER_AUTH_JWKS: {error}", advice)
+
+
+def _usable(keys: Collection[Key]) -> str:
+    algorithms = ", ".join(sorted({name for key in keys for name in key.algorithms}))
+    return f"{count(len(keys), 'usable key')} ({algorithms})"
 
 
 def _no_keys(url: str, error: Exception) -> Check:

@@ -128,6 +128,7 @@ def _missing_token(request: HttpRequest, exc: MissingToken) -> HttpResponse:
 
 
 def _invalid_token(request: HttpRequest, exc: InvalidToken) -> HttpResponse:
+    request.refusal = exc.reason  # type: ignore[attr-defined] # for the line in the log
     challenge = f'Bearer error="invalid_token", error_description="{exc.reason}: {exc.detail}"'
     return error(
         request,

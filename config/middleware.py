@@ -65,6 +65,8 @@ def _write(
         "ms": round(seconds * 1000, 2),
         "sql": statements,
     }
+    if reason := getattr(request, "refusal", None):
+        line["reason"] = reason
     if response.status_code >= CRASHES_FROM:
         log.error("request", **line)
     else:

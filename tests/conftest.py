@@ -17,6 +17,7 @@ def _shared_secret(settings: Any) -> None:
     """The tests bring their own configuration, whatever the machine has."""
     settings.BETTER_AUTH_URL = ""
     settings.BETTER_AUTH_JWKS_URL = ""
+    settings.BETTER_AUTH_JWKS = ""
     settings.BETTER_AUTH_ISSUER = ""
     settings.BETTER_AUTH_AUDIENCE = []
     settings.BETTER_AUTH_SECRET = SECRET

@@ -1,5 +1,6 @@
 """The Authorization header on real URLs: who is let in, and what the others are told."""
 
+import json
 import threading
 import time
 from typing import Any
@@ -9,7 +10,7 @@ from django.test import Client, RequestFactory
 from django.urls import resolve
 
 from authjwt import bearer, keys
-from authjwt.bearer import BearerToken, verifier
+from authjwt.bearer import BearerToken, Refusals, verifier
 from authjwt.exceptions import Forbidden
 from authjwt.keys import FRESH
 from tests.authjwt.conftest import (
@@ -391,3 +392,47 @@ def test_no_token_is_logged(accepting: Issuer, capfd: pytest.CaptureFixture[str]
     assert logged.count("\n") >= len(sent)
     for token in sent:
         assert not any(part in logged for part in token.split("."))
+
+
+# Keys without a network
+
+
+@pytest.mark.django_db
+def test_keys_may_be_given_instead_of_fetched(settings: Any) -> None:
+    given, other = signer("EdDSA"), signer("ES256")
+    settings.BETTER_AUTH_URL = ORIGIN
+    settings.BETTER_AUTH_SECRET = ""
+    settings.BETTER_AUTH_JWKS = json.dumps({"keys": [given.jwk()]})
+
+    assert get(token=given.token(claims())).status_code == 200
+    assert get(token=other.token(claims())).json()["reason"] == "unknown_key"
+
+
+# What the log tells of refusals
+
+
+def test_refusals_are_told_at_once_and_then_counted_for_a_minute(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    clock = Clock()
+    refusals = Refusals(clock)
+    for reason in ("expired", "expired", "bad_signature", "expired"):
+        refusals.count(reason)
+    clock.now += 60
+    refusals.count("unknown_key")
+
+    assert caplog.messages == [
+        "tokens refused: expired 1",
+        "tokens refused: expired 2, bad_signature 1, unknown_key 1",
+    ]
+
+
+def test_a_refused_request_is_counted_and_its_line_has_the_reason(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(bearer, "refusals", counted := Refusals(Clock()))
+    get(token="opaque")
+    get(token="opaque")
+
+    assert counted.counts == {"not_a_jwt": 1}
+    assert json.loads(capsys.readouterr().out.splitlines()[-1])["reason"] == "not_a_jwt"

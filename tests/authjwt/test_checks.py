@@ -1,5 +1,6 @@
 """Settings that would make tokens fail, or open to anybody, are told at the start."""
 
+import json
 import secrets
 from typing import Any
 
@@ -14,11 +15,12 @@ from tests.authjwt.conftest import signer
 GOOD_SECRET = "kT0v8dQ1xZr5mWbJ3sLhN7pYcA2fGuEi4oRqV6jXnDw="
 URL = "https://app.example.com"
 JWKS_URL = f"{URL}/api/auth/jwks"
+JWKS = json.dumps({"keys": [signer("EdDSA").jwk()]})
 
 
 def messages(settings: Any, **given: Any) -> list[CheckMessage]:
     """What is found where nothing but this is set."""
-    for name in ("URL", "JWKS_URL", "ISSUER", "SECRET"):
+    for name in ("URL", "JWKS_URL", "JWKS", "ISSUER", "SECRET"):
         setattr(settings, f"BETTER_AUTH_{name}", given.get(name, ""))
     settings.BETTER_AUTH_AUDIENCE = given.get("AUDIENCE", [])
     return check_settings()
@@ -34,6 +36,7 @@ def ids(settings: Any, **given: Any) -> list[str]:
         pytest.param({"URL": URL}, id="url"),
         pytest.param({"SECRET": GOOD_SECRET}, id="secret"),
         pytest.param({"URL": URL, "SECRET": GOOD_SECRET}, id="both"),
+        pytest.param({"JWKS": JWKS, "URL": URL}, id="key_set_without_network"),
         pytest.param({"JWKS_URL": JWKS_URL, "ISSUER": URL, "AUDIENCE": [URL]}, id="apart"),
         pytest.param({"URL": URL, "JWKS_URL": "https://frontend:3000/jwks"}, id="inside_url"),
         pytest.param({"URL": f"{URL}/login", "AUDIENCE": ["tasks", URL]}, id="path"),
@@ -55,6 +58,10 @@ def test_good_settings_are_silent(given: dict[str, Any], settings: Any) -> None:
         pytest.param(["E001"], {}, id="nothing"),
         pytest.param(["E001"], {"ISSUER": URL, "AUDIENCE": [URL]}, id="no_keys"),
         pytest.param(["E002"], {"SECRET": GOOD_SECRET[:31]}, id="short_secret"),
+        pytest.param(["E005"], {"JWKS": JWKS}, id="key_set_of_nobody"),
+        pytest.param(["E010"], {"JWKS": "{}", "URL": URL}, id="no_key_set"),
+        pytest.param(["E010"], {"JWKS": '{"keys": []}', "URL": URL}, id="empty_key_set"),
+        pytest.param(["E011"], {"JWKS": JWKS, "JWKS_URL": JWKS_URL, "URL": URL}, id="two_key_sets"),
         pytest.param(["E002"], {"SECRET": GOOD_SECRET[:31], "URL": URL}, id="short_beside_url"),
         pytest.param(
             ["E003"], {"SECRET": '  {"kty": "oct", "k": "AyM1SysPpbyDfgZld3um"}'}, id="jwk"

@@ -29,6 +29,7 @@ from jwt.algorithms import ECAlgorithm, OKPAlgorithm
 
 from config.database import configure, embedded, is_pooled
 from config.diagnosis import connection_advice, in_the_clear
+from tests.authjwt.conftest import signer
 
 ROOT = Path(__file__).parent.parent.parent
 EC = generate_private_key(SECP256R1())
@@ -705,3 +706,24 @@ def test_settings_that_fail_every_check_do_not_stop_the_doctor() -> None:
         "environment        wrong        SECRET_KEY (or SECRET_KEY_FILE) must be set.\n"
     )
     assert ended.stdout.endswith(" faults to mend.\n")
+
+
+@pytest.mark.parametrize(
+    ("document", "status", "detail"),
+    [
+        (
+            json.dumps({"keys": [signer("EdDSA").jwk()]}),
+            "ok",
+            "1 usable key (EdDSA) in BETTER_AUTH_JWKS",
+        ),
+        ("{}", "wrong", "BETTER_AUTH_JWKS: not a JWK set"),
+    ],
+)
+def test_key_set_without_network_is_looked_at(
+    settings: Any, document: str, status: str, detail: str
+) -> None:
+    settings.BETTER_AUTH_JWKS = document
+
+    _, found = examine()
+
+    assert (found["issuer"]["status"], found["issuer"]["detail"]) == (status, detail)
