@@ -147,7 +147,7 @@ def ask(url: str) -> tuple[bytes, Message]:
 
 
 def _connect(host: str, port: int, *, secure: bool) -> socket.socket:
-    """A connected socket, its TLS handshake still to do: that too may drip.
+    """A connected socket, its TLS handshake still to do: it has what is left of the time.
 
     Half of the time for each address of the host, so that a dead one leaves some for the next.
     """
