@@ -8,6 +8,7 @@ import sys
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from time import monotonic, sleep
 from typing import Any
 
@@ -121,11 +122,17 @@ def test_a_lock_that_is_held_too_long_is_503_within_5_seconds(serve: Serve) -> N
 
 
 @pytest.fixture
-def postgres(tmp_path: Path) -> Iterator[PostgresServer]:
-    """A PostgreSQL of this test alone, which it may stop."""
-    server = get_server(tmp_path / "postgres", cleanup_mode="delete")
-    yield server
-    server.cleanup()
+def postgres() -> Iterator[PostgresServer]:
+    """A PostgreSQL of this test alone, which it may stop.
+
+    Not below `tmp_path`: pytest closes that to the user that PostgreSQL runs as.
+    """
+    local = ROOT / ".dev"
+    local.mkdir(exist_ok=True)
+    with TemporaryDirectory(dir=local) as folder:
+        server = get_server(Path(folder) / "postgres")
+        yield server
+        server.cleanup()
 
 
 def pg_ctl(server: PostgresServer, *arguments: str) -> None:
