@@ -4,7 +4,7 @@ from collections.abc import Callable
 from functools import cache
 from typing import Literal
 
-from django.db import Error, connection
+from django.db import Error, connection, connections
 from django.db.migrations.executor import MigrationExecutor
 from django.http import HttpRequest, HttpResponse
 from ninja import Router
@@ -46,7 +46,7 @@ def _ok() -> HttpResponse:
 
 def _database() -> bool:
     try:
-        with connection.cursor() as cursor:
+        with connections["api"].cursor() as cursor:
             cursor.execute("SELECT 1")
     except Error:
         return False

@@ -3,21 +3,24 @@
 import re
 from collections.abc import Callable
 from time import perf_counter
-from typing import TYPE_CHECKING, Any, cast
+from typing import Any, cast
 from uuid import uuid4
 
 import structlog
-from django import db
+from django.db import connections
 from django.http import HttpRequest
 from django.http.response import HttpResponseBase
 
 from config import errors
-
-if TYPE_CHECKING:
-    from config.database.base import DatabaseWrapper
+from config.database.base import DatabaseWrapper, serving_the_api
 
 log = structlog.get_logger()
-connection = cast("DatabaseWrapper", db.connection)
+
+
+def statements() -> int:
+    """How many this thread has sent so far, on whichever connection."""
+    return sum(cast("DatabaseWrapper", each).statements for each in set(connections.all()))
+
 
 SANE_ID = re.compile(r"[A-Za-z0-9._:-]{1,64}")
 ERRORS_FROM = 400
@@ -31,7 +34,7 @@ def request_log(
 
     def middleware(request: HttpRequest) -> HttpResponseBase:
         start = perf_counter()
-        before = connection.statements
+        before = statements()
         method = request.method
         given = request.headers.get("X-Request-ID", "")
         request_id = given if SANE_ID.fullmatch(given) else uuid4().hex
@@ -40,13 +43,17 @@ def request_log(
             # The server sends the headers of the answer and keeps the body.
             request.method = "GET"
 
-        response = get_response(request)
+        api = serving_the_api.set(request.path_info.startswith("/api/"))
+        try:
+            response = get_response(request)
+        finally:
+            serving_the_api.reset(api)
 
         request.method = method
         if response.status_code >= ERRORS_FROM and not request.path_info.startswith("/admin/"):
             errors.jsonify(request, response)
         response["X-Request-ID"] = request_id
-        _write(request, response, perf_counter() - start, connection.statements - before)
+        _write(request, response, perf_counter() - start, statements() - before)
         return response
 
     return middleware

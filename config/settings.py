@@ -83,6 +83,7 @@ try:
 except ValueError as error:
     env.faults.append(f"DATABASE_URL {error}.")
     DATABASES["default"] = database.configure(database.EMBEDDED, LOCAL / "postgres")
+DATABASES["api"] = database.of_the_api(DATABASES["default"], SECRET_KEY)
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
 # Security: TLS ends at a proxy, which sets X-Forwarded-Proto

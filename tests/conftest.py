@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from django.db import connections
 
 from tests.people import SECRET, Person
 from tests.server import Server
@@ -21,6 +22,20 @@ def _shared_secret(settings: Any) -> None:
     settings.BETTER_AUTH_ISSUER = ""
     settings.BETTER_AUTH_AUDIENCE = []
     settings.BETTER_AUTH_SECRET = SECRET
+
+
+@pytest.fixture(autouse=True)
+def _one_connection(request: pytest.FixtureRequest, _django_db_helper: None) -> Iterator[None]:
+    """A test rolls back what it did, so no other connection sees it: the API runs on this one.
+
+    As its own role it runs in tests of the server process, and where a test asks for `api`.
+    """
+    apart = connections["api"]
+    marker = request.node.get_closest_marker("django_db")
+    if not marker or "api" not in marker.kwargs.get("databases", ()):
+        connections["api"] = connections["default"]
+    yield
+    connections["api"] = apart
 
 
 @pytest.fixture

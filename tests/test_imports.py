@@ -19,6 +19,8 @@ MAY_IMPORT = {
     "tasks.statements": {"tasks.models"},
     "tasks.schemas": {"tasks.models"},
     "tasks.api": {"tasks.models", "tasks.schemas", "tasks.statements", "authjwt.bearer"},
+    "tasks.apps": {"tasks.isolation"},
+    "tasks.isolation": set[str](),
     "tasks.admin": {"tasks.models"},
     "tasks": {"tasks.models"},
     "config.env": set[str](),

@@ -1,5 +1,6 @@
 """Where the data is: DATABASE_URL, or the embedded PostgreSQL of development."""
 
+import hmac
 from pathlib import Path
 from typing import Any
 
@@ -46,6 +47,15 @@ def configure(url: str, data: Path) -> dict[str, Any]:
         }
         | options,
     }
+
+
+def of_the_api(config: dict[str, Any], secret: str) -> dict[str, Any]:
+    """The same database for the API, which has a role of its own: see `tasks/isolation.py`.
+
+    `manage.py migrate` makes the role, with this password, which is derived from the secret.
+    """
+    password = hmac.digest(secret.encode(), b"the password of the API's role", "sha256").hex()
+    return config | {"PASSWORD": password, "TEST": {"MIRROR": "default"}}
 
 
 def is_pooled(config: dict[str, Any]) -> bool:

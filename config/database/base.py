@@ -1,11 +1,18 @@
 """Django's PostgreSQL backend, with a health check that costs no round trip."""
 
 import select
+from contextvars import ContextVar
 from typing import Any
 
+from django.db import ProgrammingError, connections
 from django.db.backends.postgresql import base
 
+from tasks.isolation import role
+
 from . import embedded
+
+serving_the_api = ContextVar("serving_the_api", default=False)
+"""Set while an endpoint runs: then the connection that may do everything does nothing."""
 
 
 class DatabaseWrapper(base.DatabaseWrapper):
@@ -14,9 +21,11 @@ class DatabaseWrapper(base.DatabaseWrapper):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.statements = 0
-        self.execute_wrappers.append(self._count)
+        self.execute_wrappers.append(self._watch)
 
-    def _count(self, execute: Any, sql: Any, params: Any, many: Any, context: Any) -> Any:
+    def _watch(self, execute: Any, sql: Any, params: Any, many: Any, context: Any) -> Any:
+        if serving_the_api.get() and self is not connections["api"]:
+            raise ProgrammingError("permission denied: the API has a connection of its own")
         self.statements += 1
         return execute(sql, params, many, context)
 
@@ -24,6 +33,8 @@ class DatabaseWrapper(base.DatabaseWrapper):
         params = super().get_connection_params()
         if data := self.settings_dict.get("EMBEDDED"):
             params["host"] = embedded.start(data)
+        if self.alias == "api":
+            params["user"] = role(params["dbname"])
         return params
 
     def is_usable(self) -> bool:

@@ -452,17 +452,17 @@ def test_advice_fits_the_cause(cause: str, expected: str) -> None:
 @pytest.mark.django_db(transaction=True)
 def test_migration_that_is_not_applied_is_a_fault() -> None:
     recorder = MigrationRecorder(connection)
-    recorder.record_unapplied("tasks", "0001_initial")
+    recorder.record_unapplied("tasks", "0002_operations")
     try:
         status, found = examine()
     finally:
-        recorder.record_applied("tasks", "0001_initial")
+        recorder.record_applied("tasks", "0002_operations")
 
     assert status == 1
     assert wrong(found) == [
         (
             "migrations",
-            "1 migration not applied, from tasks.0001_initial on",
+            "1 migration not applied, from tasks.0002_operations on",
             "Run: python manage.py migrate",
         )
     ]

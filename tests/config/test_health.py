@@ -67,6 +67,7 @@ def test_without_a_database_it_is_not_ready(monkeypatch: pytest.MonkeyPatch) -> 
     def away() -> None:
         raise OperationalError
 
-    monkeypatch.setattr(connection, "cursor", away)
+    with monkeypatch.context() as patch:
+        patch.setattr(connection, "cursor", away)
 
-    assert not_ready("Not ready: database, migrations.", "DATABASE_ERROR")
+        assert not_ready("Not ready: database, migrations.", "DATABASE_ERROR")

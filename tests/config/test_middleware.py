@@ -84,7 +84,8 @@ def test_no_token_no_body_and_no_title_is_logged(
     alice.patch(alice.task(task["id"]), {"needle": "needle"})
     alice.post(alice.tasks, "needle")
     alice.get(f"{alice.tasks}?needle=needle")
-    monkeypatch.setattr(statements, "CREATE", statements.CREATE.replace("%(priority)s", "'needle'"))
+    broken = statements.CREATE.replace("%s)", "left('needle' || %s, 6))")
+    monkeypatch.setattr(statements, "CREATE", broken)
     assert alice.post(alice.tasks, {"title": "needle"}).status_code == 500
     out, err = capsys.readouterr()
 

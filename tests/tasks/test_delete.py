@@ -39,7 +39,7 @@ def test_a_second_delete_is_404(alice: Person) -> None:
     assert is_error(alice.delete(path), 404, "NOT_FOUND", "There is no such task.")
 
 
-@pytest.mark.django_db(transaction=True)
+@pytest.mark.django_db(transaction=True, databases=["default", "api"])
 def test_of_parallel_deletes_exactly_one_succeeds(alice: Person) -> None:
     path = alice.task(alice.create()["id"])
 

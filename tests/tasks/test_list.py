@@ -61,13 +61,13 @@ def test_complete_filters_page_and_count(alice: Person, wanted: str, expected: l
     assert response.json()["count"] == 1
 
 
-def test_a_last_page_costs_one_statement_and_another_two(
+def test_every_page_costs_one_statement_its_total_included(
     alice: Person, django_assert_num_queries: DjangoAssertNumQueries
 ) -> None:
     fill("alice", 3)
 
-    for query, statements in {"": 1, "?limit=3": 1, "?limit=2": 2, "?offset=3": 2}.items():
-        with django_assert_num_queries(statements):
+    for query in ("", "?limit=3", "?limit=2", "?offset=3"):
+        with django_assert_num_queries(1):
             assert alice.get(alice.tasks + query).json()["count"] == 3
 
 

@@ -17,11 +17,9 @@ from granian.log import LogLevels
 from granian.server import Server
 
 from config import demo
-from config.database import embedded, is_pooled
+from config.database import embedded
 
 THREADS = 4
-TIMEOUTS = "-c statement_timeout=4000 -c lock_timeout=3000"
-"""In ms, of the server alone: a migration or a purge may take its time."""
 
 
 class Command(BaseCommand):
@@ -43,9 +41,6 @@ class Command(BaseCommand):
             raise CommandError(str(error)) from error
         if demo:
             self.prepare()
-        # After the migrations, which may take their time.
-        if not is_pooled(settings.DATABASES["default"]):
-            os.environ.setdefault("PGOPTIONS", TIMEOUTS)
         Server(
             "config.wsgi:application",
             address=host,
