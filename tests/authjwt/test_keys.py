@@ -109,6 +109,34 @@ def test_key_made_during_a_fetch_is_seen_by_its_first_request(
     assert len(issuer.requests) == 3
 
 
+def test_a_fetch_that_is_only_just_starting_began_before_the_key_too(
+    ring: KeyRing, issuer: Issuer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    issuer.lists(OLD)
+    ring.load()
+    gate = issuer.answer = Gate(answer(document(OLD)))
+    found: list[keys.Key | None] = []
+    early = threading.Thread(target=lambda: found.append(ring.get("new")))
+    start = threading.Thread.start
+
+    def start_and_linger(thread: threading.Thread) -> None:
+        start(thread)
+        if thread.name == "key-set" and not gate.arrived.is_set():
+            assert gate.arrived.wait(10)
+            issuer.lists(OLD, NEW)
+            early.start()
+            # It cannot end before this does; it needs the time to look around.
+            early.join(0.1)
+
+    monkeypatch.setattr(threading.Thread, "start", start_and_linger)
+    threading.Timer(0.3, gate.opened.set).start()
+
+    assert ring.get("made-up") is None
+
+    early.join()
+    assert found == [ring.keys["new"]]
+
+
 def test_a_fetch_under_way_that_brings_the_key_is_enough(ring: KeyRing, issuer: Issuer) -> None:
     issuer.lists(OLD)
     ring.load()
