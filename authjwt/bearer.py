@@ -105,7 +105,8 @@ def check_owner(user_id: str, of_path: str | None) -> None:
 
 def token_of(request: HttpRequest) -> str:
     """What stands after `Bearer`. Two such headers arrive as one with a comma: no token at all."""
-    scheme, _, token = request.headers.get("Authorization", "").partition(" ")
+    header: str = request.META.get("HTTP_AUTHORIZATION", "")
+    scheme, _, token = header.partition(" ")
     if scheme.lower() != "bearer":
         raise MissingToken("Send a token: Authorization: Bearer <token>.")
     return token.strip(" ")

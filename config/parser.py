@@ -26,7 +26,7 @@ class JSONParser(Parser):
     def parse_body(self, request: HttpRequest) -> Any:
         if request.content_type != "application/json":
             raise UnreadableBody("The body must be application/json.", status=415)
-        if request.headers.get("Content-Encoding", "identity").lower() != "identity":
+        if request.META.get("HTTP_CONTENT_ENCODING", "identity").lower() != "identity":
             raise UnreadableBody("The body must not be compressed.", status=415)
         try:
             return json.loads(

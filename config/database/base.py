@@ -1,6 +1,7 @@
 """Django's PostgreSQL backend, with a health check that costs no round trip."""
 
 import select
+import threading
 from contextvars import ContextVar
 from typing import Any
 
@@ -11,22 +12,29 @@ from tasks.isolation import role
 
 from . import embedded
 
+
+class Sent(threading.local):
+    """How many statements this thread has sent, on whichever connection."""
+
+    count = 0
+
+
+sent = Sent()
 serving_the_api = ContextVar("serving_the_api", default=False)
 """Set while an endpoint runs: then the connection that may do everything does nothing."""
 
 
 class DatabaseWrapper(base.DatabaseWrapper):
-    """Counts its statements in `statements`, and starts the embedded server where it is used."""
+    """Counts its statements in `sent`, and starts the embedded server where it is used."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self.statements = 0
         self.execute_wrappers.append(self._watch)
 
     def _watch(self, execute: Any, sql: Any, params: Any, many: Any, context: Any) -> Any:
         if serving_the_api.get() and self is not connections["api"]:
             raise ProgrammingError("permission denied: the API has a connection of its own")
-        self.statements += 1
+        sent.count += 1
         return execute(sql, params, many, context)
 
     def get_connection_params(self) -> dict[str, Any]:
