@@ -51,6 +51,11 @@ class Check:
     advice: str = ""
 
 
+RIGHTS = """
+    SELECT has_schema_privilege('api', 'USAGE') AND NOT has_table_privilege('tasks_task', 'SELECT')
+"""
+
+
 def diagnose() -> Iterator[Check]:
     secrets = _secrets()
     for name, look in LOOKS.items():
@@ -261,18 +266,23 @@ def _migrations(wrapper: BaseDatabaseWrapper) -> Check:
     return Check("migrations", "wrong", detail, "Run: python manage.py migrate")
 
 
-def _statement_timeout(wrapper: BaseDatabaseWrapper) -> Check:
-    name, timeout = "statement timeout", _value(wrapper, "SHOW statement_timeout")
-    if timeout != "0":
-        return Check(name, "ok", f"{timeout}, by the database or PGOPTIONS")
-    if not is_pooled(wrapper.settings_dict):
-        return Check(name, "ok", "set by manage.py serve for its connections")
-    return Check(
-        name,
-        "wrong",
-        "none, and a pooler lets no client set one",
-        "Run as the user of DATABASE_URL: ALTER ROLE current_user SET statement_timeout = '4s'",
-    )
+def _role(_owner: BaseDatabaseWrapper) -> Check:
+    """The role of the API, on a connection of its own: its password, its rights, its timeouts."""
+    name = "role of the API"
+    advice = "Run: python manage.py migrate. It makes the role, and its password of SECRET_KEY."
+    wrapper = connections.create_connection("api")
+    try:
+        timeout = _value(wrapper, "SHOW statement_timeout")
+        rights = _value(wrapper, RIGHTS)
+        role = _value(wrapper, "SELECT current_user")
+    except Error as error:
+        cause = " ".join(line for line in str(error).splitlines() if line[:1] != "\t")
+        return Check(name, "wrong", f"cannot be used: {cause}", advice)
+    finally:
+        wrapper.close()
+    if not rights or timeout == "0":
+        return Check(name, "wrong", f"{role} has other rights or timeouts than it needs", advice)
+    return Check(name, "ok", f"{role}: six operations, statements of at most {timeout}")
 
 
 def _ms(seconds: float) -> str:
@@ -325,6 +335,6 @@ CONNECTED: dict[str, Callable[[BaseDatabaseWrapper], Check]] = {
     "pooler": _pooler,
     "TLS": _tls,
     "migrations": _migrations,
-    "statement timeout": _statement_timeout,
+    "role of the API": _role,
 }
 """What can be seen once the database is reached."""

@@ -29,6 +29,7 @@ from jwt.algorithms import ECAlgorithm, OKPAlgorithm
 
 from config.database import configure, embedded, is_pooled
 from config.diagnosis import connection_advice, in_the_clear
+from tasks import isolation
 from tests.authjwt.conftest import signer
 
 ROOT = Path(__file__).parent.parent.parent
@@ -38,7 +39,7 @@ KEYS = [
     {**ECAlgorithm.to_jwk(EC.public_key(), as_dict=True), "kid": "ec"},
     {"kty": "oct", "k": "c2VjcmV0", "kid": "unusable"},
 ]
-CONNECTED = ("server", "pooler", "TLS", "migrations", "statement timeout")
+CONNECTED = ("server", "pooler", "TLS", "migrations", "role of the API")
 NAMES = [
     "environment",
     "debug",
@@ -52,7 +53,7 @@ NAMES = [
     *CONNECTED,
 ]
 
-pytestmark = pytest.mark.django_db
+pytestmark = pytest.mark.django_db(databases=["default", "api"])
 
 
 class Issuer:
@@ -146,6 +147,7 @@ def test_sound_installation_is_ok_in_every_line(issuer: Issuer) -> None:
     assert list(found) == NAMES
     assert {check["status"] for check in found.values()} == {"ok"}
     assert {check["advice"] for check in found.values()} == {""}
+    role = isolation.role(connection.settings_dict["NAME"])
     details = {name: re.sub(r"[0-9.]+ ms", "n ms", found[name]["detail"]) for name in NAMES}
     assert re.fullmatch(r"PostgreSQL \d+\.\d+, embedded", details.pop("server"))
     assert details == {
@@ -161,7 +163,7 @@ def test_sound_installation_is_ok_in_every_line(issuer: Issuer) -> None:
         "pooler": "none: direct",
         "TLS": "off, on a private way",
         "migrations": "all applied",
-        "statement timeout": "set by manage.py serve for its connections",
+        "role of the API": f"{role}: six operations, statements of at most 4s",
     }
 
 
@@ -449,7 +451,7 @@ def test_advice_fits_the_cause(cause: str, expected: str) -> None:
     assert connection_advice(cause).startswith(expected)
 
 
-@pytest.mark.django_db(transaction=True)
+@pytest.mark.django_db(transaction=True, databases=["default", "api"])
 def test_migration_that_is_not_applied_is_a_fault() -> None:
     recorder = MigrationRecorder(connection)
     recorder.record_unapplied("tasks", "0002_operations")
@@ -488,34 +490,64 @@ def test_pooler_is_known_from_the_settings_that_the_url_became(
     assert "pgbouncer" not in config["OPTIONS"]
 
 
-def test_pooler_without_a_statement_timeout_is_a_fault(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_pooler_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
     elsewhere(monkeypatch, DISABLE_SERVER_SIDE_CURSORS=True)
 
     status, found = examine()
 
-    assert status == 1
+    assert status == 0
     assert found["pooler"]["detail"] == "PgBouncer, as DATABASE_URL says"
+
+
+FROM_MIGRATE = "Run: python manage.py migrate. It makes the role, and its password of SECRET_KEY."
+
+
+@pytest.mark.django_db(transaction=True, databases=["default", "api"])
+@pytest.mark.parametrize(
+    ("change", "back"),
+    [
+        ("GRANT SELECT ON tasks_task TO {role}", "REVOKE SELECT ON tasks_task FROM {role}"),
+        (
+            "ALTER ROLE {role} IN DATABASE {database} RESET statement_timeout",
+            "ALTER ROLE {role} IN DATABASE {database} SET statement_timeout TO '4s'",
+        ),
+    ],
+)
+def test_role_with_other_rights_is_a_fault(change: str, back: str) -> None:
+    database = connection.settings_dict["NAME"]
+    names = {"role": isolation.role(database), "database": database}
+    with connection.cursor() as cursor:
+        cursor.execute(change.format(**names))
+    try:
+        status, found = examine()
+    finally:
+        with connection.cursor() as cursor:
+            cursor.execute(back.format(**names))
+
+    assert status == 1
     assert wrong(found) == [
         (
-            "statement timeout",
-            "none, and a pooler lets no client set one",
-            "Run as the user of DATABASE_URL: ALTER ROLE current_user SET statement_timeout = '4s'",
+            "role of the API",
+            f"{names['role']} has other rights or timeouts than it needs",
+            FROM_MIGRATE,
         )
     ]
 
 
-@pytest.mark.parametrize("pooled", [True, False])
-def test_statement_timeout_in_force_is_told(
-    pooled: bool,  # noqa: FBT001
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    elsewhere(monkeypatch, DISABLE_SERVER_SIDE_CURSORS=pooled)
-    monkeypatch.setenv("PGOPTIONS", "-c statement_timeout=4000")
+@pytest.mark.django_db(transaction=True, databases=["default", "api"])
+def test_role_that_cannot_connect_is_a_fault() -> None:
+    database = connection.settings_dict["NAME"]
+    with connection.cursor() as cursor:
+        cursor.execute(f"ALTER ROLE {isolation.role(database)} NOLOGIN")
+    try:
+        status, found = examine()
+    finally:
+        isolation.grant(using="default")
 
-    status, found = examine()
-
-    assert status == 0
-    assert found["statement timeout"]["detail"] == "4s, by the database or PGOPTIONS"
+    assert status == 1
+    ((name, detail, advice),) = wrong(found)
+    assert (name, advice) == ("role of the API", FROM_MIGRATE)
+    assert "is not permitted to log in" in detail
 
 
 class TLSProxy:
