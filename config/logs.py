@@ -14,7 +14,22 @@ def configure(*, readable: bool) -> None:
     structlog.configure(
         processors=[*_processors(readable=readable), _renderer(readable=readable)],
         wrapper_class=structlog.make_filtering_bound_logger(logging.INFO),
+        logger_factory=StandardOutput,
+        cache_logger_on_first_use=True,
     )
+
+
+class StandardOutput:
+    """Writes lines to what is standard output at that moment."""
+
+    def __init__(self, *_: Any) -> None:
+        pass
+
+    def msg(self, line: str) -> None:
+        sys.stdout.write(f"{line}\n")
+        sys.stdout.flush()
+
+    debug = info = warning = error = msg
 
 
 def formatter(*, readable: bool) -> logging.Formatter:

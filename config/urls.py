@@ -6,8 +6,8 @@ from config.api import api
 from config.docs import redoc
 
 urlpatterns = [
+    path("", api.urls),
     path("admin", RedirectView.as_view(pattern_name="admin:index")),
     path("admin/", admin.site.urls),
     path("redoc", redoc),
-    path("", api.urls),
 ]

@@ -60,6 +60,4 @@ def _found(row: tuple[str | None]) -> bytes:
 
 
 def _call(statement: str, *given: Any) -> Any:
-    with connections["api"].cursor() as cursor:
-        cursor.execute(statement, given)
-        return cursor.fetchone()
+    return connections["api"].call(statement, given)  # type: ignore[attr-defined] # of our backend

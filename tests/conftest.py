@@ -2,14 +2,15 @@
 
 import time
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
 from django.db import connections
 
-from tests.people import SECRET, Person
+from config.database.base import sent
+from tests.people import SECRET, Person, Sends
 from tests.server import Server
 
 
@@ -36,6 +37,17 @@ def _one_connection(request: pytest.FixtureRequest, _django_db_helper: None) -> 
         connections["api"] = connections["default"]
     yield
     connections["api"] = apart
+
+
+@pytest.fixture
+def sends() -> Sends:
+    @contextmanager
+    def counted(expected: int) -> Iterator[None]:
+        before = sent.count
+        yield
+        assert sent.count - before == expected
+
+    return counted
 
 
 @pytest.fixture

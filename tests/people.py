@@ -1,11 +1,16 @@
 """The people of the tests: their tokens, and a client that sends them."""
 
 import time
+from collections.abc import Callable
+from contextlib import AbstractContextManager
 from typing import Any
 from urllib.parse import quote
 
 import jwt
 from django.test import Client
+
+Sends = Callable[[int], AbstractContextManager[None]]
+"""`with sends(1):` holds what is within to one statement."""
 
 SECRET = "0123456789abcdef0123456789abcdef-tests"
 

@@ -2,6 +2,7 @@
 
 import select
 import threading
+from collections.abc import Sequence
 from contextvars import ContextVar
 from typing import Any
 
@@ -36,6 +37,17 @@ class DatabaseWrapper(base.DatabaseWrapper):
             raise ProgrammingError("permission denied: the API has a connection of its own")
         sent.count += 1
         return execute(sql, params, many, context)
+
+    def call(self, statement: str, given: Sequence[Any]) -> Any:
+        """The first row of a statement, past the cursor that Django wraps around psycopg's.
+
+        That wrapper converts, counts and logs for the ORM, at a quarter of the price of a read.
+        """
+        self.close_if_health_check_failed()
+        self.ensure_connection()
+        sent.count += 1
+        with self.wrap_database_errors:
+            return self.connection.execute(statement, given).fetchone()
 
     def get_connection_params(self) -> dict[str, Any]:
         params = super().get_connection_params()

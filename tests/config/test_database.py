@@ -8,11 +8,10 @@ import psycopg
 import pytest
 from django.core.exceptions import ImproperlyConfigured
 from django.db import close_old_connections, connection
-from pytest_django import DjangoAssertNumQueries
 
 from config.database import EMBEDDED, configure, embedded
 from config.database.base import DatabaseWrapper
-from tests.people import Person
+from tests.people import Person, Sends
 
 DATA = Path("data")
 DIRECT = "postgresql://tasks:p%40ss@ep-cool-1.eu.aws.neon.tech/tasks?sslmode=require"
@@ -118,31 +117,27 @@ def terminate(backend: int) -> None:
 
 
 @pytest.mark.django_db(transaction=True)
-def test_a_connection_that_went_stale_costs_no_request(
-    alice: Person, django_assert_num_queries: DjangoAssertNumQueries
-) -> None:
+def test_a_connection_that_went_stale_costs_no_request(alice: Person, sends: Sends) -> None:
     wrapper = cast("DatabaseWrapper", connection)
     alice.create()
     lost = backend_of(wrapper)
     terminate(lost)
     begin_request()
 
-    with django_assert_num_queries(1):
+    with sends(1):
         alice.create()
 
     assert backend_of(wrapper) != lost
 
 
 @pytest.mark.django_db(transaction=True)
-def test_a_connection_that_stands_is_kept(
-    alice: Person, django_assert_num_queries: DjangoAssertNumQueries
-) -> None:
+def test_a_connection_that_stands_is_kept(alice: Person, sends: Sends) -> None:
     wrapper = cast("DatabaseWrapper", connection)
     alice.create()
     kept = backend_of(wrapper)
     begin_request()
 
-    with django_assert_num_queries(1):
+    with sends(1):
         alice.create()
 
     assert backend_of(wrapper) == kept

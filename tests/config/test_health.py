@@ -5,9 +5,9 @@ from typing import Any
 import pytest
 from django.db import OperationalError, connection
 from django.test import Client
-from pytest_django import DjangoAssertNumQueries
 
 from config import health
+from tests.people import Sends
 
 
 @pytest.fixture(autouse=True)
@@ -32,10 +32,10 @@ def test_ready_when_everything_is_there() -> None:
 
 
 @pytest.mark.django_db
-def test_migrations_are_looked_at_once(django_assert_num_queries: DjangoAssertNumQueries) -> None:
+def test_migrations_are_looked_at_once(sends: Sends) -> None:
     Client().get("/health/ready")
 
-    with django_assert_num_queries(1):
+    with sends(1):
         Client().get("/health/ready")
 
 

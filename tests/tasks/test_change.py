@@ -6,10 +6,9 @@ from typing import Any
 
 import pytest
 from django.utils import timezone
-from pytest_django import DjangoAssertNumQueries
 
 from tasks.models import Task
-from tests.people import Person, is_error
+from tests.people import Person, Sends, is_error
 
 pytestmark = pytest.mark.django_db
 
@@ -38,12 +37,10 @@ def test_one_field_changes_and_the_rest_stays(
     assert alice.get(alice.task(created["id"])).json() == response.json()
 
 
-def test_change_costs_one_statement(
-    alice: Person, django_assert_num_queries: DjangoAssertNumQueries
-) -> None:
+def test_change_costs_one_statement(alice: Person, sends: Sends) -> None:
     path = alice.task(alice.create()["id"])
 
-    with django_assert_num_queries(1):
+    with sends(1):
         alice.patch(path, {"complete": True})
 
 

@@ -5,10 +5,9 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
-from pytest_django import DjangoAssertNumQueries
 
 from tasks.models import Task
-from tests.people import Person, is_error
+from tests.people import Person, Sends, is_error
 
 pytestmark = pytest.mark.django_db
 
@@ -54,10 +53,8 @@ def test_all_fields_are_kept(alice: Person) -> None:
     assert created["priority"] == "high"
 
 
-def test_create_costs_one_statement(
-    alice: Person, django_assert_num_queries: DjangoAssertNumQueries
-) -> None:
-    with django_assert_num_queries(1):
+def test_create_costs_one_statement(alice: Person, sends: Sends) -> None:
+    with sends(1):
         alice.create()
 
 

@@ -4,9 +4,8 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from django.db import connections
-from pytest_django import DjangoAssertNumQueries
 
-from tests.people import Person, is_error
+from tests.people import Person, Sends, is_error
 
 
 @pytest.mark.django_db
@@ -22,12 +21,10 @@ def test_the_owner_deletes_a_task(alice: Person) -> None:
 
 
 @pytest.mark.django_db
-def test_delete_costs_one_statement(
-    alice: Person, django_assert_num_queries: DjangoAssertNumQueries
-) -> None:
+def test_delete_costs_one_statement(alice: Person, sends: Sends) -> None:
     path = alice.task(alice.create()["id"])
 
-    with django_assert_num_queries(1):
+    with sends(1):
         alice.delete(path)
 
 

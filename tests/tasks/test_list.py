@@ -4,10 +4,9 @@ from typing import Any
 
 import pytest
 from django.db import connection
-from pytest_django import DjangoAssertNumQueries
 
 from tasks.models import Task
-from tests.people import Person, is_error
+from tests.people import Person, Sends, is_error
 
 pytestmark = pytest.mark.django_db
 
@@ -61,13 +60,11 @@ def test_complete_filters_page_and_count(alice: Person, wanted: str, expected: l
     assert response.json()["count"] == 1
 
 
-def test_every_page_costs_one_statement_its_total_included(
-    alice: Person, django_assert_num_queries: DjangoAssertNumQueries
-) -> None:
+def test_every_page_costs_one_statement_its_total_included(alice: Person, sends: Sends) -> None:
     fill("alice", 3)
 
     for query in ("", "?limit=3", "?limit=2", "?offset=3"):
-        with django_assert_num_queries(1):
+        with sends(1):
             assert alice.get(alice.tasks + query).json()["count"] == 3
 
 

@@ -5,9 +5,8 @@ from typing import Any
 
 import pytest
 from django.test import Client
-from pytest_django import DjangoAssertNumQueries
 
-from tests.people import Person, is_error, token_of
+from tests.people import Person, Sends, is_error, token_of
 
 pytestmark = pytest.mark.django_db
 
@@ -59,10 +58,10 @@ def test_a_stranger_gets_403_and_nothing_happens(
     operation: Operation,
     alice: Person,
     charlie: Person,
-    django_assert_num_queries: DjangoAssertNumQueries,
+    sends: Sends,
 ) -> None:
     task = alice.create()
-    with django_assert_num_queries(0):
+    with sends(0):
         response = operation(charlie.client, alice, task["id"])
 
     assert is_error(response, 403, "AUTH_FORBIDDEN", "This token belongs to another user.")

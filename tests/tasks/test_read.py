@@ -1,9 +1,8 @@
 """GET /api/{user_id}/tasks/{task_id}"""
 
 import pytest
-from pytest_django import DjangoAssertNumQueries
 
-from tests.people import Person, is_error
+from tests.people import Person, Sends, is_error
 
 pytestmark = pytest.mark.django_db
 
@@ -19,12 +18,10 @@ def test_the_owner_reads_a_task(alice: Person) -> None:
     assert response.json() == created
 
 
-def test_read_costs_one_statement(
-    alice: Person, django_assert_num_queries: DjangoAssertNumQueries
-) -> None:
+def test_read_costs_one_statement(alice: Person, sends: Sends) -> None:
     created = alice.create()
 
-    with django_assert_num_queries(1):
+    with sends(1):
         alice.get(alice.task(created["id"]))
 
 
@@ -36,9 +33,9 @@ def test_a_task_that_never_was_is_404(alice: Person) -> None:
 
 @pytest.mark.parametrize("task_id", NO_ID)
 def test_what_is_no_id_is_404_without_a_statement(
-    alice: Person, task_id: str, django_assert_num_queries: DjangoAssertNumQueries
+    alice: Person, task_id: str, sends: Sends
 ) -> None:
-    with django_assert_num_queries(0):
+    with sends(0):
         response = alice.get(alice.task(task_id))
 
     assert is_error(response, 404, "NOT_FOUND", "There is no such task.")

@@ -4,9 +4,8 @@ import json
 from typing import Any
 
 import pytest
-from pytest_django import DjangoAssertNumQueries
 
-from tests.people import Person, is_error
+from tests.people import Person, Sends, is_error
 
 pytestmark = pytest.mark.django_db
 
@@ -42,12 +41,10 @@ def test_what_is_left_out_returns_to_its_default(alice: Person) -> None:
     assert replaced["completed_at"] is None
 
 
-def test_replace_costs_one_statement(
-    alice: Person, django_assert_num_queries: DjangoAssertNumQueries
-) -> None:
+def test_replace_costs_one_statement(alice: Person, sends: Sends) -> None:
     path = alice.task(alice.create()["id"])
 
-    with django_assert_num_queries(1):
+    with sends(1):
         alice.put(path, {"title": "Buy bread", "complete": True})
 
 
