@@ -7,7 +7,7 @@ SET_UP := @$(PYTHON) -c 'import fcntl, os, sys; \
 	lock = os.open(".venv.lock", os.O_CREAT | os.O_RDWR); os.set_inheritable(lock, True); \
 	fcntl.flock(lock, fcntl.LOCK_EX); os.execvp(sys.argv[1], sys.argv[1:])' $(MAKE) --silent
 
-.PHONY: run serve test check
+.PHONY: run serve test check bench
 
 run: ## the service on an embedded PostgreSQL, with a demo user
 	$(SET_UP) .venv/run
@@ -31,6 +31,10 @@ check: ## style, types, migrations, settings of production, locks
 	$(BIN)/python -m pytest --quiet tests/test_imports.py
 	$(BIN)/python tests/deploy_check.py
 	$(BIN)/python tests/locks.py
+
+bench: ## against other frameworks, in turns; QUICK=1 for a first look, SCALE=1 for growth
+	$(SET_UP) .venv/run
+	@$(BIN)/python -m tests.benchmarks
 
 .venv/serve: requirements.txt
 	echo "Installing the locked packages into .venv ..."

@@ -11,7 +11,12 @@ import sys
 from pathlib import Path
 
 ROOT = Path(__file__).parent.parent
-LOCKS = ("requirements.txt", "config/database/requirements.txt", "tests/requirements.txt")
+LOCKS = (
+    "requirements.txt",
+    "config/database/requirements.txt",
+    "tests/requirements.txt",
+    "tests/benchmarks/requirements.txt",
+)
 
 
 def is_fresh(lock: Path) -> bool:

@@ -1,0 +1,190 @@
+"""This project and its peers, in turns, in a number of scenes."""
+
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from time import monotonic
+
+from tests.benchmarks import load
+from tests.benchmarks.database import Database
+from tests.benchmarks.issuer import Issuer
+from tests.benchmarks.operations import (
+    OPERATIONS,
+    Operation,
+    Person,
+    WrongAnswer,
+    people,
+    plan,
+    verify,
+    verify_locks,
+)
+from tests.benchmarks.proxy import Proxy
+from tests.benchmarks.servers import Candidate, Server, cpu_seconds, memory
+
+WARM_UP = 150
+WARM_UP_CONNECTIONS = 16
+
+
+@dataclass(frozen=True)
+class Scene:
+    """distance: of the database, in milliseconds for a round trip. requests: of one run."""
+
+    token: str
+    connections: int
+    distance: int
+    requests: int
+
+
+SCENES = (
+    Scene("EdDSA", connections=32, distance=0, requests=1000),
+    Scene("EdDSA", connections=1, distance=0, requests=500),
+    Scene("HS256", connections=32, distance=0, requests=1000),
+    Scene("HS256", connections=1, distance=0, requests=300),
+    Scene("EdDSA", connections=1, distance=2, requests=60),
+    Scene("EdDSA", connections=32, distance=2, requests=500),
+    Scene("HS256", connections=32, distance=2, requests=300),
+)
+
+
+@dataclass(frozen=True)
+class Sample:
+    """One run. CPU in microseconds per request, latencies in milliseconds, memory in MiB.
+
+    round_trips: waits for the database per request; None where nothing stands between.
+    """
+
+    turn: int
+    server: str
+    operation: str
+    token: str
+    connections: int
+    distance: int
+    requests: int
+    server_cpu: float
+    database_cpu: float
+    throughput: float
+    p50: float
+    p95: float
+    p99: float
+    memory: float
+    round_trips: float | None
+
+
+@dataclass(frozen=True)
+class Usage:
+    """Seconds of CPU, and waits for the database where something stands between to count them."""
+
+    server: float
+    database: float
+    round_trips: int
+
+
+@dataclass(frozen=True)
+class Bench:
+    """A running server, its database, and what stands between them."""
+
+    server: Server
+    database: Database
+    proxy: Proxy | None = None
+
+    def run(
+        self, operation: Operation, asking: list[Person], connections: int, count: int
+    ) -> tuple[load.Result, Usage]:
+        """One verified request, then the load; leaves the table as it was."""
+        requests = plan(operation, asking, 1 + count + load.spare(connections), self.database)
+        try:
+            expected = verify(self.server.url, operation, requests[0])
+            before = self.usage()
+            result = load.send(self.server.port, requests[1:], expected, connections, count)
+            after = self.usage()
+        finally:
+            if operation.adds_tasks:
+                self.database.forget_new_tasks()
+        if result.wrong or not result.answered:
+            raise WrongAnswer(
+                f"{self.server.candidate.title}, {operation.name}: of {result.answered} answers "
+                f"{result.wrong} are not {expected}"
+            )
+        return result, Usage(
+            after.server - before.server,
+            after.database - before.database,
+            after.round_trips - before.round_trips,
+        )
+
+    def usage(self) -> Usage:
+        return Usage(
+            cpu_seconds(self.server.process.pid),
+            cpu_seconds(self.database.pid),
+            self.proxy.round_trips if self.proxy else 0,
+        )
+
+    def warm_up(self, asking: list[Person]) -> None:
+        """Opens connections, prepares statements, and shows every worker the tokens."""
+        verify_locks(self.server.url, asking[0], asking[1])
+        for operation in OPERATIONS:
+            self.run(operation, asking, WARM_UP_CONNECTIONS, WARM_UP)
+
+
+def compare(
+    candidates: Sequence[Candidate],
+    database: Database,
+    issuer: Issuer,
+    *,
+    rounds: int,
+    share: float = 1,
+) -> Iterator[Sample]:
+    """share: how much of the requests of each scene is sent."""
+    for turn in range(1, rounds + 1):
+        start = monotonic()
+        for candidate in candidates:
+            for distance in sorted({scene.distance for scene in SCENES}):
+                with bench(candidate, database, issuer, distance) as running:
+                    scenes = [scene for scene in SCENES if scene.distance == distance]
+                    yield from _samples(turn, running, scenes, issuer, share)
+        print(f"Round {turn} of {rounds} took {monotonic() - start:.0f} s.", flush=True)
+
+
+@contextmanager
+def bench(
+    candidate: Candidate, database: Database, issuer: Issuer, distance: int = 0
+) -> Iterator[Bench]:
+    database.settle()
+    with ExitStack() as stack:
+        proxy, url = None, database.url
+        if distance:
+            proxy = stack.enter_context(Proxy(database.socket, distance / 1000 / 2))
+            url = f"postgresql://postgres@127.0.0.1:{proxy.port}/postgres"
+        server = stack.enter_context(Server(candidate, url, issuer.environment))
+        yield Bench(server, database, proxy)
+
+
+def _samples(
+    turn: int, running: Bench, scenes: Sequence[Scene], issuer: Issuer, share: float
+) -> Iterator[Sample]:
+    asking = {
+        token: people(running.database, issuer, token)
+        for token in sorted({scene.token for scene in scenes})
+    }
+    for crowd in asking.values():
+        running.warm_up(crowd)
+    for scene in scenes:
+        for operation in OPERATIONS:
+            count = round(scene.requests * share)
+            result, used = running.run(operation, asking[scene.token], scene.connections, count)
+            yield Sample(
+                turn,
+                running.server.candidate.name,
+                operation.name,
+                scene.token,
+                scene.connections,
+                scene.distance,
+                result.answered,
+                server_cpu=used.server / result.answered * 1e6,
+                database_cpu=used.database / result.answered * 1e6,
+                throughput=result.answered / result.seconds,
+                p50=result.p50,
+                p95=result.p95,
+                p99=result.p99,
+                memory=memory(running.server.process.pid) / 2**20,
+                round_trips=used.round_trips / result.answered if running.proxy else None,
+            )

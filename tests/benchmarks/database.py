@@ -1,0 +1,95 @@
+"""The database of the benchmarks: an embedded PostgreSQL of its own, and the tasks in it."""
+
+import subprocess
+import sys
+from collections.abc import Sequence
+from hashlib import md5
+from pathlib import Path
+
+import psycopg
+
+from config.database import embedded
+
+ROOT = Path(__file__).parents[2]
+DATA = ROOT / ".dev" / "bench" / "postgres"
+USERS = 10_000
+TASKS = 200_000
+
+# As in life, the tasks of one user are spread over the table, and are of different ages.
+FILL = """
+    INSERT INTO tasks_task (id, user_id, title, description, complete, priority,
+                            completed_at, created_at, updated_at)
+    SELECT id, md5((id %% %(users)s)::text), 'Task number ' || id,
+           'Write down what is to be done, and by whom, before the end of day ' || id %% 365,
+           id %% 3 = 0, (ARRAY['low', 'medium', 'high'])[1 + id %% 3],
+           CASE WHEN id %% 3 = 0 THEN at END, at, at
+    FROM (SELECT id, now() - (%(last)s - id) * interval '1 second' AS at
+          FROM generate_series(%(first)s::bigint, %(last)s::bigint) AS id) AS made
+"""
+FRESH = """
+    INSERT INTO tasks_task (user_id, title, description, complete, priority,
+                            created_at, updated_at)
+    SELECT user_id, 'Delete me', 'A row that is there to go', false, 'low', now(), now()
+    FROM unnest(%s::text[]) WITH ORDINALITY AS asked (user_id, place)
+    ORDER BY place RETURNING id
+"""
+
+
+def user_id(number: int) -> str:
+    """32 characters, as Better Auth's ids have; the same as in FILL."""
+    return md5(str(number).encode(), usedforsecurity=False).hexdigest()
+
+
+class Database:
+    """tasks: how many there are, with the ids from 1 on."""
+
+    def __init__(self, data: Path = DATA) -> None:
+        self.url = embedded.url(data)
+        self.pid = int((data / "postmaster.pid").read_text().split()[0])
+        self.socket = f"{embedded.start(data)}/.s.PGSQL.5432"
+        self.tasks = 0
+        self.users = 0
+
+    def migrate(self, environment: dict[str, str]) -> None:
+        """By the project's own command, so that the table is what the release would make."""
+        subprocess.run(
+            [sys.executable, "manage.py", "migrate", "--verbosity=0"],
+            cwd=ROOT,
+            env=environment,
+            check=True,
+        )
+
+    def fill(self, tasks: int = TASKS, users: int = USERS) -> None:
+        with psycopg.connect(self.url, autocommit=True) as connection:
+            # Its work would fall into one run and not into another.
+            connection.execute("ALTER TABLE tasks_task SET (autovacuum_enabled = off)")
+            connection.execute("TRUNCATE tasks_task RESTART IDENTITY")
+            connection.execute(FILL, {"users": users, "first": 1, "last": tasks})
+        self.tasks, self.users = tasks, users
+        self.settle()
+
+    def tasks_of(self, number: int) -> range:
+        """The ids of the tasks of a user."""
+        return range(number or self.users, self.tasks + 1, self.users)
+
+    def add(self, user_ids: Sequence[str]) -> list[int]:
+        """A fresh task for each of them; their ids."""
+        with psycopg.connect(self.url, autocommit=True) as connection:
+            return [row[0] for row in connection.execute(FRESH, [list(user_ids)])]
+
+    def forget_new_tasks(self) -> None:
+        with psycopg.connect(self.url, autocommit=True) as connection:
+            connection.execute("DELETE FROM tasks_task WHERE id > %s", [self.tasks])
+
+    def settle(self) -> None:
+        """Leaves nothing to do that a run would pay for another one."""
+        with psycopg.connect(self.url, autocommit=True) as connection:
+            connection.execute(
+                "SELECT setval(pg_get_serial_sequence('tasks_task', 'id'), %s)", [self.tasks]
+            )
+            connection.execute("VACUUM (ANALYZE) tasks_task")
+            connection.execute("CHECKPOINT")
+
+    def version(self) -> str:
+        with psycopg.connect(self.url) as connection:
+            return str(connection.info.parameter_status("server_version"))

@@ -1,0 +1,52 @@
+-- The requests of a plan, each once. Ends as soon as enough of them have their answer.
+-- Arguments: the plan, how many are enough, and of every answer the status, least and most bytes.
+
+local ffi = require("ffi")
+ffi.cdef("int getpid(); int kill(int process, int signal);")
+
+local thread
+
+function setup(started)
+   thread = started
+end
+
+function init(args)
+   requests, sent, answered, wrong = {}, 0, 0, 0
+   enough, status = tonumber(args[2]), tonumber(args[3])
+   least, most = tonumber(args[4]), tonumber(args[5])
+   for line in io.lines(args[1]) do
+      local method, path, token, body = line:match("^(.-)\t(.-)\t(.-)\t(.*)$")
+      local headers = { ["Host"] = wrk.headers["Host"], ["Authorization"] = "Bearer " .. token }
+      if body ~= "" then
+         headers["Content-Type"] = "application/json"
+      else
+         body = nil
+      end
+      requests[#requests + 1] = wrk.format(method, path, headers, body)
+   end
+end
+
+function request()
+   sent = sent + 1
+   return requests[sent]
+end
+
+function response(code, _, body)
+   answered = answered + 1
+   if code ~= status or #body < least or #body > most then
+      wrong = wrong + 1
+   end
+   if answered == enough then
+      wrk.thread:stop()
+      ffi.C.kill(ffi.C.getpid(), 2) -- wakes wrk, which would sleep until its time is over
+   end
+end
+
+function done(summary, latency)
+   local errors = summary.errors
+   io.stderr:write(string.format(
+      '{"answered": %d, "seconds": %.6f, "wrong": %d, "p50": %.3f, "p95": %.3f, "p99": %.3f}\n',
+      summary.requests, summary.duration / 1e6,
+      thread:get("wrong") + errors.connect + errors.read + errors.write,
+      latency:percentile(50) / 1e3, latency:percentile(95) / 1e3, latency:percentile(99) / 1e3))
+end

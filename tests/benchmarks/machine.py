@@ -1,0 +1,57 @@
+"""Where and with what was measured."""
+
+import importlib.metadata
+import os
+import platform
+import re
+import subprocess
+from datetime import UTC, datetime
+from pathlib import Path
+
+import psutil  # type: ignore[import-untyped]
+
+from tests.benchmarks.database import ROOT, Database
+from tests.benchmarks.installation import LOCK
+from tests.benchmarks.load import WRK
+from tests.benchmarks.servers import NEWER_PYTHON, THREADS, WORKERS
+
+OURS = ("django", "django-ninja", "granian", "psycopg", "pyjwt", "orjson")
+THEIRS = ("fastapi", "sqlmodel", "sqlalchemy", "uvicorn", "djangorestframework", "django-bolt")
+
+
+def facts(database: Database) -> dict[str, str]:
+    locked = dict(re.findall(r"^(\S+)==([^\s;]+)", LOCK.read_text(encoding="utf-8"), re.MULTILINE))
+    versions = {name: importlib.metadata.version(name) for name in OURS}
+    versions |= {name: locked[name] for name in THEIRS}
+    python = platform.python_version()
+    if NEWER_PYTHON.exists():
+        python += f" (django-bolt: {_output(str(NEWER_PYTHON), '-V').removeprefix('Python ')})"
+    memory = psutil.virtual_memory().total / 2**30
+    return {
+        "date": datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),
+        "commit": _output("git", "describe", "--always", "--dirty"),
+        "machine": f"{_processor()}, {os.cpu_count()} cores, {memory:.0f} GiB, {platform.system()}",
+        "load before": f"{os.getloadavg()[0]:.2f}",
+        "python": python,
+        "postgresql": f"{database.version()}, embedded, default settings, without autovacuum",
+        "data": f"{database.tasks} tasks of {database.users} users",
+        "servers": f"{WORKERS} workers, {THREADS} threads each; FastAPI: its own 40, pool 40 + 40",
+        "load": "wrk on the same machine" if WRK else "a Python client on the same machine",
+        "versions": ", ".join(f"{name} {version}" for name, version in versions.items()),
+    }
+
+
+def _processor() -> str:
+    try:
+        found = re.search(r"model name\s*: (.*)", Path("/proc/cpuinfo").read_text())
+    except OSError:
+        found = None
+    return f"{found[1].strip() if found else platform.processor()} ({platform.machine()})"
+
+
+def _output(*command: str) -> str:
+    try:
+        done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    except OSError:
+        return ""
+    return done.stdout.strip()

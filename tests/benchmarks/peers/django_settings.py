@@ -1,0 +1,33 @@
+"""What the Django peers share: one database connection per thread that persists, and no more.
+
+Of the middleware that `startproject` writes, only what an API without sessions has a use for:
+the peers carry less than this project does.
+"""
+
+import os
+
+from psycopg.conninfo import conninfo_to_dict
+
+_url = conninfo_to_dict(os.environ["DATABASE_URL"])
+
+DEBUG = False
+SECRET_KEY = os.environ["SECRET_KEY"]
+ALLOWED_HOSTS = ["127.0.0.1"]
+INSTALLED_APPS = ["peers.tasks"]
+MIDDLEWARE = [
+    "django.middleware.security.SecurityMiddleware",
+    "django.middleware.common.CommonMiddleware",
+]
+APPEND_SLASH = False
+USE_I18N = False
+USE_TZ = True
+DATABASES = {
+    "default": {
+        "ENGINE": "django.db.backends.postgresql",
+        "NAME": _url["dbname"],
+        "USER": _url["user"],
+        "HOST": _url["host"],
+        "PORT": _url.get("port", ""),
+        "CONN_MAX_AGE": None,
+    }
+}

@@ -1,0 +1,34 @@
+"""The project's table as the Django peers see it."""
+
+from typing import Any
+
+from django.db import models
+from django.utils import timezone
+
+
+class Task(models.Model):
+    id = models.BigAutoField(primary_key=True)
+    user_id = models.CharField(max_length=255)
+    title = models.CharField(max_length=200)
+    description = models.TextField(max_length=1000, null=True, blank=True)  # noqa: DJ001
+    complete = models.BooleanField(default=False)
+    priority = models.CharField(
+        max_length=6,
+        choices=[("low", "Low"), ("medium", "Medium"), ("high", "High")],
+        default="medium",
+    )
+    completed_at = models.DateTimeField(null=True, editable=False)
+    created_at = models.DateTimeField(auto_now_add=True)
+    updated_at = models.DateTimeField(auto_now=True)
+
+    class Meta:
+        managed = False
+        db_table = "tasks_task"
+        ordering = ("-created_at", "-id")
+
+    def __str__(self) -> str:
+        return self.title
+
+    def save(self, *args: Any, **kwargs: Any) -> None:
+        self.completed_at = (self.completed_at or timezone.now()) if self.complete else None
+        super().save(*args, **kwargs)

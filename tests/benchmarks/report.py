@@ -1,0 +1,97 @@
+"""From samples to a table: medians, with the least and the most of the rounds."""
+
+import statistics
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import groupby
+from typing import Any
+
+Sample = Mapping[str, Any]
+"""A `comparison.Sample` as the raw results have it."""
+
+SCENE = ("token", "connections", "distance")
+HEAD = (
+    *("", "CPU, times ours", "server µs", "database µs", "requests/s"),
+    *("p50 ms", "p95 ms", "p99 ms", "MiB", "round trips"),
+)
+
+
+@dataclass(frozen=True)
+class Spread:
+    median: float
+    least: float
+    most: float
+
+    def __str__(self) -> str:
+        return f"{number(self.median)} ({number(self.least)}-{number(self.most)})"
+
+
+def spread(values: Iterable[float]) -> Spread:
+    ordered = sorted(values)
+    return Spread(statistics.median(ordered), ordered[0], ordered[-1])
+
+
+def number(value: float) -> str:
+    """Three significant digits, and all of those before the point."""
+    return f"{value:.0f}" if value >= 100 else f"{value:.3g}"
+
+
+def cpu(sample: Sample) -> float:
+    """Of server and database, in microseconds per request."""
+    return float(sample["server_cpu"] + sample["database_cpu"])
+
+
+def ratios(theirs: Sequence[Sample], ours: Sequence[Sample]) -> Spread:
+    """How many times our CPU per request theirs is, each round compared with itself."""
+    base = {sample["turn"]: cpu(sample) for sample in ours}
+    return spread(cpu(sample) / base[sample["turn"]] for sample in theirs)
+
+
+def cells(samples: Sequence[Sample]) -> dict[tuple[Any, ...], dict[str, list[Sample]]]:
+    """The samples by scene and operation, and there by server; each in the order of the runs."""
+    found: dict[tuple[Any, ...], dict[str, list[Sample]]] = {}
+    for sample in samples:
+        cell = (*(sample[name] for name in SCENE), sample["operation"])
+        found.setdefault(cell, {}).setdefault(sample["server"], []).append(sample)
+    return found
+
+
+def table(samples: Sequence[Sample], titles: Mapping[str, str], base: str = "ours") -> str:
+    rows: list[Sequence[str]] = [HEAD]
+    by_scene = groupby(cells(samples).items(), key=lambda item: item[0][:3])
+    for (token, connections, distance), operations in by_scene:
+        plural = "" if connections == 1 else "s"
+        rows += [(), (f"{token}, {connections} connection{plural}, database at {distance} ms",)]
+        for (*_, operation), by_server in operations:
+            rows.append((operation,))
+            rows += [
+                (f"  {titles[server]}", *_figures(runs, by_server[base]))
+                for server, runs in by_server.items()
+            ]
+    return aligned(rows)
+
+
+def _figures(runs: Sequence[Sample], base: Sequence[Sample]) -> list[str]:
+    def of(name: str) -> Spread:
+        return spread(run[name] for run in runs)
+
+    trips = [run["round_trips"] for run in runs if run["round_trips"] is not None]
+    return [
+        str(ratios(runs, base)),
+        *(str(of(name)) for name in ("server_cpu", "database_cpu", "throughput")),
+        *(str(of(name)) for name in ("p50", "p95", "p99")),
+        number(of("memory").median),
+        number(spread(trips).median) if trips else "",
+    ]
+
+
+def aligned(rows: Sequence[Sequence[str]]) -> str:
+    """The first column to the left, the others to the right; a row of one cell is a heading."""
+    tabular = [row for row in rows if len(row) > 1]
+    widths = [max(map(len, column)) for column in zip(*tabular, strict=True)]
+    lines = []
+    for row in rows:
+        first = row[0].ljust(widths[0]) if row else ""
+        rest = (cell.rjust(width) for cell, width in zip(row[1:], widths[1:], strict=False))
+        lines.append("  ".join((first, *rest)).rstrip())
+    return "\n".join(lines)

@@ -1,0 +1,171 @@
+"""The servers that are compared, each as its documentation says to run it, on two workers."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Self
+
+import psutil  # type: ignore[import-untyped]
+
+from tests.benchmarks.database import ROOT
+from tests.server import free_port, send
+
+HERE = Path(__file__).parent
+LOGS = ROOT / ".dev" / "bench"
+ENVIRONMENT = ROOT / ".venv-bench"
+PYTHON = ENVIRONMENT / "bin" / "python"
+NEWER_PYTHON = ENVIRONMENT / "newer" / "bin" / "python"
+"""Of the peer that needs Python 3.12 or later; absent where there is none."""
+
+WORKERS = 2
+THREADS = 4
+START_UP = 60.0
+
+GRANIAN = (
+    *("-m", "granian", "--interface", "wsgi", "--no-ws", "--host", "127.0.0.1", "--port", "{port}"),
+    *("--workers", str(WORKERS), "--blocking-threads", str(THREADS), "--log-level", "error"),
+)
+UVICORN = (
+    *("-m", "uvicorn", "--host", "127.0.0.1", "--port", "{port}", "--workers", str(WORKERS)),
+    *("--no-access-log", "--log-level", "error"),
+)
+RUNBOLT = (
+    *("-m", "django", "runbolt", "--host", "127.0.0.1", "--port", "{port}"),
+    *("--processes", str(WORKERS), "--no-admin"),
+)
+
+
+@dataclass(frozen=True)
+class Candidate:
+    name: str
+    title: str
+    python: Path
+    arguments: tuple[str, ...]
+    folder: Path = HERE
+
+    @property
+    def is_installed(self) -> bool:
+        return self.python.exists()
+
+
+OURS = Candidate("ours", "this project", Path(sys.executable), ("manage.py", "serve"), ROOT)
+PEERS = (
+    Candidate("floor", "no framework", PYTHON, (*GRANIAN, "peers.floor.app:application")),
+    Candidate("bolt", "django-bolt", NEWER_PYTHON, RUNBOLT),
+    Candidate(
+        "ninja", "django-ninja, its tutorial", PYTHON, (*GRANIAN, "peers.ninja.app:application")
+    ),
+    Candidate("drf", "Django REST framework", PYTHON, (*GRANIAN, "peers.drf.app:application")),
+    Candidate(
+        "fastapi_sqlmodel",
+        "FastAPI + SQLModel",
+        PYTHON,
+        (*UVICORN, "peers.fastapi_sqlmodel.app:app"),
+    ),
+)
+
+
+def production(database_url: str, port: int = 8000) -> dict[str, str]:
+    """What all servers find in their environment, beside their issuer."""
+    return {
+        "PATH": os.environ["PATH"],
+        "SECRET_KEY": "a-key-of-fifty-characters-or-more-for-benchmarks-only-0123456789",
+        "ALLOWED_HOSTS": "127.0.0.1",
+        "DATABASE_URL": database_url,
+        "WEB_CONCURRENCY": str(WORKERS),
+        "PORT": str(port),
+    }
+
+
+class Server:
+    """A running candidate; `url` is where it answers."""
+
+    def __init__(self, candidate: Candidate, database_url: str, issuer: Mapping[str, str]) -> None:
+        self.candidate = candidate
+        self.port = free_port()
+        self.url = f"http://127.0.0.1:{self.port}"
+        self.log = LOGS / f"{candidate.name}.log"
+        self.log.parent.mkdir(parents=True, exist_ok=True)
+        arguments = [argument.format(port=self.port) for argument in candidate.arguments]
+        environment = {
+            **production(database_url, self.port),
+            **issuer,
+            "PYTHONPATH": str(candidate.folder),
+        }
+        if candidate is not OURS:
+            environment["DJANGO_SETTINGS_MODULE"] = f"peers.{candidate.name}.settings"
+        with self.log.open("wb") as output:
+            self.process = subprocess.Popen(
+                [candidate.python, *arguments],
+                cwd=candidate.folder,
+                env=environment,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+            )
+
+    def __enter__(self) -> Self:
+        try:
+            self._wait()
+        except BaseException:
+            self.__exit__()
+            raise
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        running = tree(self.process.pid)
+        self.process.send_signal(signal.SIGTERM)
+        # A worker that outlives its parent would take part in the next run.
+        _, left = psutil.wait_procs(running, timeout=15)
+        for process in left:
+            process.kill()
+        self.process.wait()
+
+    def _wait(self) -> None:
+        deadline = time.monotonic() + START_UP
+        while not self._answers():
+            if self.process.poll() is not None or time.monotonic() > deadline:
+                raise RuntimeError(f"{self.candidate.title} did not start: see {self.log}")
+            time.sleep(0.05)
+
+    def _answers(self) -> bool:
+        try:
+            # Anything but a refused connection: its routes are its own.
+            send("GET", self.url + "/api/nobody/tasks")
+        except OSError:
+            return False
+        return True
+
+
+def tree(pid: int) -> list[psutil.Process]:
+    root = psutil.Process(pid)
+    return [root, *root.children(recursive=True)]
+
+
+def cpu_seconds(pid: int) -> float:
+    """What a process and its descendants used so far, those that ended included."""
+    total = 0.0
+    for process in tree(pid):
+        try:
+            times = process.cpu_times()
+            total += _own_cpu_seconds(process.pid, times) + times.children_user
+            total += times.children_system
+        except (psutil.NoSuchProcess, ProcessLookupError):
+            pass  # its parent has its times now
+    return total
+
+
+def _own_cpu_seconds(pid: int, times: Any) -> float:
+    """In nanoseconds where the system has a clock per process; otherwise in hundredths."""
+    if sys.platform == "linux":
+        return time.clock_gettime(~pid << 3 | 2)  # what clock_getcpuclockid(3) makes of a pid
+    return float(times.user + times.system)
+
+
+def memory(pid: int) -> int:
+    """Resident bytes; what processes share counts for each of them."""
+    return sum(process.memory_info().rss for process in tree(pid))
