@@ -10,7 +10,6 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
 
 from tests.benchmarks import installation, machine, report, scale
 from tests.benchmarks.comparison import compare
@@ -35,7 +34,7 @@ def main() -> None:
         samples = [asdict(sample) for sample in compare(candidates, database, running, **amount)]
     titles = {candidate.name: candidate.title for candidate in candidates}
     print(report.table(samples, titles), "\n")
-    print(aligned_facts(facts))
+    print(listed(facts))
     RAW.write_text(json.dumps({"facts": facts, "titles": titles, "samples": samples}, indent=1))
     print(f"\nRaw results: {RAW}")
     draw(RAW, PICTURE)
@@ -46,14 +45,15 @@ def ready() -> Iterator[tuple[Database, Issuer]]:
     """The database filled, the issuer running."""
     print("Filling the database ...", flush=True)
     with issuer() as running:
-        database = Database()
+        database = Database.of_the_benchmarks()
         database.migrate({**production(database.url), **running.environment})
         database.fill()
         yield database, running
 
 
-def aligned_facts(facts: Mapping[str, Any]) -> str:
-    return report.aligned([(name, str(fact)) for name, fact in facts.items()])
+def listed(facts: Mapping[str, str]) -> str:
+    width = max(map(len, facts)) + 2
+    return "\n".join(f"{name:{width}}{fact}" for name, fact in facts.items())
 
 
 def draw(raw: Path, picture: Path) -> None:

@@ -5,6 +5,7 @@ import sys
 from collections.abc import Sequence
 from hashlib import md5
 from pathlib import Path
+from typing import Self
 
 import psycopg
 
@@ -41,14 +42,26 @@ def user_id(number: int) -> str:
 
 
 class Database:
-    """tasks: how many there are, with the ids from 1 on."""
+    """A PostgreSQL on this machine that has the project's tables, or will have them.
 
-    def __init__(self, data: Path = DATA) -> None:
-        self.url = embedded.url(data)
-        self.pid = int((data / "postmaster.pid").read_text().split()[0])
-        self.socket = f"{embedded.start(data)}/.s.PGSQL.5432"
+    tasks: how many there are, with the ids from 1 on.
+    """
+
+    def __init__(self, url: str) -> None:
+        self.url = url
         self.tasks = 0
         self.users = 0
+        with psycopg.connect(url) as connection:
+            self.version = str(connection.info.parameter_status("server_version"))
+            host, port = connection.info.host, connection.info.port
+            self.address = f"{host}/.s.PGSQL.{port}" if host.startswith("/") else (host, port)
+            row = connection.execute("SHOW data_directory").fetchone()
+        assert row
+        self.pid = int(Path(row[0], "postmaster.pid").read_text().split()[0])
+
+    @classmethod
+    def of_the_benchmarks(cls) -> Self:
+        return cls(embedded.url(DATA))
 
     def migrate(self, environment: dict[str, str]) -> None:
         """By the project's own command, so that the table is what the release would make."""
@@ -65,6 +78,7 @@ class Database:
             connection.execute("ALTER TABLE tasks_task SET (autovacuum_enabled = off)")
             connection.execute("TRUNCATE tasks_task RESTART IDENTITY")
             connection.execute(FILL, {"users": users, "first": 1, "last": tasks})
+            connection.execute("ANALYZE tasks_task")
         self.tasks, self.users = tasks, users
         self.settle()
 
@@ -87,9 +101,5 @@ class Database:
             connection.execute(
                 "SELECT setval(pg_get_serial_sequence('tasks_task', 'id'), %s)", [self.tasks]
             )
-            connection.execute("VACUUM (ANALYZE) tasks_task")
+            connection.execute("VACUUM tasks_task")
             connection.execute("CHECKPOINT")
-
-    def version(self) -> str:
-        with psycopg.connect(self.url) as connection:
-            return str(connection.info.parameter_status("server_version"))

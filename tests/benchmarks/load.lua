@@ -1,5 +1,5 @@
--- The requests of a plan, each once. Ends as soon as enough of them have their answer.
--- Arguments: the plan, how many are enough, and of every answer the status, least and most bytes.
+-- Sends the requests of a plan, each once, and ends with the last answer.
+-- Arguments: the plan, and of every answer the status, least and most bytes.
 
 local ffi = require("ffi")
 ffi.cdef("int getpid(); int kill(int process, int signal);")
@@ -11,9 +11,9 @@ function setup(started)
 end
 
 function init(args)
-   requests, sent, answered, wrong = {}, 0, 0, 0
-   enough, status = tonumber(args[2]), tonumber(args[3])
-   least, most = tonumber(args[4]), tonumber(args[5])
+   requests, granted, answered, wrong = {}, 0, 0, 0
+   sent = -1 -- wrk asks for one request that it does not send
+   status, least, most = tonumber(args[2]), tonumber(args[3]), tonumber(args[4])
    for line in io.lines(args[1]) do
       local method, path, token, body = line:match("^(.-)\t(.-)\t(.-)\t(.*)$")
       local headers = { ["Host"] = wrk.headers["Host"], ["Authorization"] = "Bearer " .. token }
@@ -26,9 +26,15 @@ function init(args)
    end
 end
 
+-- Milliseconds until a connection sends: when the plan is through, for ever.
+function delay()
+   granted = granted + 1
+   return granted > #requests and 3600000 or 0
+end
+
 function request()
    sent = sent + 1
-   return requests[sent]
+   return requests[math.max(1, sent)]
 end
 
 function response(code, _, body)
@@ -36,7 +42,7 @@ function response(code, _, body)
    if code ~= status or #body < least or #body > most then
       wrong = wrong + 1
    end
-   if answered == enough then
+   if answered == #requests then
       wrk.thread:stop()
       ffi.C.kill(ffi.C.getpid(), 2) -- wakes wrk, which would sleep until its time is over
    end

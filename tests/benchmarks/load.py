@@ -54,20 +54,9 @@ class Result:
     p99: float
 
 
-def send(
-    port: int, requests: Sequence[Request], expected: Expected, connections: int, count: int
-) -> Result:
-    """Sends the first `count` requests; some that follow may be under way when they are answered.
-
-    So a plan has `spare(connections)` requests more than are counted.
-    """
-    assert len(requests) >= count + spare(connections)
-    sender = _wrk if WRK else _python
-    return sender(port, requests, expected, connections, count)
-
-
-def spare(connections: int) -> int:
-    return connections + 1
+def send(port: int, requests: Sequence[Request], expected: Expected, connections: int) -> Result:
+    """Sends each request once; with the last answer nothing is under way any more."""
+    return (wrk if WRK else python)(port, requests, expected, connections)
 
 
 def percentile(ordered: Sequence[float], percent: float) -> float:
@@ -75,9 +64,7 @@ def percentile(ordered: Sequence[float], percent: float) -> float:
     return ordered[max(0, math.ceil(len(ordered) * percent / 100) - 1)]
 
 
-def _wrk(
-    port: int, requests: Sequence[Request], expected: Expected, connections: int, count: int
-) -> Result:
+def wrk(port: int, requests: Sequence[Request], expected: Expected, connections: int) -> Result:
     script = Path(__file__).with_suffix(".lua")
     with tempfile.NamedTemporaryFile("w", suffix=".plan") as plan:
         for request in requests:
@@ -87,7 +74,7 @@ def _wrk(
             [
                 *(str(WRK), "-t1", f"-c{connections}", f"-d{LONGEST}s", "--timeout", "10s"),
                 *("-s", script, f"http://127.0.0.1:{port}", "--", plan.name),
-                *map(str, (count, expected.status, expected.least, expected.most)),
+                *map(str, (expected.status, expected.least, expected.most)),
             ],
             capture_output=True,
             text=True,
@@ -96,11 +83,9 @@ def _wrk(
     return Result(**json.loads(done.stderr))
 
 
-def _python(
-    port: int, requests: Sequence[Request], expected: Expected, connections: int, count: int
-) -> Result:
+def python(port: int, requests: Sequence[Request], expected: Expected, connections: int) -> Result:
     processes = min(2, connections)
-    shares = [list(requests[:count])[start::processes] for start in range(processes)]
+    shares = [list(requests)[start::processes] for start in range(processes)]
     given = [(port, share, expected, connections // processes) for share in shares]
     # A process of its own each: the harness has threads, which a fork would not copy.
     with multiprocessing.get_context("spawn").Pool(processes) as pool:
@@ -108,7 +93,7 @@ def _python(
     seconds = max(end for _, end, _ in results) - min(begin for begin, _, _ in results)
     latencies = sorted(chain.from_iterable(taken for _, _, taken in results))
     percentiles = (percentile(latencies or [math.nan], percent) * 1000 for percent in (50, 95, 99))
-    return Result(len(latencies), seconds, count - len(latencies), *percentiles)
+    return Result(len(latencies), seconds, len(requests) - len(latencies), *percentiles)
 
 
 def _process(

@@ -33,7 +33,7 @@ def facts(database: Database) -> dict[str, str]:
         "machine": f"{_processor()}, {os.cpu_count()} cores, {memory:.0f} GiB, {platform.system()}",
         "load before": f"{os.getloadavg()[0]:.2f}",
         "python": python,
-        "postgresql": f"{database.version()}, embedded, default settings, without autovacuum",
+        "postgresql": f"{database.version}, embedded, default settings, without autovacuum",
         "data": f"{database.tasks} tasks of {database.users} users",
         "servers": f"{WORKERS} workers, {THREADS} threads each; FastAPI: its own 40, pool 40 + 40",
         "load": "wrk on the same machine" if WRK else "a Python client on the same machine",

@@ -35,23 +35,27 @@ class Growth:
 
 def measure(database: Database, issuer: Issuer) -> Iterator[Growth]:
     for tasks in SIZES:
-        users = tasks // TASKS_PER_USER
-        database.fill(tasks, users)
-        yield from _measure(database, issuer, (LIST, READ, CHANGE), REQUESTS)
+        database.fill(tasks, tasks // TASKS_PER_USER)
+        yield from growth(database, issuer, (LIST, READ, CHANGE), REQUESTS)
     pages = [paged_list(length, TASKS_PER_READER) for length in PAGES]
     database.fill(READERS * TASKS_PER_READER, READERS)
-    yield from _measure(database, issuer, pages, REQUESTS // 5)
+    yield from growth(database, issuer, pages, REQUESTS // 5)
 
 
-def _measure(
-    database: Database, issuer: Issuer, operations: Sequence[Operation], requests: int
+def growth(
+    database: Database,
+    issuer: Issuer,
+    operations: Sequence[Operation],
+    requests: int,
+    rounds: int = ROUNDS,
 ) -> Iterator[Growth]:
+    """The operations in turns on the table as it is."""
     print(f"{database.tasks} tasks of {database.users} users ...", flush=True)
     asking = people(database, issuer, "EdDSA", min(PEOPLE, database.users))
     with bench(OURS, database, issuer) as running:
         for operation in operations:
             running.run(operation, asking, CONNECTIONS, len(asking))
-        for _ in range(ROUNDS):
+        for _ in range(rounds):
             for operation in operations:
                 result, used = running.run(operation, asking, CONNECTIONS, requests)
                 yield Growth(

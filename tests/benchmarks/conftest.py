@@ -1,0 +1,42 @@
+"""A small bench on the database of the tests."""
+
+import os
+from collections.abc import Callable, Iterator
+
+import pytest
+
+from tests.benchmarks import installation
+from tests.benchmarks.database import Database
+from tests.benchmarks.issuer import Issuer
+from tests.benchmarks.issuer import issuer as run_issuer
+from tests.benchmarks.servers import NEWER_PYTHON, Candidate
+from tests.server import database_url
+
+
+@pytest.fixture
+def database(transactional_db: None) -> Database:
+    database = Database(database_url())
+    database.fill(tasks=2000, users=100)
+    return database
+
+
+@pytest.fixture
+def issuer() -> Iterator[Issuer]:
+    with run_issuer() as running:
+        yield running
+
+
+@pytest.fixture
+def installed() -> Callable[[Candidate], Candidate]:
+    """Gives back a candidate that can run here; skips otherwise, but not where CI builds all."""
+
+    def check(candidate: Candidate) -> Candidate:
+        if not candidate.is_installed:
+            if candidate.python == NEWER_PYTHON and not installation.newer_python():
+                pytest.skip(f"{candidate.title} needs Python 3.12 or later.")
+            if os.environ.get("CI") == "true":
+                pytest.fail("Not installed: python -m tests.benchmarks.installation does it.")
+            pytest.skip("The peers are not installed here: make bench does it.")
+        return candidate
+
+    return check
