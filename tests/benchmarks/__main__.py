@@ -10,6 +10,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 from tests.benchmarks import installation, machine, report, scale
 from tests.benchmarks.comparison import compare
@@ -18,26 +19,50 @@ from tests.benchmarks.issuer import Issuer, issuer
 from tests.benchmarks.servers import HERE, LOGS, OURS, PEERS, PYTHON, production
 
 RAW = LOGS / "result.json"
+RAW_GROWTH = LOGS / "growth.json"
 PICTURE = HERE / "result.svg"
 
 
 def main() -> None:
+    if os.environ.get("SCALE"):
+        measure_growth()
+    else:
+        compare_with_peers(quick=bool(os.environ.get("QUICK")))
+
+
+def measure_growth() -> None:
     with ready() as (database, running):
-        if os.environ.get("SCALE"):
-            print(scale.table(scale.measure(database, running)))
-            return
-        installation.install()
-        candidates = [OURS, *(peer for peer in PEERS if peer.is_installed)]
         facts = machine.facts(database)
-        quick = bool(os.environ.get("QUICK"))
-        amount = {"rounds": 2, "share": 0.2} if quick else {"rounds": 5, "share": 1}
-        samples = [asdict(sample) for sample in compare(candidates, database, running, **amount)]
+        found = list(scale.measure(database, running))
+    show(scale.table(found), facts)
+    keep(RAW_GROWTH, {"facts": facts, "runs": [asdict(growth) for growth in found]})
+
+
+def compare_with_peers(*, quick: bool) -> None:
+    installation.install()
+    candidates = [OURS, *(peer for peer in PEERS if peer.is_installed)]
     titles = {candidate.name: candidate.title for candidate in candidates}
-    print(report.table(samples, titles), "\n")
-    print(listed(facts))
-    RAW.write_text(json.dumps({"facts": facts, "titles": titles, "samples": samples}, indent=1))
-    print(f"\nRaw results: {RAW}")
-    draw(RAW, PICTURE)
+    with ready() as (database, running):
+        facts = machine.facts(database)
+        rounds, share = (2, 0.2) if quick else (5, 1)
+        found = compare(candidates, database, running, rounds=rounds, share=share)
+        samples = [asdict(sample) for sample in found]
+    show(report.table(samples, titles), facts)
+    keep(RAW, {"facts": facts, "titles": titles, "samples": samples})
+    subprocess.run([PYTHON, HERE / "picture.py", RAW, PICTURE], check=True)
+    print(f"Picture: {PICTURE}")
+
+
+def show(table: str, facts: Mapping[str, str]) -> None:
+    width = max(map(len, facts)) + 2
+    print(f"\n{table}\n")
+    for name, fact in facts.items():
+        print(f"{name:{width}}{fact}")
+
+
+def keep(path: Path, results: Mapping[str, Any]) -> None:
+    path.write_text(json.dumps(results, indent=1), encoding="utf-8")
+    print(f"\nRaw results: {path}")
 
 
 @contextmanager
@@ -49,16 +74,6 @@ def ready() -> Iterator[tuple[Database, Issuer]]:
         database.migrate({**production(database.url), **running.environment})
         database.fill()
         yield database, running
-
-
-def listed(facts: Mapping[str, str]) -> str:
-    width = max(map(len, facts)) + 2
-    return "\n".join(f"{name:{width}}{fact}" for name, fact in facts.items())
-
-
-def draw(raw: Path, picture: Path) -> None:
-    subprocess.run([PYTHON, HERE / "picture.py", raw, picture], check=True)
-    print(f"Picture: {picture}")
 
 
 if __name__ == "__main__":

@@ -34,7 +34,7 @@ def facts(database: Database) -> dict[str, str]:
         "load before": f"{os.getloadavg()[0]:.2f}",
         "python": python,
         "postgresql": f"{database.version}, embedded, default settings, without autovacuum",
-        "data": f"{database.tasks} tasks of {database.users} users",
+        "data": f"{database.tasks:,} tasks of {database.users:,} users at first",
         "servers": f"{WORKERS} workers, {THREADS} threads each; FastAPI: its own 40, pool 40 + 40",
         "load": "wrk on the same machine" if WRK else "a Python client on the same machine",
         "versions": ", ".join(f"{name} {version}" for name, version in versions.items()),

@@ -8,6 +8,7 @@ from dataclasses import asdict
 from itertools import chain, repeat
 from pathlib import Path
 
+import psycopg
 import pytest
 
 from tests.benchmarks import scale
@@ -28,7 +29,7 @@ from tests.benchmarks.operations import (
 )
 from tests.benchmarks.servers import HERE, OURS, PEERS, Candidate, Server, cpu_seconds
 
-SCENE = Scene("EdDSA", connections=1, distance=2, requests=1)
+SCENE = Scene("EdDSA", connections=1, distance=50, requests=1)
 
 
 def test_a_comparison_has_every_figure_of_every_operation_and_leaves_the_table_as_it_was(
@@ -43,9 +44,11 @@ def test_a_comparison_has_every_figure_of_every_operation_and_leaves_the_table_a
         assert figures["round_trips"] >= 1
         assert figures["p50"] >= SCENE.distance
         assert min(figures[name] for name in ("server_cpu", "database_cpu", "memory")) > 0
-    assert set(database.tasks_of(0)) == {100 * place for place in range(1, 21)}
-    assert database.add(["somebody"]) != []
-    database.forget_new_tasks()
+    with psycopg.connect(database.url) as connection:
+        assert connection.execute("SELECT count(*), max(id) FROM tasks_task").fetchone() == (
+            2000,
+            2000,
+        )
 
 
 def test_growth_is_measured_by_operation_and_by_page(database: Database, issuer: Issuer) -> None:
@@ -88,19 +91,19 @@ def test_a_run_with_a_wrong_answer_does_not_count(database: Database, issuer: Is
 
 def test_cpu_of_descendants_that_ended_counts() -> None:
     burn = "import time\nwhile time.process_time() < 0.3: pass"
-    script = f"import subprocess, sys; subprocess.run([sys.executable, '-c', {burn!r}]); input()"
+    wait = (
+        f"import subprocess, sys; subprocess.run([sys.executable, '-c', {burn!r}]);"
+        "print('ended', flush=True); input()"
+    )
     with subprocess.Popen(
-        [sys.executable, "-c", f"print('up'); {script}"],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        text=True,
+        [sys.executable, "-c", wait], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
     ) as parent:
-        assert parent.stdin
-        while (used := cpu_seconds(parent.pid)) < 0.3:
-            assert parent.poll() is None
-        parent.communicate("")
+        assert parent.stdout
+        assert parent.stdout.readline() == "ended\n"
+        used = cpu_seconds(parent.pid)
+        parent.communicate("\n")
 
-    assert used < 10
+    assert 0.3 <= used < 3
 
 
 def test_the_picture_is_drawn_from_the_raw_results(
