@@ -60,4 +60,9 @@ def _found(row: tuple[str | None]) -> bytes:
 
 
 def _call(statement: str, *given: Any) -> Any:
-    return connections["api"].call(statement, given)  # type: ignore[attr-defined] # of our backend
+    """Values go as text of no type, so that a statement is prepared once and not once per types.
+
+    psycopg sends 7 and 70000 as two types, and NULL as a third; to prepare costs a wait each time.
+    """
+    values = [None if value is None else str(value) for value in given]
+    return connections["api"].call(statement, values)  # type: ignore[attr-defined] # of our backend
