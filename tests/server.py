@@ -74,6 +74,19 @@ def database_url() -> str:
     return urlsplit(url)._replace(path=f"/{config['NAME']}").geturl()
 
 
+def database_address() -> tuple[str, int]:
+    """Where PostgreSQL listens: a host, or the folder of its socket, and a port."""
+    params = connection.get_connection_params()
+    return params.get("host") or "localhost", int(params.get("port") or 5432)
+
+
+def database_url_at(port: int) -> str:
+    """The database of the tests behind what listens on this port of loopback."""
+    parts = urlsplit(database_url())
+    netloc = f"{parts.netloc.rpartition('@')[0]}@127.0.0.1:{port}"
+    return parts._replace(netloc=netloc, query="").geturl()
+
+
 class Server:
     """A running server. Its environment is what is given and what every production needs.
 
