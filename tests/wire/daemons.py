@@ -1,0 +1,169 @@
+"""Programs of the machine that stand around the service, each as an unprivileged process."""
+
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import time
+from contextlib import ExitStack
+from pathlib import Path
+from pwd import getpwnam
+from tempfile import TemporaryDirectory
+from typing import Self
+from urllib.parse import urlsplit
+
+import psycopg
+import pytest
+from django.db import connection
+
+from tests.server import database_address, database_url_at, free_port
+
+START_UP = 10.0
+SHUT_DOWN = 10.0
+SYSTEM = ":/usr/sbin:/usr/local/sbin"
+
+
+def program(name: str) -> str:
+    """The path of a program; a machine without it skips the test, CI does not."""
+    path = shutil.which(name, path=os.environ["PATH"] + SYSTEM)
+    if path:
+        return path
+    sentence = f"This test needs {name}, not found here."
+    if os.environ.get("CI"):
+        pytest.fail(sentence)
+    pytest.skip(sentence)
+
+
+class Daemon:
+    """A program that listens on a port of loopback, with its files in a folder of its own.
+
+    `like` is a path whose owner it runs as, where the tests run as root.
+    """
+
+    def __init__(self, name: str, like: Path | None = None) -> None:
+        self.program = program(name)
+        self.port = free_port()
+        self.like = like
+        self._running = ExitStack()
+
+    def configure(self, folder: Path) -> list[str]:
+        """Writes its files, and returns its arguments."""
+        raise NotImplementedError
+
+    def __enter__(self) -> Self:
+        with ExitStack() as starting:
+            folder = Path(starting.enter_context(TemporaryDirectory()))
+            self.log = folder / "log"
+            command = [self.program, *self.configure(folder)]
+            root = os.getuid() == 0
+            owner = self._owner()
+            for path in (folder, *folder.iterdir()) if root else ():
+                os.chown(path, *owner)
+            output = starting.enter_context(self.log.open("wb"))
+            self.process = subprocess.Popen(
+                command,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                user=owner[0] if root else None,
+                group=owner[1] if root else None,
+                extra_groups=[] if root else None,
+            )
+            starting.callback(self._stop)
+            self._wait()
+            self._running = starting.pop_all()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._running.close()
+
+    def _owner(self) -> tuple[int, int]:
+        if self.like is None:
+            nobody = getpwnam("nobody")
+            return nobody.pw_uid, nobody.pw_gid
+        found = self.like.stat()
+        return found.st_uid, found.st_gid
+
+    def _wait(self) -> None:
+        deadline = time.monotonic() + START_UP
+        while True:
+            assert self.process.poll() is None, self.log.read_text()
+            try:
+                socket.create_connection(("127.0.0.1", self.port)).close()
+            except ConnectionRefusedError:
+                assert time.monotonic() < deadline, self.log.read_text()
+                time.sleep(0.02)
+            else:
+                return
+
+    def _stop(self) -> None:
+        self.process.send_signal(signal.SIGTERM)
+        try:
+            self.process.wait(SHUT_DOWN)
+        finally:
+            self.process.kill()
+
+
+POOL = 4
+CARRIES_PREPARED_STATEMENTS = (1, 21)
+
+PGBOUNCER = """\
+[databases]
+* = host={host} port={port}
+[pgbouncer]
+listen_addr = 127.0.0.1
+listen_port = {listen}
+unix_socket_dir =
+pool_mode = transaction
+default_pool_size = {pool}
+server_round_robin = 1
+auth_type = scram-sha-256
+auth_file = {users}
+auth_user = {user}
+stats_users = {user}
+"""
+
+
+class PgBouncer(Daemon):
+    """Debian's PgBouncer in transaction mode, with fewer connections than the server has threads.
+
+    It knows the login role from a file, and the API's role from PostgreSQL (`auth_query`).
+    url: a DATABASE_URL that leads through it.
+    """
+
+    def __init__(self) -> None:
+        self.host, self.database_port = database_address()
+        # The socket of the embedded server is open to its owner alone.
+        super().__init__("pgbouncer", Path(self.host) if self.host.startswith("/") else None)
+        parts = urlsplit(database_url_at(self.port))
+        self.user = connection.settings_dict["USER"]
+        self.password = connection.settings_dict["PASSWORD"] or "known-to-the-pooler-alone"
+        netloc = f"{self.user}:{self.password}@127.0.0.1:{self.port}"
+        self.url = parts._replace(netloc=netloc, query="pgbouncer=true").geturl()
+
+    def configure(self, folder: Path) -> list[str]:
+        users = folder / "users"
+        users.write_text(f'"{self.user}" "{self.password}"\n')
+        text = PGBOUNCER.format(
+            host=self.host,
+            port=self.database_port,
+            listen=self.port,
+            pool=POOL,
+            users=users,
+            user=self.user,
+        )
+        shown = subprocess.run([self.program, "--version"], capture_output=True, check=True)
+        version = tuple(map(int, shown.stdout.split()[1].split(b".")[:2]))
+        if version >= CARRIES_PREPARED_STATEMENTS:
+            text += "max_prepared_statements = 0\n"
+        (folder / "pgbouncer.ini").write_text(text)
+        return [str(folder / "pgbouncer.ini")]
+
+    def clients(self) -> list[str]:
+        """The roles of the connections that it holds for clients."""
+        url = urlsplit(self.url)._replace(path="/pgbouncer", query="").geturl()
+        with psycopg.connect(url, autocommit=True) as console:
+            found = console.execute("SHOW CLIENTS")
+            assert found.description
+            place = [column.name for column in found.description].index("user")
+            return [row[place] for row in found]

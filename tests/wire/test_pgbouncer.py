@@ -1,0 +1,304 @@
+"""Behind PgBouncer in transaction mode: a connection belongs to nobody for longer than a statement.
+
+What is left in a session would meet the next user there.
+"""
+
+import os
+import re
+import socket
+import subprocess
+import sys
+from collections import defaultdict
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from random import Random
+from time import perf_counter
+from typing import Any
+from urllib.parse import urlencode, urlsplit
+
+import orjson
+import psycopg
+import pytest
+from django.conf import settings
+from django.contrib.auth.models import User
+from django.db import connection
+from django.db.models import F
+from django.test import Client
+
+from tasks import isolation
+from tasks.models import Task
+from tests.people import SECRET, token_of
+from tests.server import ROOT, Server, database_url
+from tests.wire.daemons import POOL, PgBouncer
+
+OPERATIONS = int(os.environ.get("POOLER_OPERATIONS", "50000"))
+CONNECTIONS = 16
+PEOPLE = [f"person-{number:02}" for number in range(50)]
+SHARES = {"create": 22, "list": 20, "read": 22, "replace": 12, "change": 12, "delete": 8, "spy": 4}
+
+NAME = re.compile(rb"person-\d\d")
+LENGTH = re.compile(rb"content-length: (\d+)", re.IGNORECASE)
+
+
+@pytest.fixture
+def pooler(transactional_db: None) -> Iterator[PgBouncer]:
+    with PgBouncer() as running:
+        yield running
+
+
+@pytest.fixture
+def server(pooler: PgBouncer, tmp_path: Path) -> Iterator[Server]:
+    environment = {
+        "DATABASE_URL": pooler.url,
+        # The password of the API's role follows it.
+        "SECRET_KEY": settings.SECRET_KEY,
+        "BETTER_AUTH_SECRET": SECRET,
+        "WEB_CONCURRENCY": "2",
+    }
+    with Server(tmp_path / "log", **environment) as running:
+        yield running
+
+
+def role() -> str:
+    return isolation.role(connection.settings_dict["NAME"])
+
+
+class Crowd:
+    """People who take turns on one connection, and look at every byte that they are given."""
+
+    def __init__(self, port: int, seed: int) -> None:
+        self.random = Random(seed)
+        self.socket = socket.create_connection(("127.0.0.1", port), timeout=30)
+        self.unread = b""
+        self.tokens = {person: token_of(person) for person in PEOPLE}
+        self.own: dict[str, list[int]] = {person: [] for person in PEOPLE}
+        self.created: dict[str, set[int]] = defaultdict(set)
+        self.listed: dict[str, set[int]] = defaultdict(set)
+        self.deleted = 0
+
+    def ask(self, person: str, method: str, path: str, body: Any = None) -> tuple[int, bytes]:
+        """The status and the body; neither they nor the headers know another person."""
+        data = b"" if body is None else orjson.dumps(body)
+        request_id = f"{person}.{self.random.getrandbits(64):x}"
+        head = (
+            f"{method} /api/{person}/tasks{path} HTTP/1.1\r\nHost: 127.0.0.1\r\n"
+            f"Authorization: Bearer {self.tokens[person]}\r\nX-Request-ID: {request_id}\r\n"
+            f"Content-Type: application/json\r\nContent-Length: {len(data)}\r\n\r\n"
+        )
+        self.socket.sendall(head.encode() + data)
+        status, answer, content = self._answer()
+        assert request_id.encode() in answer
+        assert set(NAME.findall(answer + content)) == {person.encode()}, (person, answer, content)
+        return status, content
+
+    def _answer(self) -> tuple[int, bytes, bytes]:
+        while (end := self.unread.find(b"\r\n\r\n")) < 0:
+            self._receive()
+        head = self.unread[: end + 4]
+        found = LENGTH.search(head)
+        length = end + 4 + (int(found[1]) if found else 0)
+        while len(self.unread) < length:
+            self._receive()
+        content, self.unread = self.unread[end + 4 : length], self.unread[length:]
+        return int(head[9:12]), head, content
+
+    def _receive(self) -> None:
+        chunk = self.socket.recv(65536)
+        assert chunk, "The server hung up."
+        self.unread += chunk
+
+    def task(self, person: str, method: str, path: str, body: Any = None) -> dict[str, Any]:
+        status, content = self.ask(person, method, path, body)
+        task: dict[str, Any] = orjson.loads(content)
+        assert status == (201 if method == "POST" else 200), content
+        assert task["user_id"] == person
+        assert task["title"].startswith(person)
+        assert path in ("", f"/{task['id']}")
+        return task
+
+    def run(self, operations: int) -> "Crowd":
+        with self.socket:
+            for _ in range(operations):
+                person = self.random.choice(PEOPLE)
+                (name,) = self.random.choices([*SHARES], [*SHARES.values()])
+                getattr(self, name if self.own[person] or name in ("list", "spy") else "create")(
+                    person
+                )
+        return self
+
+    def _some(self, person: str) -> str:
+        return f"/{self.random.choice(self.own[person])}"
+
+    def _text(self, person: str) -> str:
+        return f"{person} {self.random.random()}"
+
+    def create(self, person: str) -> None:
+        body = {"title": self._text(person), "description": self._text(person)}
+        made = self.task(person, "POST", "", body)["id"]
+        self.own[person].append(made)
+        self.created[person].add(made)
+
+    def list(self, person: str) -> None:
+        status, content = self.ask(person, "GET", "?limit=10")
+        tasks = orjson.loads(content)["tasks"] if status == 200 else None
+        assert tasks is not None, content
+        for task in tasks:
+            assert task["user_id"] == person
+            assert task["title"].startswith(person)
+            self.listed[person].add(task["id"])
+
+    def read(self, person: str) -> None:
+        self.task(person, "GET", self._some(person))
+
+    def replace(self, person: str) -> None:
+        title = self._text(person)
+        body = {"title": title, "complete": self.random.random() < 0.5}
+        assert self.task(person, "PUT", self._some(person), body)["title"] == title
+
+    def change(self, person: str) -> None:
+        text = self._text(person)
+        body = {"description": text}
+        assert self.task(person, "PATCH", self._some(person), body)["description"] == text
+
+    def delete(self, person: str) -> None:
+        task = self.own[person].pop()
+        assert self.ask(person, "DELETE", f"/{task}")[0] == 204
+        self.deleted += 1
+
+    def spy(self, person: str) -> None:
+        other = self.random.choice([each for each in PEOPLE if each != person])
+        if self.own[other]:
+            assert self.ask(person, "GET", self._some(other))[0] == 404
+        else:
+            self.list(person)
+
+
+def test_a_crowd_on_shared_connections_sees_no_foreign_byte(
+    pooler: PgBouncer, server: Server, record_property: Any
+) -> None:
+    crowds = [Crowd(server.port, seed) for seed in range(CONNECTIONS)]
+    start = perf_counter()
+    with ThreadPoolExecutor(CONNECTIONS) as pool:
+        running = [pool.submit(crowd.run, OPERATIONS // CONNECTIONS) for crowd in crowds]
+        for each in running:
+            each.result()
+    record_property("operations_per_second", round(OPERATIONS / (perf_counter() - start)))
+
+    created = {person: set[int]().union(*(c.created[person] for c in crowds)) for person in PEOPLE}
+    for person in PEOPLE:
+        assert set[int]().union(*(crowd.listed[person] for crowd in crowds)) <= created[person]
+    total = sum(map(len, created.values()))
+    assert len(set[int]().union(*created.values())) == total
+    assert Task.objects.count() == total - sum(crowd.deleted for crowd in crowds)
+    assert not Task.objects.exclude(title__startswith=F("user_id")).exists()
+    assert is_shared(pooler)
+
+
+def is_shared(pooler: PgBouncer) -> bool:
+    """Whether more connections of the API went in than out: each carried several of them."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT count(*) FROM pg_stat_activity WHERE usename = %s", [role()])
+        (out,) = cursor.fetchone()
+    return bool(1 < out <= POOL < pooler.clients().count(role()))
+
+
+def api_through(pooler: PgBouncer) -> psycopg.Connection[Any]:
+    """A connection of the API's role, as the server has it."""
+    password = settings.DATABASES["api"]["PASSWORD"]
+    url = urlsplit(pooler.url)._replace(query="").geturl()
+    return psycopg.connect(
+        url, user=role(), password=password, autocommit=True, prepare_threshold=None
+    )
+
+
+def test_timeouts_of_the_role_are_in_force(pooler: PgBouncer) -> None:
+    with api_through(pooler) as api:
+        shown = {
+            name: api.execute(f"SHOW {name}").fetchone() for name in ("role", *isolation.TIMEOUTS)
+        }
+
+    assert shown == {"role": ("none",)} | {
+        name: (value,) for name, value in isolation.TIMEOUTS.items()
+    }
+
+
+def test_a_lock_that_is_held_too_long_is_503(server: Server) -> None:
+    task = Task.objects.create(user_id="alice", title="x")
+    with psycopg.connect(database_url()) as other:
+        other.execute("SELECT * FROM tasks_task WHERE id = %s FOR UPDATE", [task.pk])
+        start = perf_counter()
+        answer = server.request("DELETE", f"/api/alice/tasks/{task.pk}", token=token_of("alice"))
+        assert perf_counter() - start < 5
+
+    assert answer.status == 503
+    assert answer.json()["error_code"] == "DATABASE_ERROR"
+    assert Task.objects.filter(pk=task.pk).exists()
+
+
+def test_a_stranger_to_the_password_is_refused_by_the_pooler(pooler: PgBouncer) -> None:
+    """So the other tests have shown the way in: by `auth_query`, with the password of migrate."""
+    with pytest.raises(psycopg.OperationalError, match="SASL authentication failed"):
+        psycopg.connect(pooler.url.partition("?")[0], user=role(), password="guessed")
+
+
+def test_staff_work_through_the_pooler(server: Server) -> None:
+    task = Task.objects.create(user_id="alice", title="Buy milk")
+    client = Client()
+    client.force_login(User.objects.create_superuser("root", password="unused"))
+    token = "0" * 32
+    headers = {
+        "Cookie": f"sessionid={client.cookies['sessionid'].value}; csrftoken={token}",
+        "X-Forwarded-Proto": "https",
+        "Referer": f"https://127.0.0.1:{server.port}/admin/",
+    }
+    page = server.request("GET", "/admin/tasks/task/", headers=headers)
+    form = {
+        "csrfmiddlewaretoken": token,
+        "user_id": "alice",
+        "title": "Buy bread",
+        "priority": "high",
+        "complete": "on",
+    }
+    saved = server.request(
+        "POST",
+        f"/admin/tasks/task/{task.pk}/change/",
+        urlencode(form).encode(),
+        headers={**headers, "Content-Type": "application/x-www-form-urlencoded"},
+    )
+
+    assert page.status == 200
+    assert b"Buy milk" in page.body
+    assert (saved.status, saved.headers["Location"]) == (302, "/admin/tasks/task/")
+    task.refresh_from_db()
+    assert (task.title, task.priority, task.complete) == ("Buy bread", "high", True)
+
+
+def manage(server: Server, *arguments: str) -> str:
+    done = subprocess.run(
+        [sys.executable, "manage.py", *arguments],
+        cwd=ROOT,
+        env=server.environment | {"DJANGO_SUPERUSER_PASSWORD": "made-up-for-this-test"},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
+
+
+def test_commands_work_through_the_pooler(server: Server) -> None:
+    manage(server, "migrate", "tasks", "0001")
+    manage(server, "migrate")
+    manage(server, "createsuperuser", "--noinput", "--username=root", "--email=root@example.com")
+
+    assert User.objects.get().username == "root"
+    body = {"title": "after the migration"}
+    made = server.request("POST", "/api/alice/tasks", body, token=token_of("alice"))
+    assert made.status == 201
+
+
+def test_readiness_goes_through_the_pooler(pooler: PgBouncer, server: Server) -> None:
+    assert server.request("GET", "/health/ready").status == 200
+    assert {role(), connection.settings_dict["USER"]} <= set(pooler.clients())
