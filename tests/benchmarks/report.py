@@ -57,7 +57,8 @@ def cells(samples: Sequence[Sample]) -> dict[tuple[Any, ...], dict[str, list[Sam
 
 
 def table(samples: Sequence[Sample], titles: Mapping[str, str], base: str = "ours") -> str:
-    rows: list[Sequence[str]] = [HEAD]
+    rounds = len({sample["turn"] for sample in samples})
+    rows: list[Sequence[str]] = [HEAD, (f"Medians (least-most), rounds: {rounds}",)]
     by_scene = groupby(cells(samples).items(), key=lambda item: item[0][:3])
     for (token, connections, distance), operations in by_scene:
         plural = "" if connections == 1 else "s"

@@ -6,9 +6,10 @@ import subprocess
 import sys
 import time
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Self
+from typing import Self
 
 import psutil  # type: ignore[import-untyped]
 
@@ -117,6 +118,8 @@ class Server:
         return self
 
     def __exit__(self, *_: object) -> None:
+        if self.process.poll() is not None:
+            return
         running = tree(self.process.pid)
         self.process.send_signal(signal.SIGTERM)
         # A worker that outlives its parent would take part in the next run.
@@ -148,22 +151,23 @@ def tree(pid: int) -> list[psutil.Process]:
 
 def cpu_seconds(pid: int) -> float:
     """What a process and its descendants used so far, those that ended included."""
-    total = 0.0
-    for process in tree(pid):
-        try:
-            times = process.cpu_times()
-            total += _own_cpu_seconds(process.pid, times) + times.children_user
-            total += times.children_system
-        except (psutil.NoSuchProcess, ProcessLookupError):
-            pass  # its parent has its times now
-    return total
+    while True:
+        processes = tree(pid)
+        with suppress(psutil.NoSuchProcess):
+            used = sum(map(_cpu_seconds, processes))
+            # The time of one that ends meanwhile would count twice, or not at all.
+            if tree(pid) == processes:
+                return used
 
 
-def _own_cpu_seconds(pid: int, times: Any) -> float:
-    """In nanoseconds where the system has a clock per process; otherwise in hundredths."""
+def _cpu_seconds(process: psutil.Process) -> float:
+    times = process.cpu_times()
+    own = times.user + times.system
     if sys.platform == "linux":
-        return time.clock_gettime(~pid << 3 | 2)  # what clock_getcpuclockid(3) makes of a pid
-    return float(times.user + times.system)
+        # In nanoseconds: what clock_getcpuclockid(3) makes of a pid. One that has ended has none.
+        with suppress(OSError):
+            own = time.clock_gettime(~process.pid << 3 | 2)
+    return float(own + times.children_user + times.children_system)
 
 
 def memory(pid: int) -> int:

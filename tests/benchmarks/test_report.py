@@ -55,6 +55,7 @@ def test_the_table_says_ratios_first_and_everything_by_scene_operation_and_serve
 
     assert [" ".join(line.split()) for line in table.splitlines()] == [
         "CPU, times ours server µs database µs requests/s p50 ms p95 ms p99 ms MiB round trips",
+        "Medians (least-most), rounds: 1",
         "",
         "EdDSA, 1 connection, database at 2 ms",
         "read",
