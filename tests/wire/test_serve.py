@@ -204,8 +204,9 @@ def demo(transactional_db: None, tmp_path: Path) -> Iterator[Any]:
 
     yield start
     for process in running:
-        process.kill()
-        process.wait()
+        # Its workers end with it only where it may tell them.
+        process.send_signal(signal.SIGINT)
+        process.wait(40)
 
 
 def test_the_demo_prints_a_line_that_creates_a_task(demo: Any) -> None:
