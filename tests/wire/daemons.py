@@ -167,3 +167,62 @@ class PgBouncer(Daemon):
             assert found.description
             place = [column.name for column in found.description].index("user")
             return [row[place] for row in found]
+
+
+NGINX = """\
+daemon off;
+pid {folder}/pid;
+error_log stderr;
+events {{}}
+http {{
+    access_log off;
+    client_body_temp_path {folder}/body;
+    proxy_temp_path {folder}/proxy;
+    fastcgi_temp_path {folder}/fastcgi;
+    uwsgi_temp_path {folder}/uwsgi;
+    scgi_temp_path {folder}/scgi;
+    upstream tasks {{
+        {instances}
+    }}
+    server {{
+        listen 127.0.0.1:{port};
+        {options}
+        location / {{
+            proxy_pass http://tasks;
+            proxy_set_header Host $http_host;
+            proxy_set_header X-Forwarded-Proto https;
+            {location}
+        }}
+    }}
+}}
+"""
+
+
+class Nginx(Daemon):
+    """nginx in front of instances of the service on these ports.
+
+    options, upstream, location: what else stands in its blocks of these names; the first is the
+    server's.
+    """
+
+    def __init__(
+        self, ports: list[int], options: str = "", upstream: str = "", location: str = ""
+    ) -> None:
+        super().__init__("nginx")
+        self.options = options
+        self.location = location
+        self.instances = "".join(f"server 127.0.0.1:{port}; " for port in ports) + upstream
+        self.url = f"http://127.0.0.1:{self.port}"
+
+    def configure(self, folder: Path) -> list[str]:
+        path = folder / "nginx.conf"
+        path.write_text(
+            NGINX.format(
+                folder=folder,
+                port=self.port,
+                options=self.options,
+                instances=self.instances,
+                location=self.location,
+            )
+        )
+        return ["-e", "stderr", "-p", str(folder), "-c", str(path)]

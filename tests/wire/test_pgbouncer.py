@@ -215,11 +215,15 @@ def api_through(pooler: PgBouncer) -> psycopg.Connection[Any]:
 def test_timeouts_of_the_role_are_in_force(pooler: PgBouncer) -> None:
     with api_through(pooler) as api:
         shown = {
-            name: api.execute(f"SHOW {name}").fetchone() for name in ("role", *isolation.TIMEOUTS)
+            name: api.execute(f"SHOW {name}").fetchone()
+            for name in ("session_authorization", *isolation.TIMEOUTS)
         }
 
-    assert shown == {"role": ("none",)} | {
-        name: (value,) for name, value in isolation.TIMEOUTS.items()
+    assert shown == {
+        "session_authorization": (role(),),
+        "statement_timeout": ("4s",),
+        "lock_timeout": ("3s",),
+        "idle_in_transaction_session_timeout": ("5s",),
     }
 
 

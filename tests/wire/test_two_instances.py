@@ -1,0 +1,266 @@
+"""Two instances of the service behind nginx and PgBouncer, as a host with two machines runs it."""
+
+import json
+import signal
+from collections import Counter
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
+from http.client import HTTPConnection
+from pathlib import Path
+from socketserver import BaseRequestHandler, ThreadingTCPServer
+from threading import Event, Semaphore, Thread
+from typing import Any
+from urllib.parse import quote
+
+import pytest
+from django.conf import settings
+
+from tasks.models import Task
+from tests.people import SECRET, token_of
+from tests.server import Answer, Server, free_port, send
+from tests.wire.daemons import Nginx, PgBouncer
+
+BUFFERS = "large_client_header_buffers 4 32k;"
+"""As the README has it: a header line of 16 kB is more than nginx takes by default."""
+UNBUFFERED = f"{BUFFERS} proxy_request_buffering off; proxy_http_version 1.1;"
+KEPT = {
+    "upstream": "keepalive 16;",
+    "location": 'proxy_http_version 1.1; proxy_set_header Connection "";',
+}
+"""Connections to the instances that are kept."""
+
+LONGEST = "🦆" * 255
+
+
+@pytest.fixture
+def instances(transactional_db: None, tmp_path: Path) -> Iterator[list[Server]]:
+    with ExitStack() as running:
+        environment = {
+            "DATABASE_URL": running.enter_context(PgBouncer()).url,
+            "SECRET_KEY": settings.SECRET_KEY,
+            "BETTER_AUTH_SECRET": SECRET,
+        }
+        both = [Server(tmp_path / name, **environment) for name in ("first", "second")]
+        for server in both:
+            running.callback(server.stop)
+        for server in both:
+            server.wait_until_ready()
+        yield both
+
+
+def before(instances: list[Server], options: str = BUFFERS, **others: str) -> Nginx:
+    return Nginx([server.port for server in instances], options, **others)
+
+
+def request(
+    nginx: Nginx, user: str, method: str, path: str = "", body: Any = None, **headers: str
+) -> Answer:
+    sent = {"Authorization": f"Bearer {token_of(user)}"} | headers
+    return send(method, f"{nginx.url}/api/{quote(user, safe='')}/tasks{path}", body, sent)
+
+
+def handled(server: Server) -> list[str]:
+    """The ids of the requests that an instance has answered."""
+    lines = map(json.loads, server.log.read_text().splitlines())
+    return [line["request_id"] for line in lines if line["event"] == "request"]
+
+
+def test_a_task_made_by_one_instance_is_read_through_the_other(instances: list[Server]) -> None:
+    with before(instances) as nginx:
+        for number in range(10):
+            made = request(nginx, "alice", "POST", "", {"title": "x"}, **id_of(f"post-{number}"))
+            address = nginx.url + made.headers["Location"]
+            bearer = {"Authorization": f"Bearer {token_of('alice')}"}
+            read = send("GET", address, None, bearer | id_of(f"read-{number}"))
+            assert (made.status, read.status) == (201, 200)
+            assert read.json() == made.json()
+            assert read.headers["X-Request-ID"] == f"read-{number}"
+
+    posts = {f"post-{number}" for number in range(10)}
+    reads = {f"read-{number}" for number in range(10)}
+    first, second = ({*handled(server)} & (posts | reads) for server in instances)
+    assert (first, second) in ((posts, reads), (reads, posts))
+
+
+def id_of(name: str) -> dict[str, str]:
+    return {"X-Request-ID": name}
+
+
+@pytest.mark.parametrize("user", ["a/b", "a%2Fb", "../admin", "ü ?#&;=", ".", LONGEST])
+def test_every_user_id_passes(instances: list[Server], user: str) -> None:
+    with before(instances) as nginx:
+        made = [request(nginx, user, "POST", "", {"title": title}) for title in "ab"]
+        page = request(nginx, user, "GET", "?limit=1&complete=false")
+        following = page.headers["Link"].partition(">")[0].removeprefix("<")
+        bearer = {"Authorization": f"Bearer {token_of(user)}"}
+
+        assert [each.status for each in made] == [201, 201]
+        assert made[0].json()["user_id"] == user
+        last = send("GET", nginx.url + following, None, bearer)
+        assert [task["title"] for task in last.json()["tasks"]] == ["a"]
+        read = send("GET", nginx.url + made[1].headers["Location"], None, bearer)
+        assert read.json() == made[1].json()
+
+
+@pytest.mark.parametrize(("options", "status"), [(BUFFERS, 200), ("", 400)], ids=["set", "unset"])
+def test_a_token_of_16_kb_needs_the_buffers_of_the_readme(
+    instances: list[Server], options: str, status: int
+) -> None:
+    token = token_of("alice", image="x" * 12_000)
+    assert 16_000 < len(token) <= 16_384
+    with before(instances, options) as nginx:
+        answer = request(nginx, "alice", "GET", Authorization=f"Bearer {token}")
+
+    assert answer.status == status
+
+
+@pytest.mark.parametrize("options", [BUFFERS, UNBUFFERED], ids=["buffered", "passed on"])
+def test_a_chunked_body_passes(instances: list[Server], options: str) -> None:
+    with before(instances, options) as nginx:
+        wire = HTTPConnection("127.0.0.1", nginx.port, timeout=10)
+        wire.request(
+            "POST",
+            "/api/alice/tasks",
+            iter([b'{"title":', b' "in parts"}']),
+            {
+                "Authorization": f"Bearer {token_of('alice')}",
+                "Content-Type": "application/json",
+            },
+            encode_chunked=True,
+        )
+        response = wire.getresponse()
+        body = json.loads(response.read())
+        wire.close()
+
+    assert (response.status, body.get("title")) == (201, "in parts")
+
+
+@pytest.fixture
+def dying() -> Iterator[int]:
+    """The port of an instance that takes a request and dies of it, without an answer."""
+
+    class Dying(BaseRequestHandler):
+        def handle(self) -> None:
+            self.request.recv(65536)
+
+    with ThreadingTCPServer(("127.0.0.1", 0), Dying) as listener:
+        Thread(target=listener.serve_forever, args=[0.05], daemon=True).start()
+        yield listener.server_address[1]
+        listener.shutdown()
+
+
+REQUESTS: dict[str, tuple[str, Any, int]] = {
+    "GET": ("/{id}", None, 200),
+    "PUT": ("/{id}", {"title": "y", "complete": True}, 200),
+    "DELETE": ("/{id}", None, 204),
+    "POST": ("", {"title": "y"}, 201),
+    "PATCH": ("/{id}", {"complete": True}, 200),
+}
+IDEMPOTENT = {"GET", "PUT", "DELETE"}
+
+
+@pytest.mark.parametrize("method", REQUESTS)
+def test_what_an_instance_died_of_is_asked_again_where_that_is_safe(
+    instances: list[Server], dying: int, method: str
+) -> None:
+    """nginx does so by itself. The rest is 502: it may have been done, and only its client knows
+    whether to ask again. `proxy_next_upstream non_idempotent` may make a task twice."""
+    path, body, status = REQUESTS[method]
+    with before(instances) as nginx:
+        task = request(nginx, "alice", "POST", "", {"title": "x"}).json()
+    with Nginx([dying, instances[0].port], BUFFERS) as nginx:
+        answer = request(nginx, "alice", method, path.format(**task), body)
+
+    assert answer.status == (status if method in IDEMPOTENT else 502)
+    made = 0 if method == "DELETE" else 1
+    assert Task.objects.count() == made
+
+
+@pytest.mark.parametrize("method", REQUESTS)
+def test_what_an_instance_did_not_take_is_asked_of_the_other(
+    instances: list[Server], method: str
+) -> None:
+    path, body, status = REQUESTS[method]
+    with before(instances) as nginx:
+        task = request(nginx, "alice", "POST", "", {"title": "x"}).json()
+    with Nginx([free_port(), instances[0].port], BUFFERS) as nginx:
+        answer = request(nginx, "alice", method, path.format(**task), body)
+
+    assert answer.status == status
+
+
+class Visitor:
+    """Somebody who goes on with the six operations until told to stop, and counts the answers."""
+
+    def __init__(self, nginx: Nginx, user: str, stop: Event, progress: Semaphore) -> None:
+        self.wire = HTTPConnection("127.0.0.1", nginx.port, timeout=30)
+        self.path = f"/api/{user}/tasks"
+        self.headers = {
+            "Authorization": f"Bearer {token_of(user)}",
+            "Content-Type": "application/json",
+        }
+        self.stop = stop
+        self.progress = progress
+        self.answers = Counter[tuple[str, int]]()
+
+    def ask(self, method: str, path: str = "", body: Any = None) -> Any:
+        data = json.dumps(body) if body else None
+        self.wire.request(method, self.path + path, data, self.headers)
+        response = self.wire.getresponse()
+        content = response.read()
+        self.answers[method, response.status] += 1
+        return json.loads(content) if content else None
+
+    def run(self) -> Counter[tuple[str, int]]:
+        while not self.stop.is_set():
+            task = f"/{self.ask('POST', body={'title': 'x'})['id']}"
+            self.ask("GET", task)
+            self.ask("PUT", task, {"title": "y", "complete": True})
+            self.ask("PATCH", task, {"complete": False})
+            self.ask("GET", "?limit=5")
+            self.ask("DELETE", task)
+            self.progress.release()
+        self.wire.close()
+        return self.answers
+
+
+VISITORS = 12
+ROUNDS = 120
+"""Of six operations, that are made before the end of an instance, and again after it."""
+
+
+@pytest.mark.parametrize("options", [{}, KEPT], ids=["new connections", "kept connections"])
+def test_the_end_of_an_instance_under_load_loses_no_request(
+    instances: list[Server], options: dict[str, str]
+) -> None:
+    """Of nginx this needs nothing: an instance that stops answers what it has taken.
+
+    What it has not taken was not sent, and nginx sends it to the other, whatever the method.
+    """
+    stop, progress = Event(), Semaphore(0)
+    with before(instances, **options) as nginx, ThreadPoolExecutor(VISITORS) as pool:
+        visitors = [Visitor(nginx, f"user-{n}", stop, progress) for n in range(VISITORS)]
+        running = [pool.submit(visitor.run) for visitor in visitors]
+        try:
+            wait_for(progress, ROUNDS)
+            instances[0].process.send_signal(signal.SIGTERM)
+            assert instances[0].process.wait(20) == 0
+            wait_for(progress, ROUNDS)
+        finally:
+            stop.set()
+        answers = sum((each.result() for each in running), Counter[tuple[str, int]]())
+
+    assert {*answers} == {
+        ("POST", 201),
+        ("GET", 200),
+        ("PUT", 200),
+        ("PATCH", 200),
+        ("DELETE", 204),
+    }
+    assert len(handled(instances[0])) > ROUNDS
+
+
+def wait_for(progress: Semaphore, rounds: int) -> None:
+    for _ in range(rounds):
+        assert progress.acquire(timeout=30)
