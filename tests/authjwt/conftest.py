@@ -322,8 +322,8 @@ def ring(issuer: Issuer, clock: Clock) -> KeyRing:
 
 @pytest.fixture
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A tenth of the patience with an issuer."""
-    monkeypatch.setattr(keys, "TIMEOUT", 0.3)
+    """A quarter of the patience with an issuer."""
+    monkeypatch.setattr(keys, "TIMEOUT", 0.75)
 
 
 @pytest.fixture
