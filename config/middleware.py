@@ -17,6 +17,7 @@ from django.middleware.csrf import CsrfViewMiddleware
 
 from config import errors
 from config.database.base import sent, serving_the_api
+from config.database.patience import PATIENCE, due
 
 log = structlog.get_logger()
 
@@ -42,9 +43,11 @@ def request_log(get_response: GetResponse) -> GetResponse:
             request.method = "GET"
 
         api = serving_the_api.set(request.path_info.startswith("/api/"))
+        limit = due.set(start + PATIENCE)
         try:
             response = get_response(request)
         finally:
+            due.reset(limit)
             serving_the_api.reset(api)
 
         request.method = method

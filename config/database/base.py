@@ -4,14 +4,17 @@ import select
 import threading
 from collections.abc import Sequence
 from contextvars import ContextVar
+from types import SimpleNamespace
 from typing import Any
 
-from django.db import ProgrammingError, connections
+import psycopg
+from django.db import OperationalError, ProgrammingError, connections
 from django.db.backends.postgresql import base
 
 from tasks.isolation import role
 
 from . import embedded
+from .patience import PatientConnection, silence
 
 
 class Sent(threading.local):
@@ -27,6 +30,10 @@ serving_the_api = ContextVar("serving_the_api", default=False)
 
 class DatabaseWrapper(base.DatabaseWrapper):
     """Counts its statements in `sent`, and starts the embedded server where it is used."""
+
+    Database = SimpleNamespace(  # type: ignore[assignment]  # Django takes psycopg for a module
+        **vars(psycopg) | {"connect": PatientConnection.connect}
+    )
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -56,6 +63,11 @@ class DatabaseWrapper(base.DatabaseWrapper):
         if self.alias == "api":
             params["user"] = role(params["dbname"])
         return params
+
+    def ensure_connection(self) -> None:
+        if silence.refuses():
+            raise OperationalError("the database is silent")
+        super().ensure_connection()
 
     def is_usable(self) -> bool:
         """Whether the server still holds its end of an idle connection.
