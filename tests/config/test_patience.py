@@ -1,0 +1,81 @@
+"""The time that a request has for the database, whatever the database does with it."""
+
+import socket
+from collections.abc import Iterator
+from time import perf_counter
+
+import psycopg
+import pytest
+from psycopg.errors import ConnectionTimeout
+
+from config.database import patience
+from config.database.patience import PAUSE, PatientConnection, Silence, due
+from tests.server import database_url
+
+
+@pytest.fixture
+def _half_a_second() -> Iterator[None]:
+    token = due.set(perf_counter() + 0.5)
+    yield
+    due.reset(token)
+
+
+@pytest.fixture(autouse=True)
+def _silence(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(patience, "silence", Silence())
+
+
+@pytest.mark.usefixtures("_half_a_second")
+def test_all_addresses_of_a_host_share_the_time_of_a_request() -> None:
+    start = perf_counter()
+    with socket.create_server(("127.0.0.1", 0)) as mute:
+        port = mute.getsockname()[1]
+        with pytest.raises(ConnectionTimeout):
+            PatientConnection.connect(f"host=127.0.0.1,127.0.0.1,127.0.0.1 port={port}")
+
+    assert 0.4 < perf_counter() - start < 1.5
+
+
+@pytest.mark.django_db
+@pytest.mark.usefixtures("_half_a_second")
+def test_a_connection_whose_answer_is_late_is_not_used_again() -> None:
+    start = perf_counter()
+    with PatientConnection.connect(database_url(), autocommit=True) as connection:
+        with pytest.raises(psycopg.OperationalError, match="no answer in the time of a request"):
+            connection.execute("SELECT pg_sleep(3)")
+
+        assert connection.closed
+    assert 0.4 < perf_counter() - start < 1.5
+
+
+@pytest.mark.django_db
+def test_a_command_waits_as_long_as_it_takes() -> None:
+    with PatientConnection.connect(database_url(), autocommit=True) as connection:
+        assert connection.execute("SELECT pg_sleep(0.3), 1").fetchall() == [("", 1)]
+
+
+def test_of_a_silent_database_one_request_in_each_pause_asks(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    now = 100.0
+    monkeypatch.setattr(patience, "perf_counter", lambda: now)
+    silence = Silence()
+    silence.begin()
+
+    assert silence.refuses()
+    now += PAUSE
+    assert [silence.refuses(), silence.refuses()] == [False, True]
+    silence.end()
+    assert not silence.refuses()
+
+
+def test_a_lost_connection_is_no_silence_while_others_are_answered(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    now = 100.0
+    monkeypatch.setattr(patience, "perf_counter", lambda: now)
+    silence = Silence()
+    silence.end()
+    silence.begin()
+
+    assert not silence.refuses()

@@ -1,0 +1,188 @@
+"""What the service does while its database fails, under load, and how it comes back by itself.
+
+One server goes through all of it: after each fault it must serve as before, without a restart.
+"""
+
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractContextManager, ExitStack
+from pathlib import Path
+
+import pytest
+
+from config.management.commands.serve import THREADS
+from tests.load import SLOWEST, Load
+from tests.outage import Postgres
+from tests.people import SECRET, token_of
+from tests.server import Answer, Server
+
+SOON = 2.0
+"""Seconds from the return of the database to the first good answer."""
+
+
+@pytest.fixture(scope="module")
+def postgres() -> Iterator[Postgres]:
+    with Postgres.running() as postgres:
+        yield postgres
+
+
+@pytest.fixture(scope="module")
+def server(postgres: Postgres, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    log = tmp_path_factory.mktemp("server") / "log"
+    with Server(log, DATABASE_URL=postgres.url, BETTER_AUTH_SECRET=SECRET) as server:
+        postgres.migrate(server.environment)
+        yield server
+
+
+@pytest.fixture
+def load(server: Server, request: pytest.FixtureRequest) -> Callable[..., Load]:
+    def start(*, doubtful: bool, clients: int = 2 * THREADS) -> Load:
+        return Load(server.url, request.node.name, clients=clients, doubtful=doubtful)
+
+    return start
+
+
+def create(server: Server) -> Answer:
+    return server.request("POST", "/api/alice/tasks", {"title": "x"}, token=token_of("alice"))
+
+
+def check_strangers(server: Server, within: float = SLOWEST) -> None:
+    """Who has no good token is told so, whatever the database does."""
+    start = time.monotonic()
+    assert server.request("GET", "/api/alice/tasks", token="x").status == 401
+    assert server.request("GET", "/health").status == 200
+    assert time.monotonic() - start < within
+
+
+def check(load: Load, postgres: Postgres, back: float) -> None:
+    load.check_answers()
+    load.check_rows(postgres.tasks())
+    assert load.first_success_after(back) < SOON
+
+
+def test_postgresql_that_is_killed_and_started_again(
+    server: Server, postgres: Postgres, load: Callable[..., Load]
+) -> None:
+    with load(doubtful=True) as writes:
+        writes.wait_for(50, succeeded=True)
+        with postgres.away():
+            writes.wait_for(30, succeeded=False)
+            check_strangers(server)
+            assert server.request("GET", "/health/ready").status == 503
+        back = time.monotonic()
+        writes.wait_for(50, succeeded=True, after=back)
+    check(writes, postgres, back)
+
+
+def test_connections_that_went_stale_while_idle_cost_no_request(
+    server: Server, postgres: Postgres
+) -> None:
+    with ThreadPoolExecutor(4 * THREADS) as pool:
+        for _ in range(2):
+            answers = list(pool.map(lambda _: create(server).status, range(8 * THREADS)))
+            assert answers == [201] * 8 * THREADS
+            with postgres.away():
+                pass
+        assert create(server).status == 201
+
+
+def test_backends_that_are_terminated(
+    server: Server, postgres: Postgres, load: Callable[..., Load]
+) -> None:
+    with load(doubtful=True) as writes:
+        ended = 0
+        for _ in range(5):
+            writes.wait_for(20, succeeded=True, after=time.monotonic())
+            ended += postgres.end_backends()
+        back = time.monotonic()
+        writes.wait_for(50, succeeded=True, after=back)
+    check(writes, postgres, back)
+    assert ended >= 5
+    assert len(writes.refused) <= ended
+
+
+@pytest.mark.parametrize(
+    ("fault", "clients"),
+    [
+        pytest.param(Postgres.exhausted, 2 * THREADS, id="connections are exhausted"),
+        # Each waits for the lock in a thread of the server: more of them would wait in turn.
+        pytest.param(Postgres.locked, THREADS, id="the table is locked"),
+    ],
+)
+def test_what_is_refused_is_not_done(
+    server: Server,
+    postgres: Postgres,
+    load: Callable[..., Load],
+    fault: Callable[[Postgres], AbstractContextManager[None]],
+    clients: int,
+) -> None:
+    with fault(postgres), load(doubtful=False, clients=clients) as writes:
+        writes.wait_for(clients, succeeded=False)
+        check_strangers(server)
+    assert not any(reply.succeeded for reply in writes.replies)
+    writes.check_answers()
+    writes.check_rows(postgres.tasks())
+
+    back = time.monotonic()
+    assert create(server).status == 201
+    assert time.monotonic() - back < SOON
+
+
+@pytest.mark.parametrize(
+    "fault",
+    [
+        pytest.param(Postgres.frozen, id="the server is frozen"),
+        pytest.param(lambda postgres: postgres.wire.swallowing(), id="the network is a black hole"),
+    ],
+)
+def test_a_database_that_is_silent(
+    server: Server,
+    postgres: Postgres,
+    load: Callable[..., Load],
+    fault: Callable[[Postgres], AbstractContextManager[None]],
+) -> None:
+    with load(doubtful=True) as writes:
+        writes.wait_for(50, succeeded=True)
+        with fault(postgres):
+            check_strangers(server)
+            writes.wait_for(100, succeeded=False)
+            # Most are refused at once by now, so that threads are free for what needs no database.
+            check_strangers(server, within=1)
+            start = time.monotonic()
+            assert server.request("GET", "/health/ready").status == 503
+            assert time.monotonic() - start < SLOWEST
+        back = time.monotonic()
+        writes.wait_for(50, succeeded=True, after=back)
+    check(writes, postgres, back)
+
+
+def test_a_database_that_wakes_up_slowly(server: Server, postgres: Postgres) -> None:
+    """As one of Neon does that had nothing to do for a while."""
+    postgres.end_backends()
+    postgres.wire.delay = 2.0
+    try:
+        start = time.monotonic()
+        with ThreadPoolExecutor(THREADS) as pool:
+            answers = list(pool.map(lambda _: create(server).status, range(THREADS)))
+        assert answers == [201] * THREADS
+        assert time.monotonic() - start < SLOWEST
+    finally:
+        postgres.wire.delay = 0.0
+
+
+def test_a_database_that_is_away_at_the_start(
+    server: Server, postgres: Postgres, tmp_path: Path
+) -> None:
+    environment = {"DATABASE_URL": postgres.url, "BETTER_AUTH_SECRET": SECRET}
+    with ExitStack() as end:
+        with postgres.away():
+            server = end.enter_context(Server(tmp_path / "log", **environment))
+            away = create(server)
+            assert (away.status, away.headers["Retry-After"]) == (503, "2")
+            assert away.json()["error_code"] == "DATABASE_ERROR"
+            check_strangers(server)
+        back = time.monotonic()
+        assert create(server).status == 201
+        assert server.request("GET", "/health/ready").status == 200
+        assert time.monotonic() - back < SOON
