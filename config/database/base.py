@@ -10,6 +10,7 @@ from typing import Any
 import psycopg
 from django.db import OperationalError, ProgrammingError, connections
 from django.db.backends.postgresql import base
+from django.db.backends.utils import CursorWrapper
 
 from tasks.isolation import role
 
@@ -50,6 +51,7 @@ class DatabaseWrapper(base.DatabaseWrapper):
 
         That wrapper converts, counts and logs for the ORM, at a quarter of the price of a read.
         """
+        _unless_silent()
         self.close_if_health_check_failed()
         self.ensure_connection()
         sent.count += 1
@@ -64,10 +66,9 @@ class DatabaseWrapper(base.DatabaseWrapper):
             params["user"] = role(params["dbname"])
         return params
 
-    def ensure_connection(self) -> None:
-        if silence.refuses():
-            raise OperationalError("the database is silent")
-        super().ensure_connection()
+    def cursor(self) -> CursorWrapper:
+        _unless_silent()
+        return super().cursor()
 
     def is_usable(self) -> bool:
         """Whether the server still holds its end of an idle connection.
@@ -81,3 +82,8 @@ class DatabaseWrapper(base.DatabaseWrapper):
         poller = select.poll()
         poller.register(self.connection.fileno(), select.POLLIN)
         return not poller.poll(0)
+
+
+def _unless_silent() -> None:
+    if silence.refuses():
+        raise OperationalError("the database is silent")
