@@ -57,6 +57,8 @@ class Postgres:
                 yield postgres
             finally:
                 postgres.wire.close()
+                # The package would stop only the process that it started itself.
+                postgres.stop()
                 postgres.server.cleanup()
 
     def migrate(self, environment: dict[str, str]) -> None:
