@@ -1,4 +1,4 @@
--- The six operations: all that the API may do to the database.
+-- The six operations (replace is a change of everything): all that the API may do to the database.
 --
 -- Its role has no right on any table, only to call these functions, and each of them takes the owner
 -- first: a statement that forgets whose tasks it means cannot be written. They run as the owner of
