@@ -13,7 +13,7 @@ pytestmark = pytest.mark.django_db
 
 # Django rolls back after the test, not after each example: examples must not count rows.
 many = settings(
-    deadline=None, max_examples=100, suppress_health_check=[HealthCheck.function_scoped_fixture]
+    deadline=None, max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
 text = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\x00"))
 json_values = st.recursive(

@@ -32,7 +32,7 @@ from tests.people import SECRET, token_of
 from tests.server import ROOT, Server, database_url
 from tests.wire.daemons import POOL, PgBouncer
 
-OPERATIONS = int(os.environ.get("POOLER_OPERATIONS", "3000"))
+OPERATIONS = int(os.environ.get("POOLER_OPERATIONS", "1000"))
 CONNECTIONS = 16
 PEOPLE = [f"person-{number:02}" for number in range(50)]
 SHARES = {"create": 22, "list": 20, "read": 22, "replace": 12, "change": 12, "delete": 8, "spy": 4}
