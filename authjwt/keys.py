@@ -47,6 +47,7 @@ REFILL = 5.0
 """Seconds. A fetch as a whole, the age that starts a refresh, the pauses after failures in a row;
 and for unknown keys a token bucket: so many fetches at once, and one more per so many seconds."""
 
+TOO_SLOW = "the key set took more than {:g} s"
 USER_AGENT = "better-auth-tasks/0.1 (key set)"
 
 
@@ -136,9 +137,12 @@ def ask(url: str) -> tuple[bytes, Message]:
             alarm.cancel()
             connection.close()
     except (OSError, http.client.HTTPException, ValueError) as error:
+        # Hung up on, a reader sees the end of the stream or a reset, as the system likes it.
+        if isinstance(error, ConnectionResetError) and time.monotonic() >= deadline:
+            raise KeysUnavailable(TOO_SLOW.format(TIMEOUT)) from error
         raise KeysUnavailable(f"{type(error).__name__} while fetching the key set") from error
     if hung_up:
-        raise KeysUnavailable(f"the key set took more than {TIMEOUT:g} s")
+        raise KeysUnavailable(TOO_SLOW.format(TIMEOUT))
     if answer.status != http.client.OK:
         raise KeysUnavailable(f"the key set answered {answer.status}")
     if len(document) > MOST_BYTES:
