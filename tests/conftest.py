@@ -1,5 +1,6 @@
 """Three people, and a configuration that is the same on every machine."""
 
+import os
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
@@ -12,6 +13,11 @@ from django.db import connections
 from config.database.base import sent
 from tests.people import SECRET, Person, Sends
 from tests.server import Server
+
+
+def pytest_xdist_auto_num_workers() -> int:
+    """Many tests wait for a clock or a process, so one worker more than cores pays."""
+    return (os.cpu_count() or 1) + 1
 
 
 @pytest.fixture(autouse=True)
