@@ -139,6 +139,10 @@ BETTER_AUTH_SECRET = env.text("BETTER_AUTH_SECRET")
 if DEBUG and not BETTER_AUTH_SECRET:
     BETTER_AUTH_SECRET = generated(LOCAL / "better_auth_secret")
 
+# The trash: how long a deleted task can be brought back; 0 deletes at once
+
+TASKS_RETENTION_DAYS = env.integer("TASKS_RETENTION_DAYS", 30, least=0, most=36_500)
+
 # The server
 
 PORT = env.integer("PORT", 8000, least=1, most=65535)

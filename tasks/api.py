@@ -80,7 +80,7 @@ def change_task(
 
 @router.delete(TASK, operation_id="deleteTask", response={204: None})
 def delete_task(request: HttpRequest, user_id: UserId, task_id: TaskId) -> HttpResponse:
-    """A second time it is 404."""
+    """A second time it is 404. Staff can bring the task back for a while."""
     statements.delete(user_id, task_id)
     response = HttpResponse(status=204, headers=PRIVATE)
     del response["Content-Type"]

@@ -24,10 +24,27 @@ class TaskQuerySet(models.QuerySet["Task"]):
     """What the project says about tasks, in the words that admin and commands use."""
 
     def owned_by(self, user_id: str) -> "TaskQuerySet":
-        return self.filter(user_id=user_id)
+        """Alive or in the trash, said in full: each of the two has its index, and none has both."""
+        return self.filter(
+            Q(user_id=user_id, deleted_at__isnull=True)
+            | Q(user_id=user_id, deleted_at__isnull=False)
+        )
+
+    def alive(self) -> "TaskQuerySet":
+        return self.filter(deleted_at__isnull=True)
+
+    def trashed(self) -> "TaskQuerySet":
+        return self.filter(deleted_at__isnull=False)
 
     def newest_first(self) -> "TaskQuerySet":
         return self.order_by("-created_at", "-id")
+
+    def trash(self) -> int:
+        """For the API they are gone; `restore` brings them back as they were."""
+        return self.alive().update(deleted_at=Now())
+
+    def restore(self) -> int:
+        return self.trashed().update(deleted_at=None)
 
 
 class Task(models.Model):
@@ -52,13 +69,25 @@ class Task(models.Model):
     completed_at = models.DateTimeField(null=True, blank=True, editable=False)
     created_at = models.DateTimeField(db_default=Now(), editable=False)
     updated_at = models.DateTimeField(db_default=Now(), editable=False)
+    deleted_at = models.DateTimeField(null=True, blank=True, editable=False)
 
     objects = TaskQuerySet.as_manager()
 
     class Meta:
         indexes = (
             # The order of the list: a page is read off the index, without a sort.
-            models.Index("user_id", F("created_at").desc(), F("id").desc(), name="task_list"),
+            models.Index(
+                "user_id",
+                F("created_at").desc(),
+                F("id").desc(),
+                name="task_alive",
+                condition=Q(deleted_at__isnull=True),
+            ),
+            models.Index(
+                fields=("deleted_at", "user_id"),
+                name="task_trash",
+                condition=Q(deleted_at__isnull=False),
+            ),
         )
         constraints = (
             models.CheckConstraint(

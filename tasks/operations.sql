@@ -44,7 +44,7 @@ BEGIN ATOMIC
         SELECT api.json_of(task) AS json, row_number() OVER () AS place
         FROM (
             SELECT * FROM public.tasks_task
-            WHERE user_id = owner AND (wanted IS NULL OR complete = wanted)
+            WHERE user_id = owner AND deleted_at IS NULL AND (wanted IS NULL OR complete = wanted)
             ORDER BY created_at DESC, id DESC LIMIT most + 1 OFFSET skipped
         ) AS task
     ),
@@ -57,7 +57,7 @@ BEGIN ATOMIC
         WHEN rows <= most AND (rows > 0 OR skipped = 0) THEN skipped + rows
         ELSE (
             SELECT count(*) FROM public.tasks_task
-            WHERE user_id = owner AND (wanted IS NULL OR complete = wanted)
+            WHERE user_id = owner AND deleted_at IS NULL AND (wanted IS NULL OR complete = wanted)
         ) END
     FROM read;
 END;
@@ -79,7 +79,8 @@ END;
 CREATE FUNCTION api.read_task(owner api.owner, task bigint) RETURNS text
 LANGUAGE sql STABLE SECURITY DEFINER
 BEGIN ATOMIC
-    SELECT api.json_of(found) FROM public.tasks_task AS found WHERE id = $2 AND user_id = $1;
+    SELECT api.json_of(found) FROM public.tasks_task AS found
+    WHERE id = $2 AND user_id = $1 AND deleted_at IS NULL;
 END;
 
 
@@ -103,14 +104,26 @@ BEGIN ATOMIC
             AND ($6 IS NULL OR $6 = old.complete)
             AND ($7 IS NULL OR $7 = old.priority)
             THEN old.updated_at ELSE api.after(old.updated_at) END
-    WHERE id = $2 AND user_id = $1
+    WHERE id = $2 AND user_id = $1 AND deleted_at IS NULL
     RETURNING api.json_of(old);
 END;
 
 
--- True once: of parallel deletes of one task exactly one finds it.
+-- True once: of parallel deletes of one task exactly one finds it. The row stays for staff.
+CREATE FUNCTION api.trash_task(owner api.owner, task bigint) RETURNS boolean
+LANGUAGE sql SECURITY DEFINER
+BEGIN ATOMIC
+    UPDATE public.tasks_task SET deleted_at = statement_timestamp()
+    WHERE id = $2 AND user_id = $1 AND deleted_at IS NULL
+    RETURNING true;
+END;
+
+
+-- The same where nothing is kept.
 CREATE FUNCTION api.delete_task(owner api.owner, task bigint) RETURNS boolean
 LANGUAGE sql SECURITY DEFINER
 BEGIN ATOMIC
-    DELETE FROM public.tasks_task WHERE id = $2 AND user_id = $1 RETURNING true;
+    DELETE FROM public.tasks_task
+    WHERE id = $2 AND user_id = $1 AND deleted_at IS NULL
+    RETURNING true;
 END;

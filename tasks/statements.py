@@ -8,6 +8,7 @@ Raises Task.DoesNotExist where the user has no such task.
 from collections.abc import Mapping
 from typing import Any
 
+from django.conf import settings
 from django.db import connections
 
 from tasks.models import Task
@@ -16,6 +17,7 @@ LIST = "SELECT tasks, total FROM api.list_tasks(%s, %s, %s, %s)"
 CREATE = "SELECT id, task FROM api.create_task(%s, %s, %s, %s, %s)"
 READ = "SELECT api.read_task(%s, %s)"
 CHANGE = "SELECT api.change_task(%s, %s, %s, %s, %s, %s, %s)"
+TRASH = "SELECT api.trash_task(%s, %s)"
 DELETE = "SELECT api.delete_task(%s, %s)"
 
 
@@ -49,7 +51,8 @@ def change(user_id: str, task_id: int, values: Mapping[str, Any]) -> bytes:
 
 
 def delete(user_id: str, task_id: int) -> None:
-    if _call(DELETE, user_id, task_id) == (None,):
+    """To the trash, or for good where the trash keeps nothing."""
+    if _call(TRASH if settings.TASKS_RETENTION_DAYS else DELETE, user_id, task_id) == (None,):
         raise Task.DoesNotExist
 
 

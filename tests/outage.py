@@ -71,7 +71,7 @@ class Postgres:
             return cursor.fetchall() if cursor.description else []
 
     def tasks(self) -> list[Any]:
-        return self.query("SELECT id, title, description FROM tasks_task")
+        return self.query("SELECT id, title, description FROM tasks_task WHERE deleted_at IS NULL")
 
     def stop(self) -> None:
         self._control("-m", "immediate", "stop")

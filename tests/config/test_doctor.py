@@ -454,17 +454,17 @@ def test_advice_fits_the_cause(cause: str, expected: str) -> None:
 @pytest.mark.django_db(transaction=True, databases=["default", "api"])
 def test_migration_that_is_not_applied_is_a_fault() -> None:
     recorder = MigrationRecorder(connection)
-    recorder.record_unapplied("tasks", "0002_operations")
+    recorder.record_unapplied("tasks", "0003_operations")
     try:
         status, found = examine()
     finally:
-        recorder.record_applied("tasks", "0002_operations")
+        recorder.record_applied("tasks", "0003_operations")
 
     assert status == 1
     assert wrong(found) == [
         (
             "migrations",
-            "1 migration not applied, from tasks.0002_operations on",
+            "1 migration not applied, from tasks.0003_operations on",
             "Run: python manage.py migrate",
         )
     ]

@@ -31,6 +31,7 @@ OPERATIONS = {
     "create_task": "SELECT * FROM api.create_task(%s, 'mine', NULL, false, 'low')",
     "read_task": "SELECT api.read_task(%s, {task})",
     "change_task": "SELECT api.change_task(%s, {task}, 'mine', NULL, false, NULL, NULL)",
+    "trash_task": "SELECT api.trash_task(%s, {task})",
     "delete_task": "SELECT api.delete_task(%s, {task})",
 }
 
@@ -102,7 +103,7 @@ def test_an_operation_without_a_user_is_an_error(
     assert list(Task.objects.values_list("user_id", "title")) == [("alice", "hers")]
 
 
-@pytest.mark.parametrize("name", ["read_task", "change_task", "delete_task"])
+@pytest.mark.parametrize("name", ["read_task", "change_task", "trash_task", "delete_task"])
 def test_an_operation_of_another_user_finds_nothing(
     api: psycopg.Connection[Any], task: Task, name: str
 ) -> None:

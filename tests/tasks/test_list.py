@@ -3,7 +3,6 @@
 from typing import Any
 
 import pytest
-from django.db import connection
 
 from tasks.models import Task
 from tests.people import Person, Sends, is_error
@@ -135,18 +134,3 @@ def test_anything_else_in_the_query_is_422(alice: Person, query: str, detail: st
 
     assert is_error(response, 422, "VALIDATION_ERROR", detail)
     assert response.json()["errors"][0]["loc"][0] == "query"
-
-
-def test_a_page_is_read_off_the_index_without_a_sort() -> None:
-    fill("alice", 300)
-    fill("bob", 300)
-    with connection.cursor() as cursor:
-        cursor.execute("ANALYZE tasks_task")
-        cursor.execute(
-            "EXPLAIN SELECT * FROM tasks_task WHERE user_id = 'alice'"
-            " ORDER BY created_at DESC, id DESC LIMIT 21"
-        )
-        plan = "\n".join(line for (line,) in cursor.fetchall())
-
-    assert "task_list" in plan
-    assert "Sort" not in plan

@@ -18,7 +18,9 @@ Serve = Callable[..., Server]
 
 def rows() -> list[Any]:
     with psycopg.connect(database_url()) as connection:
-        return connection.execute("SELECT id, title, description FROM tasks_task").fetchall()
+        return connection.execute(
+            "SELECT id, title, description FROM tasks_task WHERE deleted_at IS NULL"
+        ).fetchall()
 
 
 def workers(server: Server) -> set[int]:

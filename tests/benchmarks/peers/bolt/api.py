@@ -65,7 +65,7 @@ def check_owner(request: Request, user_id: str) -> None:
 
 async def find(user_id: str, task_id: int) -> Task:
     try:
-        return await Task.objects.aget(id=task_id, user_id=user_id)
+        return await Task.objects.aget(id=task_id, user_id=user_id, deleted_at=None)
     except Task.DoesNotExist:
         raise HTTPException(404, "There is no such task.") from None
 
@@ -81,7 +81,7 @@ async def update(user_id: str, task_id: int, values: dict[str, Any]) -> TaskOut:
 @api.get("/api/{user_id}/tasks", **AUTH)
 async def list_tasks(request: Request, user_id: str) -> TaskList:
     check_owner(request, user_id)
-    tasks = await TaskOut.afrom_models(Task.objects.filter(user_id=user_id)[:1000])
+    tasks = await TaskOut.afrom_models(Task.objects.filter(user_id=user_id, deleted_at=None)[:1000])
     return TaskList(tasks=tasks, count=len(tasks))
 
 
@@ -112,4 +112,4 @@ async def change_task(request: Request, user_id: str, task_id: int, task: TaskPa
 @api.delete("/api/{user_id}/tasks/{task_id}", status_code=204, **AUTH)
 async def delete_task(request: Request, user_id: str, task_id: int) -> None:
     check_owner(request, user_id)
-    await (await find(user_id, task_id)).adelete()
+    await (await find(user_id, task_id)).atrash()

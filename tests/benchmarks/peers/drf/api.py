@@ -34,10 +34,13 @@ class TaskViewSet(ModelViewSet):
     lookup_url_kwarg = "task_id"
 
     def get_queryset(self) -> QuerySet[Task]:
-        return Task.objects.filter(user_id=self.kwargs["user_id"])
+        return Task.objects.filter(user_id=self.kwargs["user_id"], deleted_at=None)
 
     def perform_create(self, serializer: BaseSerializer) -> None:
         serializer.save(user_id=self.kwargs["user_id"])
+
+    def perform_destroy(self, instance: Task) -> None:
+        instance.trash()
 
     def list(self, request: Request, *args: Any, **kwargs: Any) -> Response:
         tasks = self.get_serializer(self.get_queryset()[:1000], many=True).data

@@ -16,7 +16,7 @@ import jwt
 from fastapi import Depends, FastAPI, HTTPException
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 from sqlalchemy import BigInteger, DateTime
-from sqlmodel import Field, Session, SQLModel, create_engine, select
+from sqlmodel import Field, Session, SQLModel, col, create_engine, select
 
 from peers.tokens import user_of
 
@@ -50,6 +50,7 @@ class Task(TaskBase, table=True):
     completed_at: datetime | None = Field(default=None, sa_type=DateTime(timezone=True))
     created_at: datetime = Field(default_factory=now, sa_type=DateTime(timezone=True))
     updated_at: datetime = Field(default_factory=now, sa_type=DateTime(timezone=True))
+    deleted_at: datetime | None = Field(default=None, sa_type=DateTime(timezone=True))
 
 
 class TaskCreate(TaskBase):
@@ -103,7 +104,11 @@ Owner = Annotated[str, Depends(get_owner)]
 
 
 def get_task(task_id: int, owner: Owner, session: SessionDep) -> Task:
-    task = session.exec(select(Task).where(Task.id == task_id, Task.user_id == owner)).first()
+    task = session.exec(
+        select(Task).where(
+            Task.id == task_id, Task.user_id == owner, col(Task.deleted_at).is_(None)
+        )
+    ).first()
     if task is None:
         raise HTTPException(404, "There is no such task.")
     return task
@@ -124,7 +129,10 @@ def save(session: Session, task: Task) -> Task:
 def list_tasks(owner: Owner, session: SessionDep) -> dict[str, Any]:
     newest_first = (Task.created_at.desc(), Task.id.desc())
     tasks = session.exec(
-        select(Task).where(Task.user_id == owner).order_by(*newest_first).limit(1000)
+        select(Task)
+        .where(Task.user_id == owner, col(Task.deleted_at).is_(None))
+        .order_by(*newest_first)
+        .limit(1000)
     ).all()
     return {"tasks": tasks, "count": len(tasks)}
 
@@ -153,5 +161,6 @@ def change_task(task: TaskDep, given: TaskUpdate, session: SessionDep) -> Task:
 
 @app.delete("/api/{user_id}/tasks/{task_id}", status_code=204)
 def delete_task(task: TaskDep, session: SessionDep) -> None:
-    session.delete(task)
+    task.deleted_at = now()
+    session.add(task)
     session.commit()

@@ -29,17 +29,21 @@ FIELDS = (
 )
 COLUMNS = ", ".join(FIELDS)
 LIST = f"""
-    SELECT {COLUMNS} FROM tasks_task WHERE user_id = %s
+    SELECT {COLUMNS} FROM tasks_task WHERE user_id = %s AND deleted_at IS NULL
     ORDER BY created_at DESC, id DESC LIMIT 1000
 """
-READ = f"SELECT {COLUMNS} FROM tasks_task WHERE id = %s AND user_id = %s"
+READ = f"""
+    SELECT {COLUMNS} FROM tasks_task WHERE id = %s AND user_id = %s AND deleted_at IS NULL
+"""
 CREATE = f"""
     INSERT INTO tasks_task (user_id, title, description, complete, priority, completed_at)
     VALUES (%(user_id)s, %(title)s, %(description)s, %(complete)s, %(priority)s,
             CASE WHEN %(complete)s THEN now() END)
     RETURNING {COLUMNS}
 """
-DELETE = "DELETE FROM tasks_task WHERE id = %s AND user_id = %s"
+DELETE = """
+    UPDATE tasks_task SET deleted_at = now() WHERE id = %s AND user_id = %s AND deleted_at IS NULL
+"""
 
 TYPES = {"title": str, "description": (str, type(None)), "complete": bool, "priority": str}
 DEFAULTS = {"description": None, "complete": False, "priority": "medium"}
@@ -144,7 +148,7 @@ def statement(names: tuple[str, ...]) -> str:
         )
     return f"""
         UPDATE tasks_task SET {", ".join(columns)}, updated_at = now()
-        WHERE id = %(id)s AND user_id = %(owner)s RETURNING {COLUMNS}
+        WHERE id = %(id)s AND user_id = %(owner)s AND deleted_at IS NULL RETURNING {COLUMNS}
     """
 
 

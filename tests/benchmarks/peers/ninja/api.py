@@ -64,7 +64,7 @@ api = NinjaAPI(auth=BetterAuth())
 
 @api.get("/{user_id}/tasks", response=TaskList)
 def list_tasks(request: HttpRequest, user_id: str) -> dict[str, Any]:
-    tasks = list(Task.objects.filter(user_id=user_id)[:1000])
+    tasks = list(Task.objects.filter(user_id=user_id, deleted_at=None)[:1000])
     return {"tasks": tasks, "count": len(tasks)}
 
 
@@ -75,7 +75,7 @@ def create_task(request: HttpRequest, user_id: str, payload: TaskIn) -> tuple[in
 
 @api.get("/{user_id}/tasks/{task_id}", response=TaskOut)
 def read_task(request: HttpRequest, user_id: str, task_id: int) -> Task:
-    return get_object_or_404(Task, id=task_id, user_id=user_id)
+    return find(user_id, task_id)
 
 
 @api.put("/{user_id}/tasks/{task_id}", response=TaskOut)
@@ -90,12 +90,16 @@ def change_task(request: HttpRequest, user_id: str, task_id: int, payload: TaskP
 
 @api.delete("/{user_id}/tasks/{task_id}", response={204: None})
 def delete_task(request: HttpRequest, user_id: str, task_id: int) -> tuple[int, None]:
-    get_object_or_404(Task, id=task_id, user_id=user_id).delete()
+    find(user_id, task_id).trash()
     return 204, None
 
 
+def find(user_id: str, task_id: int) -> Task:
+    return get_object_or_404(Task, id=task_id, user_id=user_id, deleted_at=None)
+
+
 def update(user_id: str, task_id: int, values: dict[str, Any]) -> Task:
-    task = get_object_or_404(Task, id=task_id, user_id=user_id)
+    task = find(user_id, task_id)
     for name, value in values.items():
         setattr(task, name, value)
     task.save()

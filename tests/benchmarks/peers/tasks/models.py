@@ -20,6 +20,7 @@ class Task(models.Model):
     completed_at = models.DateTimeField(null=True, editable=False)
     created_at = models.DateTimeField(auto_now_add=True)
     updated_at = models.DateTimeField(auto_now=True)
+    deleted_at = models.DateTimeField(null=True, editable=False)
 
     class Meta:
         managed = False
@@ -32,3 +33,11 @@ class Task(models.Model):
     def save(self, *args: Any, **kwargs: Any) -> None:
         self.completed_at = (self.completed_at or timezone.now()) if self.complete else None
         super().save(*args, **kwargs)
+
+    def trash(self) -> None:
+        self.deleted_at = timezone.now()
+        super().save(update_fields=["deleted_at"])
+
+    async def atrash(self) -> None:
+        self.deleted_at = timezone.now()
+        await super().asave(update_fields=["deleted_at"])

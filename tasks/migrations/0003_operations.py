@@ -6,9 +6,12 @@ OPERATIONS = Path(__file__).parent.parent / "operations.sql"
 
 
 class Migration(migrations.Migration):
-    """Makes the operations. After a change of them another migration runs the same file again."""
+    """Makes the operations, whatever there was of them before.
 
-    dependencies = [("tasks", "0001_initial")]
+    A change of them gives this migration the next free number, so that it runs again.
+    """
+
+    dependencies = [("tasks", "0002_trash")]
     operations = [
         migrations.RunSQL([OPERATIONS.read_text(encoding="utf-8")], ["DROP SCHEMA api CASCADE"])
     ]
