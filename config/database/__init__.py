@@ -14,7 +14,7 @@ def configure(url: str, data: Path) -> dict[str, Any]:
     """Django's settings for a PostgreSQL URL, or for the word `embedded` (its data in `data`).
 
     Connections persist, one per server thread; that one still stands is looked up on its socket
-    (see `base.py`). Raises ValueError for anything that is not a PostgreSQL URL.
+    at each statement (see `base.py`). Raises ValueError for anything that is no PostgreSQL URL.
     """
     if url == EMBEDDED:
         config: dict[str, Any] = {"NAME": "postgres", "USER": "postgres", "EMBEDDED": data}
@@ -34,7 +34,6 @@ def configure(url: str, data: Path) -> dict[str, Any]:
     return config | {
         "ENGINE": "config.database",
         "CONN_MAX_AGE": None,
-        "CONN_HEALTH_CHECKS": True,
         # Behind a pooler in transaction mode neither cursors nor prepared statements may stay.
         "DISABLE_SERVER_SIDE_CURSORS": pooled,
         "OPTIONS": {

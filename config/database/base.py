@@ -70,6 +70,11 @@ class DatabaseWrapper(base.DatabaseWrapper):
         _unless_silent()
         return super().cursor()
 
+    def close_if_health_check_failed(self) -> None:
+        """At each statement outside of transactions: signals that ask once a request cost more."""
+        if not self.in_atomic_block and not self.is_usable():
+            self.close()
+
     def is_usable(self) -> bool:
         """Whether the server still holds its end of an idle connection.
 

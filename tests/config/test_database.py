@@ -7,7 +7,7 @@ from typing import Any, cast
 import psycopg
 import pytest
 from django.core.exceptions import ImproperlyConfigured
-from django.db import close_old_connections, connection
+from django.db import connection
 
 from config.database import EMBEDDED, configure, embedded
 from config.database.base import DatabaseWrapper
@@ -97,11 +97,6 @@ def backend_of(wrapper: DatabaseWrapper) -> int:
     return int(wrapper.connection.info.backend_pid)
 
 
-def begin_request() -> None:
-    """What the server does at the start of each request, and the test client leaves out."""
-    close_old_connections()
-
-
 def beside(statement: str, backend: int) -> Any:
     """What another connection is told of this one's process on the server."""
     params = {**connection.get_connection_params(), "cursor_factory": None}
@@ -122,7 +117,6 @@ def test_a_connection_that_went_stale_costs_no_request(alice: Person, sends: Sen
     alice.create()
     lost = backend_of(wrapper)
     terminate(lost)
-    begin_request()
 
     with sends(1):
         alice.create()
@@ -135,7 +129,6 @@ def test_a_connection_that_stands_is_kept(alice: Person, sends: Sends) -> None:
     wrapper = cast("DatabaseWrapper", connection)
     alice.create()
     kept = backend_of(wrapper)
-    begin_request()
 
     with sends(1):
         alice.create()
