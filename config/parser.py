@@ -29,9 +29,7 @@ class JSONParser(Parser):
         if request.META.get("HTTP_CONTENT_ENCODING", "identity").lower() != "identity":
             raise UnreadableBody("The body must not be compressed.", status=415)
         try:
-            return json.loads(
-                request.body.decode(), object_pairs_hook=_object, parse_constant=_constant
-            )
+            return DECODER.decode(request.body.decode())
         except (ValueError, RecursionError) as error:
             raise UnreadableBody(f"The body is not valid JSON{_place(error)}.") from error
 
@@ -45,6 +43,9 @@ def _object(members: list[tuple[str, Any]]) -> dict[str, Any]:
 
 def _constant(_name: str) -> NoReturn:
     raise ValueError
+
+
+DECODER = json.JSONDecoder(object_pairs_hook=_object, parse_constant=_constant)
 
 
 def _place(error: Exception) -> str:
