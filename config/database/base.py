@@ -56,7 +56,13 @@ class DatabaseWrapper(base.DatabaseWrapper):
         self.ensure_connection()
         sent.count += 1
         with self.wrap_database_errors:
-            return self.connection.execute(statement, given).fetchone()
+            return self.caller.execute(statement, given).fetchone()
+
+    def get_new_connection(self, conn_params: dict[str, Any]) -> Any:
+        connection = super().get_new_connection(conn_params)
+        # What it learns about types it would learn again as a cursor of each call.
+        self.caller = connection.cursor()
+        return connection
 
     def get_connection_params(self) -> dict[str, Any]:
         params = super().get_connection_params()
