@@ -1,16 +1,19 @@
 """DATABASE_URL in its forms, and connections that went stale."""
 
 import sys
+from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import Any, cast
 
 import psycopg
 import pytest
 from django.core.exceptions import ImproperlyConfigured
-from django.db import connection
+from django.db import connection, transaction
 
 from config.database import EMBEDDED, configure, embedded
 from config.database.base import DatabaseWrapper
+from tasks.models import Task
 from tests.people import Person, Sends
 
 DATA = Path("data")
@@ -120,6 +123,20 @@ def test_a_connection_that_went_stale_costs_no_request(alice: Person, sends: Sen
 
     with sends(1):
         alice.create()
+
+    assert backend_of(wrapper) != lost
+
+
+@pytest.mark.parametrize("scope", [nullcontext, transaction.atomic])
+@pytest.mark.django_db(transaction=True)
+def test_nor_does_it_cost_the_admin_one(scope: Callable[[], AbstractContextManager[None]]) -> None:
+    wrapper = cast("DatabaseWrapper", connection)
+    wrapper.ensure_connection()
+    lost = backend_of(wrapper)
+    terminate(lost)
+
+    with scope():
+        assert not Task.objects.exists()
 
     assert backend_of(wrapper) != lost
 
