@@ -17,7 +17,7 @@ from django.middleware.csrf import CsrfViewMiddleware
 
 from config import errors
 from config.database.base import sent, serving_the_api
-from config.database.patience import PATIENCE, due
+from config.database.patience import DUE, PATIENCE, due
 
 log = structlog.get_logger()
 
@@ -43,7 +43,7 @@ def request_log(get_response: GetResponse) -> GetResponse:
             request.method = "GET"
 
         api = serving_the_api.set(request.path_info.startswith("/api/"))
-        limit = due.set(start + PATIENCE)
+        limit = due.set(request.META.get(DUE, start + PATIENCE))
         try:
             response = get_response(request)
         finally:

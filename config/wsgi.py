@@ -2,7 +2,8 @@
 
 import io
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from time import perf_counter
 from typing import Any
 
 from django.conf import settings
@@ -14,12 +15,17 @@ from django.db import close_old_connections, reset_queries
 from django.template.utils import get_app_template_dirs
 from whitenoise import WhiteNoise  # type: ignore[import-untyped]
 
+from config.database.patience import DUE, PATIENCE
+from config.turns import Turn, Turns
+
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
 
 MOST_DISCARDED = 16 * 1024 * 1024
 CHUNK = 64 * 1024
+LIVENESS = "/health"
 
 django = get_wsgi_application()
+turns = Turns()
 static = WhiteNoise(django, max_age=3600)
 for directory in get_app_template_dirs("static"):
     static.add_files(directory, prefix=settings.STATIC_URL)
@@ -42,13 +48,38 @@ def application(environ: dict[str, Any], start_response: Any) -> Iterable[bytes]
         return static(environ, start_response)  # type: ignore[no-any-return]
     if environ.get("CONTENT_LENGTH", "0") != "0" or "HTTP_TRANSFER_ENCODING" in environ:
         receive(environ)
-    response: Any = django(environ, start_response)
-    if response.streaming:
-        return response  # type: ignore[no-any-return]
-    # As a list it has a length, and goes out in one piece instead of chunks.
-    content = response.content
-    response.close()
-    return [content]
+    received = perf_counter()
+    turn = None if environ["PATH_INFO"] == LIVENESS else turns.take()
+    environ[DUE] = received + PATIENCE if turn else received
+    try:
+        response: Any = django(environ, start_response)
+        if response.streaming:
+            body, turn = InTurn(response, turn), None
+            return body
+        # As a list it has a length, and goes out in one piece instead of chunks.
+        content = response.content
+        response.close()
+        return [content]
+    finally:
+        if turn:
+            turns.give(turn)
+
+
+class InTurn:
+    """A body that is made while it is sent: it may read from the database until its end."""
+
+    def __init__(self, body: Any, turn: Turn | None) -> None:
+        self.body, self.turn = body, turn
+
+    def __iter__(self) -> Iterator[bytes]:
+        return iter(self.body)
+
+    def close(self) -> None:
+        try:
+            self.body.close()
+        finally:
+            if self.turn:
+                turns.give(self.turn)
 
 
 def receive(environ: dict[str, Any]) -> None:

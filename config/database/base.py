@@ -4,6 +4,7 @@ import select
 import threading
 from collections.abc import Sequence
 from contextvars import ContextVar
+from time import perf_counter
 from types import SimpleNamespace
 from typing import Any
 
@@ -15,7 +16,7 @@ from django.db.backends.utils import CursorWrapper
 from tasks.isolation import role
 
 from . import embedded
-from .patience import PatientConnection, silence
+from .patience import PatientConnection, due, silence
 
 
 class Sent(threading.local):
@@ -51,7 +52,7 @@ class DatabaseWrapper(base.DatabaseWrapper):
 
         That wrapper converts, counts and logs for the ORM, at a quarter of the price of a read.
         """
-        _unless_silent()
+        _unless_in_vain()
         self.close_if_health_check_failed()
         self.ensure_connection()
         sent.count += 1
@@ -73,7 +74,7 @@ class DatabaseWrapper(base.DatabaseWrapper):
         return params
 
     def cursor(self) -> CursorWrapper:
-        _unless_silent()
+        _unless_in_vain()
         return super().cursor()
 
     def close_if_health_check_failed(self) -> None:
@@ -95,6 +96,8 @@ class DatabaseWrapper(base.DatabaseWrapper):
         return not poller.poll(0)
 
 
-def _unless_silent() -> None:
+def _unless_in_vain() -> None:
+    if perf_counter() > due.get():
+        raise OperationalError("the time of the request is over")
     if silence.refuses():
         raise OperationalError("the database is silent")

@@ -15,8 +15,10 @@ from psycopg.abc import RV, PQGen, PQGenConn
 PATIENCE = 4.5
 """Seconds from its start after which a request gives up: later than `statement_timeout`."""
 PAUSE = 1.5
-"""Seconds between two requests that ask a silent database: of four threads one stays free."""
+"""Seconds between two requests that ask a silent database: of eight turns five stay free."""
 
+DUE = "tasks.due"
+"""Where the server tells it in a request's environment."""
 due = ContextVar("due", default=inf)
 """When the request must have its answer, on the clock of `perf_counter`. Commands have no limit."""
 

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from config.management.commands.serve import THREADS
+from config.turns import TURNS
 from tests.load import SLOWEST, Load
 from tests.outage import Postgres
 from tests.people import SECRET, token_of
@@ -37,7 +37,7 @@ def server(postgres: Postgres, tmp_path_factory: pytest.TempPathFactory) -> Iter
 
 @pytest.fixture
 def load(server: Server, request: pytest.FixtureRequest) -> Callable[..., Load]:
-    def start(*, doubtful: bool, clients: int = 2 * THREADS) -> Load:
+    def start(*, doubtful: bool, clients: int = 2 * TURNS) -> Load:
         return Load(server.url, request.node.name, clients=clients, doubtful=doubtful)
 
     return start
@@ -49,9 +49,9 @@ def create(server: Server) -> Answer:
 
 def warm_up(server: Server) -> None:
     """Every thread of the server has a connection afterwards, and no request failed for it."""
-    with ThreadPoolExecutor(4 * THREADS) as pool:
-        answers = list(pool.map(lambda _: create(server).status, range(8 * THREADS)))
-    assert answers == [201] * 8 * THREADS
+    with ThreadPoolExecutor(4 * TURNS) as pool:
+        answers = list(pool.map(lambda _: create(server).status, range(8 * TURNS)))
+    assert answers == [201] * 8 * TURNS
 
 
 def check_strangers(server: Server, within: float = SLOWEST) -> None:
@@ -121,9 +121,8 @@ def test_backends_that_are_terminated(
 @pytest.mark.parametrize(
     ("fault", "clients"),
     [
-        pytest.param(Postgres.exhausted, 2 * THREADS, id="connections are exhausted"),
-        # Each waits for the lock in a thread of the server: more of them would wait in turn.
-        pytest.param(Postgres.locked, THREADS, id="the table is locked"),
+        pytest.param(Postgres.exhausted, 2 * TURNS, id="connections are exhausted"),
+        pytest.param(Postgres.locked, 4 * TURNS, id="the table is locked"),
     ],
 )
 def test_what_is_refused_is_not_done(
@@ -179,9 +178,9 @@ def test_a_database_that_wakes_up_slowly(server: Server, postgres: Postgres) -> 
     postgres.wire.delay = 2.0
     try:
         start = time.monotonic()
-        with ThreadPoolExecutor(THREADS) as pool:
-            answers = list(pool.map(lambda _: create(server).status, range(THREADS)))
-        assert answers == [201] * THREADS
+        with ThreadPoolExecutor(TURNS) as pool:
+            answers = list(pool.map(lambda _: create(server).status, range(TURNS)))
+        assert answers == [201] * TURNS
         assert time.monotonic() - start < SLOWEST
     finally:
         postgres.wire.delay = 0.0

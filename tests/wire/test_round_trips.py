@@ -42,9 +42,7 @@ UNPREPARED = ("PBDES", 1)
 PREPARING = ("PSBDES", 2)
 PREPARED = ("BDES", 1)
 """Parse, Bind, Describe, Execute, Sync: the letters of PostgreSQL's protocol, section 54.7."""
-
-THREADS = 4
-"""Of the server: each has a connection, and whichever is free takes the request."""
+ROUNDS = 4
 
 
 @pytest.fixture
@@ -96,7 +94,7 @@ def test_every_operation_waits_once(proxy: Proxy, tmp_path: Path) -> None:
     """The second time that a connection runs a statement it also prepares it: one wait more."""
     steady = set()
     with start(proxy, tmp_path) as server:
-        for name, times, new, cost in measure(proxy, server, rounds=2 * THREADS + 1):
+        for name, times, new, cost in measure(proxy, server, rounds=ROUNDS):
             expected = {0: UNPREPARED, 1: PREPARING}.get(times, PREPARED)
             assert cost == with_start_up(expected, new=new), (name, times)
             if expected is PREPARED:
@@ -125,7 +123,7 @@ CHANGES: list[dict[str, Any]] = [
 def test_other_values_are_not_prepared_again(proxy: Proxy, tmp_path: Path) -> None:
     """Whatever is left out or null, and however large an id or an offset is."""
     with start(proxy, tmp_path) as server:
-        for _ in measure(proxy, server, rounds=2 * THREADS + 1):
+        for _ in measure(proxy, server, rounds=ROUNDS):
             pass
         _, task = ask(proxy, server, OPERATIONS["create"])
         others: list[Request] = [

@@ -19,7 +19,9 @@ from granian.server import Server
 from config import demo
 from config.database import embedded
 
-THREADS = 4
+THREADS = 512
+CONNECTIONS = 1024
+"""Of each worker, at most: a client that sends slowly holds a thread, and no turn (`turns.py`)."""
 
 
 class Command(BaseCommand):
@@ -50,8 +52,7 @@ class Command(BaseCommand):
             websockets=False,
             workers=settings.WEB_CONCURRENCY,
             blocking_threads=THREADS,
-            blocking_threads_idle_timeout=600,
-            backpressure=128,
+            backpressure=CONNECTIONS,
             http1_settings=HTTP1Settings(header_read_timeout=10_000),
             # Its warnings come at every stop: it looks for a worker's end before the system tells.
             log_level=LogLevels.error,
