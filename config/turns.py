@@ -9,8 +9,8 @@ from queue import Empty, SimpleQueue
 
 from django.db import connections
 
-TURNS = 8
-LONGEST_WAIT = 0.4
+TURNS = 16
+LONGEST_WAIT = 1.4
 """Seconds for a turn. With more, a statement that its timeout ends could outlive its request."""
 
 

@@ -17,8 +17,8 @@ from psycopg import sql
 
 MOST_NAME_CHARACTERS = 63 - len("_api")
 TIMEOUTS = {
-    "statement_timeout": "4s",
-    "lock_timeout": "3s",
+    "statement_timeout": "3s",
+    "lock_timeout": "2s",
     "idle_in_transaction_session_timeout": "5s",
 }
 

@@ -13,8 +13,8 @@ POOLER_PORT = 6432
 def configure(url: str, data: Path) -> dict[str, Any]:
     """Django's settings for a PostgreSQL URL, or for the word `embedded` (its data in `data`).
 
-    Connections persist, one per server thread; that one still stands is looked up on its socket
-    at each statement (see `base.py`). Raises ValueError for anything that is no PostgreSQL URL.
+    Connections persist, one per turn (`config/turns.py`). That one still stands is looked up on its
+    socket at each statement (`base.py`). Raises ValueError for anything that is no PostgreSQL URL.
     """
     if url == EMBEDDED:
         config: dict[str, Any] = {"NAME": "postgres", "USER": "postgres", "EMBEDDED": data}

@@ -15,7 +15,7 @@ from psycopg.abc import RV, PQGen, PQGenConn
 PATIENCE = 4.5
 """Seconds from its start after which a request gives up: later than `statement_timeout`."""
 PAUSE = 1.5
-"""Seconds between two requests that ask a silent database: of eight turns five stay free."""
+"""Seconds between two requests that ask a silent database: of sixteen turns most stay free."""
 
 DUE = "tasks.due"
 """Where the server tells it in a request's environment."""

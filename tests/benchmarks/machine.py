@@ -10,6 +10,7 @@ from pathlib import Path
 
 import psutil  # type: ignore[import-untyped]
 
+from config.turns import TURNS
 from tests.benchmarks.database import ROOT, Database
 from tests.benchmarks.installation import LOCK
 from tests.benchmarks.load import WRK
@@ -35,7 +36,7 @@ def facts(database: Database) -> dict[str, str]:
         "python": python,
         "postgresql": f"{database.version}, embedded, default settings, without autovacuum",
         "data": f"{database.tasks:,} tasks of {database.users:,} users at first",
-        "servers": f"{WORKERS} workers, {THREADS} threads each; FastAPI: its own 40, pool 40 + 40",
+        "servers": f"{WORKERS} workers; threads {THREADS}, ours {TURNS} turns, FastAPI 40",
         "load": "wrk on the same machine" if WRK else "a Python client on the same machine",
         "versions": ", ".join(f"{name} {version}" for name, version in versions.items()),
     }

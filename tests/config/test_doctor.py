@@ -163,7 +163,7 @@ def test_sound_installation_is_ok_in_every_line(issuer: Issuer) -> None:
         "pooler": "none: direct",
         "TLS": "off, on a private way",
         "migrations": "all applied",
-        "role of the API": f"{role}: six operations, statements of at most 4s",
+        "role of the API": f"{role}: six operations, statements of at most 3s",
     }
 
 

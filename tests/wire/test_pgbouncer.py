@@ -221,8 +221,8 @@ def test_timeouts_of_the_role_are_in_force(pooler: PgBouncer) -> None:
 
     assert shown == {
         "session_authorization": (role(),),
-        "statement_timeout": ("4s",),
-        "lock_timeout": ("3s",),
+        "statement_timeout": ("3s",),
+        "lock_timeout": ("2s",),
         "idle_in_transaction_session_timeout": ("5s",),
     }
 
