@@ -21,7 +21,7 @@ MAY_IMPORT = {
     "tasks.api": {"tasks.models", "tasks.schemas", "tasks.statements", "authjwt.bearer"},
     "tasks.apps": {"tasks.isolation"},
     "tasks.isolation": set[str](),
-    "tasks.admin": {"tasks.models"},
+    "tasks.admin": {"tasks.admin", "tasks.history", "tasks.models", "tasks.schemas"},
     "tasks": {"tasks.models"},
     "config.env": set[str](),
     "config": {"authjwt", "config", "tasks"},

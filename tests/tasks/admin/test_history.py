@@ -1,0 +1,133 @@
+"""What staff changed can be read: on the task, for its owner, and once the task is gone."""
+
+from typing import Any
+
+import pytest
+from django.contrib.admin.models import CHANGE, DELETION, LogEntry
+from django.contrib.auth.models import User
+from django.contrib.contenttypes.models import ContentType
+from django.db import connection
+
+from tasks import history
+from tasks.models import Task
+
+pytestmark = pytest.mark.django_db
+
+FILL = """
+    INSERT INTO django_admin_log
+        (action_time, user_id, content_type_id, object_id, object_repr, action_flag, change_message)
+    SELECT now(), %s, %s, (n %% 900)::text, 'Task', 2,
+           CASE WHEN n %% 7 = 0 THEN 'words of another model'
+                ELSE '[{"owner": "user' || n %% 500 || '", "changed": {"fields": []}}]' END
+    FROM generate_series(1, 20000) AS n
+"""
+
+
+@pytest.fixture
+def sam(db: None) -> User:
+    return User.objects.create_user("sam", is_staff=True)
+
+
+def task_of(user_id: str, title: str = "Buy milk") -> Task:
+    return Task.objects.create(user_id=user_id, title=title)
+
+
+def test_an_entry_says_who_did_what_to_which_task(sam: User) -> None:
+    task = task_of("alice")
+    history.changed(
+        sam.pk, [(task, {"title": ("Buy milk", "Buy bread"), "complete": (False, True)})]
+    )
+
+    entry = history.of_task(task.pk).get()
+    assert (entry.user, entry.action_flag, entry.object_repr) == (sam, CHANGE, "Buy milk")
+    assert entry.get_edited_object() == task
+    assert history.lines([entry]) == [
+        history.Line(
+            entry,
+            "Change",
+            "alice",
+            [("title", "Buy milk", "Buy bread"), ("complete", "no", "yes")],
+        )
+    ]
+
+
+def test_django_reads_it_too(sam: User) -> None:
+    task = task_of("alice", title='{curly} "quoted" <script>')
+    history.added(sam.pk, task, {"title": (None, task.title)})
+    history.changed(sam.pk, [(task, {"title": ("a", "b"), "priority": ("low", "high")})])
+    history.deleted(sam.pk, [task])
+
+    assert [entry.get_change_message() for entry in history.of_task(task.pk)] == [
+        'Deleted task “{curly} "quoted" <script>”.',
+        "Changed title and priority.",
+        "Added.",
+    ]
+
+
+@pytest.mark.parametrize(
+    "user_id",
+    [
+        "alice",
+        'a"b',
+        "a\\b",
+        "a/b",
+        "ü\u2028😀",
+        "<script>",
+        '", "owner": "bob',
+        "%",
+        "null",
+        "x" * 255,
+    ],
+)
+def test_the_entries_of_an_owner_are_found_whatever_the_id(sam: User, user_id: str) -> None:
+    mine, other = task_of(user_id), task_of("bob")
+    history.changed(sam.pk, [(mine, {"priority": ("low", "high")}), (other, {})])
+    history.deleted(sam.pk, [mine])
+    mine.delete()
+
+    found = history.of_owner(user_id)
+    assert [entry.action_flag for entry in found] == [DELETION, CHANGE]
+    assert {line.owner for line in history.lines(found)} == {user_id}
+
+
+@pytest.mark.parametrize(
+    "message", ["", "some words", "[]", '[{"changed": {"fields": ["Title"]}}]']
+)
+def test_entries_of_others_do_no_harm(sam: User, message: str) -> None:
+    entry = LogEntry.objects.create(
+        user=sam, object_id="1", object_repr="x", action_flag=CHANGE, change_message=message
+    )
+
+    assert history.lines([entry]) == [history.Line(entry, "Change", "", [])]
+    assert not history.of_owner("alice").exists()
+
+
+def test_a_thousand_tasks_are_one_statement(sam: User, sends: Any) -> None:
+    tasks = [Task(pk=number, user_id="alice", title="x") for number in range(1, 1001)]
+    history.of_task(0).exists()  # the content type is looked up once in a process
+
+    with sends(1):
+        history.changed(sam.pk, ((task, {"complete": (False, True)}) for task in tasks))
+
+    assert LogEntry.objects.count() == 1000
+
+
+def test_without_a_change_there_is_no_statement(sam: User, sends: Any) -> None:
+    history.of_task(0).exists()
+    with sends(0):
+        history.changed(sam.pk, [])
+
+
+def test_a_log_of_millions_is_read_by_index(sam: User) -> None:
+    with connection.cursor() as cursor:
+        cursor.execute(FILL, [sam.pk, ContentType.objects.get_for_model(Task).pk])
+        cursor.execute("ANALYZE django_admin_log")
+
+    for entries, index in (
+        (history.of_task(7)[:100], "task_history_task"),
+        (history.of_owner("user7")[:100], "task_history_owner"),
+        (LogEntry.objects.filter(user__pk=sam.pk)[:10], "task_history_staff"),
+    ):
+        plan = entries.explain()
+        assert index in plan
+        assert "Seq Scan" not in plan
