@@ -74,6 +74,12 @@ class Task(models.Model):
     objects = TaskQuerySet.as_manager()
 
     class Meta:
+        # Django's own right to delete is the one to delete for good.
+        permissions = (
+            ("trash_task", "Can move task to the trash"),
+            ("restore_task", "Can restore task from the trash"),
+            ("export_task", "Can export tasks"),
+        )
         indexes = (
             # The order of the list: a page is read off the index, without a sort.
             models.Index(

@@ -1,0 +1,58 @@
+from typing import Any
+
+from django.db import migrations
+
+PERMISSIONS = {
+    "view_task": "Can view task",
+    "add_task": "Can add task",
+    "change_task": "Can change task",
+    "delete_task": "Can delete task",
+    "trash_task": "Can move task to the trash",
+    "restore_task": "Can restore task from the trash",
+    "export_task": "Can export tasks",
+}
+GROUPS = {
+    "viewer": ["view_task"],
+    "support": ["view_task", "change_task", "trash_task", "restore_task", "export_task"],
+    "administrator": list(PERMISSIONS),
+}
+
+
+def make_groups(apps: Any, _schema_editor: Any) -> None:
+    """With their permissions, which Django itself makes only after all migrations have run."""
+    task, _ = apps.get_model("contenttypes", "ContentType").objects.get_or_create(
+        app_label="tasks", model="task"
+    )
+    permission = apps.get_model("auth", "Permission").objects
+    granted = {
+        codename: permission.get_or_create(
+            codename=codename, content_type=task, defaults={"name": name}
+        )[0]
+        for codename, name in PERMISSIONS.items()
+    }
+    for name, codenames in GROUPS.items():
+        group, _ = apps.get_model("auth", "Group").objects.get_or_create(name=name)
+        group.permissions.add(*(granted[codename] for codename in codenames))
+
+
+class Migration(migrations.Migration):
+    """Three groups of staff. What an operator changes about them later stays as it is."""
+
+    dependencies = [
+        ("tasks", "0005_history"),
+        ("auth", "0012_alter_user_first_name_max_length"),
+        ("contenttypes", "0002_remove_content_type_name"),
+    ]
+    operations = [
+        migrations.AlterModelOptions(
+            "task",
+            {
+                "permissions": (
+                    ("trash_task", "Can move task to the trash"),
+                    ("restore_task", "Can restore task from the trash"),
+                    ("export_task", "Can export tasks"),
+                )
+            },
+        ),
+        migrations.RunPython(make_groups, migrations.RunPython.noop),
+    ]

@@ -1,0 +1,42 @@
+"""Three members of staff, one of each group."""
+
+from importlib import import_module
+from typing import Any
+
+import pytest
+from django.apps import apps
+from django.contrib.auth.models import Group, User
+from django.test import Client
+
+groups = import_module("tasks.migrations.0006_groups")
+
+
+@pytest.fixture
+def _groups(db: None) -> None:
+    """A test that empties the database, before this one, takes away what migrations made."""
+    groups.make_groups(apps, None)
+
+
+def member_of(name: str) -> Client:
+    user = User.objects.create_user(name, is_staff=True)
+    user.groups.add(Group.objects.get(name=name))
+    client = Client()
+    client.force_login(user)
+    client.user = user  # type: ignore[attr-defined]
+    client.defaults["wsgi.url_scheme"] = "https"
+    return client
+
+
+@pytest.fixture
+def viewer(_groups: None) -> Any:
+    return member_of("viewer")
+
+
+@pytest.fixture
+def support(_groups: None) -> Any:
+    return member_of("support")
+
+
+@pytest.fixture
+def administrator(_groups: None) -> Any:
+    return member_of("administrator")

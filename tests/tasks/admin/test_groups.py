@@ -1,0 +1,65 @@
+"""Three groups of staff, made by a migration."""
+
+from importlib import import_module
+
+import pytest
+from django.apps import apps
+from django.contrib.auth.models import Group, Permission
+from django.core.management import call_command
+
+pytestmark = pytest.mark.django_db
+
+make_groups = import_module("tasks.migrations.0006_groups").make_groups
+
+SUPPORT = ["change_task", "export_task", "restore_task", "trash_task", "view_task"]
+ALL = ["add_task", *SUPPORT[:1], "delete_task", *SUPPORT[1:]]
+
+
+def granted() -> dict[str, list[str]]:
+    return {
+        group.name: sorted(group.permissions.values_list("codename", flat=True))
+        for group in Group.objects.all()
+    }
+
+
+@pytest.mark.usefixtures("_groups")
+def test_each_group_may_what_it_is_for() -> None:
+    assert granted() == {"viewer": ["view_task"], "support": SUPPORT, "administrator": ALL}
+
+
+def test_on_a_fresh_database_there_are_no_permissions_yet() -> None:
+    Group.objects.all().delete()
+    Permission.objects.all().delete()
+
+    make_groups(apps, None)
+
+    assert granted()["administrator"] == ALL
+
+
+@pytest.mark.usefixtures("_groups")
+def test_to_make_them_again_changes_nothing() -> None:
+    before = list(Permission.objects.order_by("pk").values())
+    Group.objects.get(name="viewer").permissions.add(Permission.objects.get(codename="export_task"))
+
+    make_groups(apps, None)
+
+    assert granted()["viewer"] == ["export_task", "view_task"]
+    assert list(Permission.objects.order_by("pk").values()) == before
+
+
+@pytest.mark.usefixtures("_groups")
+def test_django_finds_its_permissions_there() -> None:
+    before = list(Permission.objects.order_by("pk").values())
+
+    call_command("migrate", verbosity=0)
+
+    assert list(Permission.objects.order_by("pk").values()) == before
+
+
+@pytest.mark.django_db(transaction=True)
+def test_they_come_with_the_migration() -> None:
+    Group.objects.all().delete()
+    call_command("migrate", "tasks", "0005_history", verbosity=0)
+    call_command("migrate", "tasks", verbosity=0)
+
+    assert granted() == {"viewer": ["view_task"], "support": SUPPORT, "administrator": ALL}
