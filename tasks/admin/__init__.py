@@ -1,5 +1,8 @@
 from django.contrib import admin
 
+from tasks.admin.actions import Actions
+from tasks.admin.change import ChangePage
+from tasks.admin.owner import OwnerPage
 from tasks.models import Task
 
 admin.site.site_header = admin.site.site_title = "Tasks"
@@ -7,11 +10,10 @@ admin.site.site_url = "/docs"
 
 
 @admin.register(Task)
-class TaskAdmin(admin.ModelAdmin):  # type: ignore[type-arg] # not subscriptable when it runs
-    list_display = ("id", "user_id", "title", "complete", "priority", "created_at")
+class TaskAdmin(ChangePage, OwnerPage, Actions):
+    list_display = ("id", "owner", "title", "complete", "priority", "created_at")
     list_filter = ("complete", "priority")
     search_fields = ("=id", "=user_id")
     search_help_text = "An exact task id or user id."
     ordering = ("-id",)
     show_full_result_count = False
-    readonly_fields = ("completed_at", "created_at", "updated_at")

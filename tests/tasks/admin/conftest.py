@@ -20,10 +20,9 @@ def _groups(db: None) -> None:
 def member_of(name: str) -> Client:
     user = User.objects.create_user(name, is_staff=True)
     user.groups.add(Group.objects.get(name=name))
-    client = Client()
+    client = Client(headers={"X-Forwarded-Proto": "https"})
     client.force_login(user)
     client.user = user  # type: ignore[attr-defined]
-    client.defaults["wsgi.url_scheme"] = "https"
     return client
 
 
