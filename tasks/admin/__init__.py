@@ -1,8 +1,8 @@
 from django.contrib import admin
 
-from tasks.admin.actions import Actions
 from tasks.admin.change import ChangePage
 from tasks.admin.owner import OwnerPage
+from tasks.admin.run import Acting
 from tasks.models import Task
 
 admin.site.site_header = admin.site.site_title = "Tasks"
@@ -10,7 +10,7 @@ admin.site.site_url = "/docs"
 
 
 @admin.register(Task)
-class TaskAdmin(ChangePage, OwnerPage, Actions):
+class TaskAdmin(ChangePage, OwnerPage, Acting):
     list_display = ("id", "owner", "title", "complete", "priority", "created_at")
     list_filter = ("complete", "priority")
     search_fields = ("=id", "=user_id")

@@ -11,7 +11,7 @@ from django.db.models.functions import Now
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 
 from tasks import history
-from tasks.admin.actions import Actions
+from tasks.admin.run import Acting
 from tasks.models import DESCRIPTION_LENGTH, TITLE_LENGTH, USER_ID_LENGTH, Task
 
 STORABLE = RegexValidator(
@@ -78,7 +78,7 @@ class TaskForm(forms.ModelForm):  # type: ignore[type-arg] # not subscriptable w
         }
 
 
-class ChangePage(Actions):
+class ChangePage(Acting):
     form = TaskForm
     times = ("completed_at", "created_at", "updated_at", "deleted_at")
 
@@ -148,5 +148,5 @@ class ChangePage(Actions):
     ) -> HttpResponse:
         response = super().history_view(request, object_id, extra_context)
         if context := getattr(response, "context_data", None):
-            context["lines"] = history.lines(context["action_list"])
+            context |= {"lines": history.lines(context["action_list"]), "media": self.media}
         return response

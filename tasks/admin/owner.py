@@ -13,18 +13,18 @@ from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
 from tasks import history
-from tasks.admin.actions import Actions, address_of_owner, owner_in
+from tasks.admin.run import Acting, address_of_owner, owner_in
 from tasks.models import Task, TaskQuerySet
 
 ON_ALL = ("complete", "trash", "restore", "purge")
 PAGE = 100
-MOST_COUNTED = 10_000
+MOST_COUNTED = 5000
 
 Page = tuple[list[Any], str]
 """Rows, and where the next page begins; empty on the last one."""
 
 
-class OwnerPage(Actions):
+class OwnerPage(Acting):
     @admin.display(description="user", ordering="user_id")
     def owner(self, task: Task) -> SafeString:
         return format_html('<a href="{}">{}</a>', address_of_owner(task.user_id), task.user_id)
@@ -49,6 +49,7 @@ class OwnerPage(Actions):
                 **self.admin_site.each_context(request),
                 "title": "User",
                 "opts": self.opts,
+                "media": self.media,
                 "user_id": user_id,
                 "part": part,
                 "parts": list(PARTS),

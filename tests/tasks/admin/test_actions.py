@@ -14,7 +14,7 @@ from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from tasks import history
-from tasks.admin import actions
+from tasks.admin import actions, run
 from tasks.models import Task
 from tests.people import Person
 
@@ -144,6 +144,15 @@ def test_the_trash_and_back(support: Any, alice: Person) -> None:
     assert changes_of(task) == [[("in trash", "yes", "no")], [("in trash", "no", "yes")]]
 
 
+def test_what_does_not_match_the_filter_any_more_is_told_too(support: Any) -> None:
+    one, other = make(2)
+    Task.objects.filter(pk=one.pk).change(complete=True)
+
+    answer = post(support, "complete", [one, other], f"{LIST}?complete__exact=0")
+
+    assert said(answer) == ["1 task completed. 1 was complete already."]
+
+
 def test_delete_for_good_asks_first_with_the_exact_number(administrator: Any) -> None:
     tasks = make(3)
     (kept,) = make(1)
@@ -221,8 +230,8 @@ def test_what_takes_longer_goes_on_in_the_next_request(
     support: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     make(7)
-    monkeypatch.setattr(actions, "BATCH", 2)
-    monkeypatch.setattr(actions, "SECONDS", 0)
+    monkeypatch.setattr(run, "BATCH", 2)
+    monkeypatch.setattr(run, "SECONDS", 0)
 
     page = press(support, post(support, "trash", None))
     numbers = []
@@ -238,7 +247,7 @@ def test_what_takes_longer_goes_on_in_the_next_request(
 
 def test_a_batch_and_its_history_are_one(support: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     tasks = make(4)
-    monkeypatch.setattr(actions, "BATCH", 2)
+    monkeypatch.setattr(run, "BATCH", 2)
     changed = history.changed
     calls: list[Any] = []
 

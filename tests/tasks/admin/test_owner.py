@@ -76,6 +76,9 @@ def test_any_user_id_has_its_page_and_is_shown_as_text(support: Any, user_id: st
         assert tasks_on(html) == [task.pk]
         assert SCRIPT not in html
 
+    (link,) = re.findall(r'<a href="([^"]*)">In the list</a>', html)
+    listed = text_of(support.get(unescape(link)))
+    assert re.findall(r'name="_selected_action" value="(\d+)"', listed) == [str(task.pk)]
     (form,) = re.findall(r'action="(/admin/tasks/task/act/[^"]*)"', html)
     confirmed = support.post(unescape(form), {"action": "trash"})
     answer = press(support, confirmed, unescape(form))
