@@ -1,5 +1,6 @@
 """The rules of the contract hold in the database too, whoever writes to it."""
 
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -97,6 +98,21 @@ def test_saving_keeps_the_time_of_completion() -> None:
     task.complete = False
     task.save()
     assert task.completed_at is None
+
+
+def test_a_change_keeps_the_time_of_completion_and_moves_on_from_the_last() -> None:
+    earlier, ahead = timezone.now() - timedelta(hours=1), timezone.now() + timedelta(hours=1)
+    done = insert(complete=True, completed_at=earlier, updated_at=earlier)
+    task = insert(updated_at=ahead)
+
+    assert Task.objects.change(complete=True, priority="high") == 2
+
+    done.refresh_from_db()
+    task.refresh_from_db()
+    assert done.completed_at == earlier < done.updated_at
+    assert task.completed_at == task.updated_at == ahead + timedelta(microseconds=1)
+    Task.objects.change(complete=False)
+    assert not Task.objects.filter(completed_at__isnull=False).exists()
 
 
 def test_words_say_whose_tasks_and_in_which_order() -> None:
