@@ -44,7 +44,9 @@ class TaskForm(forms.ModelForm):  # type: ignore[type-arg] # not subscriptable w
     """
 
     user_id = Text(max_length=USER_ID_LENGTH, strip=False, label="User")
-    title = Title(max_length=TITLE_LENGTH, widget=forms.TextInput(attrs={"class": "vTextField"}))
+    title = Title(
+        max_length=TITLE_LENGTH, widget=forms.TextInput(attrs={"class": "vLargeTextField"})
+    )
     description = Text(
         max_length=DESCRIPTION_LENGTH,
         strip=False,
@@ -122,8 +124,18 @@ class ChangePage(Acting):
                 request, "It is in the trash. Restore it to change it.", messages.WARNING
             )
             return HttpResponseRedirect(request.get_full_path())
-        context = {"actions": self.allowed(request), "show_delete": False, **(extra_context or {})}
-        return super().change_view(request, object_id, form_url, context)
+        return super().change_view(request, object_id, form_url, extra_context)
+
+    def render_change_form(
+        self, request: HttpRequest, context: dict[str, Any], *args: Any, **kwargs: Any
+    ) -> HttpResponse:
+        """Beside the form stands what it cannot do; Django's own button to delete does not."""
+        task = kwargs.get("obj")
+        in_trash = task is not None and task.deleted_at is not None
+        names = ("restore" if in_trash else "trash", "purge")
+        actions = [action for action in self.allowed(request) if action.name in names]
+        context |= {"actions": actions, "show_delete": False}
+        return super().render_change_form(request, context, *args, **kwargs)
 
     def save_model(self, request: HttpRequest, obj: Task, form: TaskForm, change: bool) -> None:
         values = form.values()

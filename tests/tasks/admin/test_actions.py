@@ -299,7 +299,11 @@ def test_each_group_is_shown_what_it_may(group: str, request: pytest.FixtureRequ
     page = client.get(f"{LIST}{task.pk}/change/").content.decode()
 
     assert listed == BUTTONS[group]
-    assert re.findall(r'name="action" value="(\w+)"', page) == BUTTONS[group]
+    Task.objects.trash()
+    in_trash = client.get(f"{LIST}{task.pk}/change/").content.decode()
+    for html, useful in ((page, {"trash", "purge"}), (in_trash, {"restore", "purge"})):
+        shown = re.findall(r'name="action" value="(\w+)"', html)
+        assert set(shown) == useful & set(BUTTONS[group])
     assert ("_save" in page) == (group != "viewer")
     assert "deletelink" not in page
 
