@@ -22,6 +22,7 @@ MAY_IMPORT = {
     "tasks.apps": {"tasks.isolation"},
     "tasks.isolation": set[str](),
     "tasks.admin": {"tasks.admin", "tasks.history", "tasks.models", "tasks.schemas"},
+    "tasks.exchange": {"tasks.models", "tasks.schemas"},
     "tasks": {"tasks.models"},
     "config.env": set[str](),
     "config": {"authjwt", "config", "tasks"},
