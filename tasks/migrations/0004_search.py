@@ -1,0 +1,30 @@
+from django.contrib.postgres.indexes import BrinIndex, GinIndex
+from django.contrib.postgres.operations import AddIndexConcurrently
+from django.contrib.postgres.search import SearchVectorField
+from django.db import migrations, models
+
+
+class Migration(migrations.Migration):
+    """Lets staff search a large table; concurrently, so that the service goes on."""
+
+    atomic = False
+
+    dependencies = [("tasks", "0003_operations")]
+    operations = [
+        AddIndexConcurrently(
+            "task",
+            GinIndex(
+                models.Func(
+                    models.F("title"),
+                    function="to_tsvector",
+                    output_field=SearchVectorField(),
+                    template="%(function)s('simple', %(expressions)s)",
+                ),
+                name="task_words",
+                gin_pending_list_limit=256,
+            ),
+        ),
+        AddIndexConcurrently("task", BrinIndex(models.F("created_at"), name="task_created")),
+        # An index of an expression is known to the planner by the words in it, once they are counted.
+        migrations.RunSQL("ANALYZE public.tasks_task", migrations.RunSQL.noop),
+    ]
