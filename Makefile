@@ -32,7 +32,7 @@ check: ## style, types, migrations, settings of production, locks
 	$(BIN)/python tests/deploy_check.py
 	$(BIN)/python tests/locks.py
 
-bench: ## against other frameworks, in turns; QUICK=1 for a first look, SCALE=1 for growth
+bench: ## against other frameworks, in turns; QUICK=1 for a first look, SCALE=1 for growth, ADMIN=1 for the admin
 	$(SET_UP) .venv/run
 	@$(BIN)/python -m tests.benchmarks
 

@@ -1,6 +1,7 @@
 """`make bench`: measures, prints, and keeps the raw results and a picture of them.
 
-QUICK=1 takes two short rounds instead of five; SCALE=1 measures growth instead of peers.
+QUICK=1 takes two short rounds instead of five; SCALE=1 measures growth instead of peers, ADMIN=1
+the pages of the admin.
 """
 
 import json
@@ -12,7 +13,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from tests.benchmarks import installation, machine, report, scale
+from tests.benchmarks import admin_pages, installation, machine, report, scale
 from tests.benchmarks.comparison import compare
 from tests.benchmarks.database import Database
 from tests.benchmarks.issuer import Issuer, issuer
@@ -20,12 +21,15 @@ from tests.benchmarks.servers import HERE, LOGS, OURS, PEERS, PYTHON, production
 
 RAW = LOGS / "result.json"
 RAW_GROWTH = LOGS / "growth.json"
+RAW_PAGES = LOGS / "admin.json"
 PICTURE = HERE / "result.svg"
 
 
 def main() -> None:
     if os.environ.get("SCALE"):
         measure_growth()
+    elif os.environ.get("ADMIN"):
+        measure_admin()
     else:
         compare_with_peers(quick=bool(os.environ.get("QUICK")))
 
@@ -36,6 +40,24 @@ def measure_growth() -> None:
         found = list(scale.measure(database, running))
     show(scale.table(found), facts)
     keep(RAW_GROWTH, {"facts": facts, "runs": [asdict(growth) for growth in found]})
+
+
+def measure_admin() -> None:
+    with issuer() as running:
+        database = Database.of_the_benchmarks()
+        database.migrate({**production(database.url), **running.environment})
+        admin_pages.fill(database)
+        facts = machine.facts(database)
+        pages, exports = admin_pages.measure(database, running)
+    show(admin_pages.table(pages, exports), facts)
+    keep(
+        RAW_PAGES,
+        {
+            "facts": facts,
+            "pages": [asdict(page) for page in pages],
+            "exports": [asdict(export) for export in exports],
+        },
+    )
 
 
 def compare_with_peers(*, quick: bool) -> None:

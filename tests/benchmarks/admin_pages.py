@@ -1,0 +1,259 @@
+"""The pages of the admin on a large table, asked of the real server by somebody signed in."""
+
+import html
+import re
+import statistics
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from http.client import HTTPConnection, HTTPResponse
+from http.cookies import SimpleCookie
+from pathlib import Path
+from urllib.parse import urlencode
+
+import psycopg
+
+from tests.benchmarks.database import ROOT, Database, user_id
+from tests.benchmarks.issuer import Issuer
+from tests.benchmarks.report import aligned, number
+from tests.benchmarks.servers import OURS, Server, production, tree
+
+TASKS = 1_000_000
+USERS = 50_000
+YEARS = 3
+REQUESTS = 5
+LIMIT = 300
+"""Milliseconds that a page may take."""
+
+LIST = "/admin/tasks/task/"
+NAME = "bench"
+PASSWORD = "a-password-of-the-benchmarks"
+
+# Words as in life: one in every title, some in many, thousands in few, and one of old times only.
+# Flags and times do not follow from one another, but no task of low priority is both complete and
+# in the trash; so there is a filter of common choices that matches nothing.
+FILL = """
+    INSERT INTO tasks_task (id, user_id, title, description, complete, priority,
+                            completed_at, created_at, updated_at, deleted_at)
+    SELECT id, md5((id %% %(users)s)::text),
+        (ARRAY['Buy', 'Call', 'Write', 'Review', 'Fix', 'Plan', 'Send', 'Read', 'Book', 'Clean'])
+            [1 + id %% 10] || ' '
+        || (ARRAY['milk', 'report', 'invoice', 'garden', 'meeting', 'tickets', 'backup', 'release',
+                  'dentist', 'slides', 'tests'])[1 + id %% 11]
+        || CASE WHEN id <= %(last)s / 2 THEN ' migrated' ELSE '' END
+        || ' for word' || id * 7919 %% 20000 || ' task',
+        'Write down what is to be done, and by whom, before the end of day ' || id %% 365,
+        complete, CASE WHEN complete AND deleted THEN 'high'
+                       ELSE (ARRAY['low', 'medium', 'high'])[1 + id * 31 %% 3] END,
+        CASE WHEN complete THEN updated END, created, updated,
+        CASE WHEN deleted THEN updated + interval '1 hour' END
+    FROM (
+        SELECT id, created, id * 7 %% 5 < 2 AS complete, id %% 20 = 7 AS deleted,
+            CASE WHEN id %% 3 = 0 THEN created
+                 ELSE created + (now() - created) * (id * 48271 %% 1009) / 1009 END AS updated
+        FROM (
+            SELECT id, now() - (%(last)s - id) * (%(years)s * interval '1 year') / %(last)s
+                AS created
+            FROM generate_series(1, %(last)s::bigint) AS id
+        ) AS numbered
+    ) AS made
+"""
+
+
+@dataclass(frozen=True)
+class Page:
+    """median, most: milliseconds from the request to the last byte."""
+
+    name: str
+    median: float
+    most: float
+
+
+@dataclass(frozen=True)
+class Export:
+    """memory: MiB that the largest process of the server had at most, pages included."""
+
+    name: str
+    rows: int
+    seconds: float
+    memory: float
+
+
+def fill(database: Database, tasks: int = TASKS, users: int = USERS) -> None:
+    with psycopg.connect(database.url, autocommit=True) as connection:
+        connection.execute("TRUNCATE tasks_task RESTART IDENTITY")
+        connection.execute(FILL, {"last": tasks, "users": users, "years": YEARS})
+        connection.execute("VACUUM ANALYZE tasks_task")
+    database.tasks, database.users = tasks, users
+    database.settle()
+
+
+def measure(
+    database: Database, issuer: Issuer, requests: int = REQUESTS
+) -> tuple[list[Page], list[Export]]:
+    make_staff(database, issuer)
+    with Server(OURS, database.url, issuer.environment) as server:
+        staff = Staff(server.port)
+        pages = [
+            time_of(staff, name, path, requests) for name, path in pages_of(database, staff).items()
+        ]
+        exports = [
+            export(staff, server, name, f"{LIST}export.{name}?trash=all")
+            for name in ("csv", "jsonl")
+        ]
+    return pages, exports
+
+
+def pages_of(database: Database, staff: "Staff") -> dict[str, str]:
+    def found(**query: object) -> str:
+        return f"{LIST}?{urlencode(query)}"
+
+    middle = database.tasks // 2
+    now = datetime.now(UTC).date()
+    today, old, week = now, now - timedelta(weeks=104), now - timedelta(weeks=103)
+    complete, high = {"complete__exact": 1}, {"priority__exact": "high"}
+    low = {"priority__exact": "low"}
+    once = {"created_at_from": old, "created_at_to": week}
+    changed = {"updated_at_from": today}
+    long_ago = {"created_at_to": now - timedelta(days=400)}
+    task = f"{LIST}{middle}/change/"
+    owner = re.search(r'href="([^"]*/owner/[^"]*)"', staff.get(task))
+    return {
+        "list": LIST,
+        "list, in the middle": found(p=middle),
+        "list, its oldest page": found(p=-1),
+        "list, newer than the middle": found(p=-middle),
+        "search: task id": found(q=middle),
+        "search: user id": found(q=user_id(7)),
+        "search: rare word": found(q="word77"),
+        "search: word in one of ten": found(q="milk"),
+        "search: two words": found(q="buy milk"),
+        "search: word of every title": found(q="task"),
+        "search: word of old titles only": found(q="migrated"),
+        "search: word of no title": found(q="nothing"),
+        "search: every title, in the middle": found(q="task", p=middle),
+        "complete": found(**complete),
+        "priority": found(**high),
+        "in the trash": found(trash="in"),
+        "with the trash": found(trash="all"),
+        "created in a week": found(**once),
+        "created long ago": found(**long_ago),
+        "updated today": found(**changed),
+        "updated long ago": found(updated_at_to=now - timedelta(days=1050)),
+        "complete, high, a week, updated today": found(**complete, **high, **once, **changed),
+        "created long ago, updated today": found(**long_ago, **changed),
+        "nothing: in the trash, complete, low": found(trash="in", **complete, **low),
+        "nothing: updated tomorrow": found(updated_at_from=now + timedelta(days=2), **complete),
+        "every title, nothing else": found(
+            q="task", updated_at_from=now + timedelta(days=2), **complete
+        ),
+        "every title, created long ago": found(q="task", **long_ago),
+        "old titles, updated today": found(q="migrated", **changed),
+        "one of ten, complete, high, a week": found(q="milk", **complete, **high, **once),
+        "every title, in the trash, low, today": found(q="task", trash="in", **low, **changed),
+        "change": task,
+        **({"owner": html.unescape(owner[1])} if owner else {}),
+        "history": f"{LIST}{middle}/history/",
+    }
+
+
+def time_of(staff: "Staff", name: str, path: str, requests: int) -> Page:
+    staff.get(path)
+    taken = []
+    for _ in range(requests):
+        start = time.perf_counter()
+        staff.get(path)
+        taken.append((time.perf_counter() - start) * 1000)
+    return Page(name, statistics.median(taken), max(taken))
+
+
+def export(staff: "Staff", server: Server, name: str, path: str) -> Export:
+    start = time.perf_counter()
+    lines = sum(piece.count(b"\n") for piece in staff.pieces(path))
+    seconds = time.perf_counter() - start
+    rows = lines - 1 if name == "csv" else lines
+    return Export(name, rows, seconds, peak(server))
+
+
+def peak(server: Server) -> float:
+    statuses = [Path(f"/proc/{each.pid}/status") for each in tree(server.process.pid)]
+    found = [re.search(r"VmHWM:\s+(\d+)", status.read_text()) for status in statuses]
+    return max(int(match[1]) for match in found if match) / 1024
+
+
+def table(pages: Sequence[Page], exports: Sequence[Export]) -> str:
+    rows: list[Sequence[str]] = [("page", "median ms", "most ms", "")]
+    rows += [
+        (
+            page.name,
+            number(page.median),
+            number(page.most),
+            "" if page.median < LIMIT else f"over {LIMIT}",
+        )
+        for page in pages
+    ]
+    rows += [(), ("export", "rows", "rows/s", "MiB at most")]
+    rows += [
+        (each.name, str(each.rows), number(each.rows / each.seconds), number(each.memory))
+        for each in exports
+    ]
+    return aligned(rows)
+
+
+def make_staff(database: Database, issuer: Issuer) -> None:
+    with psycopg.connect(database.url, autocommit=True) as connection:
+        connection.execute("DELETE FROM auth_user WHERE username = %s", [NAME])
+    subprocess.run(
+        [sys.executable, "manage.py", "createsuperuser", "--noinput", "--verbosity=0"],
+        cwd=ROOT,
+        env={
+            **production(database.url),
+            **issuer.environment,
+            "DJANGO_SUPERUSER_USERNAME": NAME,
+            "DJANGO_SUPERUSER_PASSWORD": PASSWORD,
+            "DJANGO_SUPERUSER_EMAIL": "bench@example.com",
+        },
+        check=True,
+    )
+
+
+class Staff:
+    """Somebody signed in, behind the proxy that a production has."""
+
+    def __init__(self, port: int) -> None:
+        self.port = port
+        self.cookies: dict[str, str] = {}
+        page = self.get("/admin/login/")
+        token = re.search(r'name="csrfmiddlewaretoken" value="(\w+)"', page)
+        assert token
+        form = {"username": NAME, "password": PASSWORD, "csrfmiddlewaretoken": token[1]}
+        with self._send("POST", "/admin/login/", urlencode(form)) as answer:
+            assert answer.status == 302, answer.status
+
+    def get(self, path: str) -> str:
+        return b"".join(self.pieces(path)).decode()
+
+    def pieces(self, path: str) -> Iterator[bytes]:
+        with self._send("GET", path) as answer:
+            assert answer.status == 200, (path, answer.status)
+            while piece := answer.read(1 << 20):
+                yield piece
+
+    def _send(self, method: str, path: str, form: str | None = None) -> HTTPResponse:
+        wire = HTTPConnection("127.0.0.1", self.port, timeout=120)
+        headers: Mapping[str, str] = {
+            "Cookie": "; ".join(f"{name}={value}" for name, value in self.cookies.items()),
+            "Content-Type": "application/x-www-form-urlencoded",
+            "Connection": "close",
+            "Referer": f"https://127.0.0.1:{self.port}/admin/",
+            "X-Forwarded-Proto": "https",
+        }
+        wire.request(method, path, form, headers)
+        answer = wire.getresponse()
+        for given in answer.headers.get_all("Set-Cookie", []):
+            for name, morsel in SimpleCookie(given).items():
+                self.cookies[name] = morsel.value
+        return answer
