@@ -18,7 +18,7 @@ from django.contrib import admin
 from django.contrib.admin.options import IncorrectLookupParameters
 from django.contrib.admin.views.main import PAGE_VAR, SEARCH_VAR, ChangeList
 from django.db import connection, transaction
-from django.db.models import F
+from django.db.models import F, Max
 from django.db.models.functions import Coalesce, Now
 from django.http import HttpRequest
 from django.utils.html import format_html
@@ -75,10 +75,21 @@ class TaskChangeList(ChangeList):
         found = self.queryset.order_by()
         if not self.query:
             return list(walked(found, key)[:most])
-        end = abs(key) or (Task.objects.order_by("-id").values_list("id", flat=True).first() or 0)
+        end = abs(key) or self._newest()
         within = (end, end + WALK) if key < 0 else (end - WALK, end)
         ids = list(walked(found.filter(id__range=within), key)[:most])
         return ids if len(ids) > self.list_per_page else by_index(found, key, most)
+
+    def _newest(self) -> int:
+        """Where a walk begins: at the newest task, or at one of the last day looked for."""
+        for spec in self.filter_specs:
+            if isinstance(spec, CreatedRange) and (before := spec.before):
+                last_day = Task.objects.filter(
+                    created_at__gte=before - timedelta(1), created_at__lt=before
+                )
+                if newest := last_day.aggregate(newest=Max(F("id") + 0))["newest"]:
+                    return int(newest)
+        return Task.objects.order_by("-id").values_list("id", flat=True).first() or 0
 
 
 def walked(tasks: TaskQuerySet, key: int) -> Any:
@@ -90,17 +101,20 @@ def walked(tasks: TaskQuerySet, key: int) -> Any:
 
 
 def by_index(tasks: Any, key: int, most: int) -> list[int]:
+    with transaction.atomic():
+        with connection.cursor() as cursor:
+            cursor.execute(BY_INDEX)
+        return list(placed(tasks, key)[:most])
+
+
+def placed(tasks: Any, key: int) -> Any:
     """As `walked`, but the order is no reason to walk: it is that of an expression."""
     tasks = tasks.alias(place=F("id") + 0)
     if key > 0:
         tasks = tasks.filter(place__lt=key)
     if key < 0:
         tasks = tasks.filter(place__gt=-key)
-    with transaction.atomic():
-        with connection.cursor() as cursor:
-            cursor.execute(BY_INDEX)
-        found = tasks.order_by("place" if key < 0 else "-place").values_list("id", flat=True)
-        return list(found[:most])
+    return tasks.order_by("place" if key < 0 else "-place").values_list("id", flat=True)
 
 
 class InTrash(admin.SimpleListFilter):
@@ -135,6 +149,9 @@ class DateRange(admin.ListFilter):
         for name in self.expected_parameters():
             if values := params.pop(name, None):
                 self.used_parameters[name] = values[-1]
+        first, last = map(self._day, self.expected_parameters())
+        self.since = self._midnight(first) if first else None
+        self.before = self._midnight(last + timedelta(1)) if last and last < date.max else None
 
     def expected_parameters(self) -> list[Any]:
         return [f"{self.field}_from", f"{self.field}_to"]
@@ -153,16 +170,15 @@ class DateRange(admin.ListFilter):
         }
 
     def queryset(self, request: HttpRequest, queryset: Any) -> Any:
-        first, last = map(self._day, self.expected_parameters())
         field = self.field
         if request.GET.get(SEARCH_VAR):
             # Out of reach of its index, which would cost more than it saves beside that of words.
             field = f"{field}_moment"
             queryset = queryset.alias(**{field: Coalesce(self.field, Now())})
-        if first:
-            queryset = queryset.filter(**{f"{field}__gte": self._midnight(first)})
-        if last and last < date.max:
-            queryset = queryset.filter(**{f"{field}__lt": self._midnight(last + timedelta(1))})
+        if self.since:
+            queryset = queryset.filter(**{f"{field}__gte": self.since})
+        if self.before:
+            queryset = queryset.filter(**{f"{field}__lt": self.before})
         return queryset
 
     def _day(self, name: str) -> date | None:

@@ -73,9 +73,10 @@ def pieces(tasks: TaskQuerySet, form: exchange.Format) -> Iterator[str]:
 
 
 def rows(tasks: TaskQuerySet) -> Iterator[tuple[Any, ...]]:
-    last = 0
-    while batch := list(
-        tasks.filter(pk__gt=last).order_by("pk").values_list(*exchange.FIELDS)[:BATCH]
-    ):
+    last, length = 0, BATCH
+    while length == BATCH:
+        found = tasks.filter(pk__gt=last).order_by("pk")
+        batch = list(found.values_list(*exchange.FIELDS)[:BATCH])
         yield from batch
-        last = batch[-1][0]
+        length = len(batch)
+        last = batch[-1][0] if batch else last

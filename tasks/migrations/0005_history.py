@@ -7,7 +7,7 @@ class Migration(migrations.Migration):
     atomic = False
 
     dependencies = [
-        ("tasks", "0003_operations"),
+        ("tasks", "0004_search"),
         ("admin", "0003_logentry_add_action_flag_choices"),
     ]
     operations = [

@@ -1,0 +1,174 @@
+"""What the list shows, as a file."""
+
+import csv
+import io
+import json
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+from django.contrib.auth.models import Permission, User
+from django.contrib.contenttypes.models import ContentType
+from django.test import Client
+
+from tasks.admin import export
+from tasks.exchange import FIELDS
+from tasks.models import Task
+from tests.people import Sends
+
+pytestmark = pytest.mark.django_db
+
+LIST = "/admin/tasks/task/"
+
+
+@pytest.fixture
+def staff(client: Client) -> Any:
+    """Signs in somebody with these permissions for tasks; gives back what fetches pages."""
+
+    def sign_in(*names: str) -> Any:
+        user = User.objects.create(username="staff", is_staff=True)
+        of_tasks = ContentType.objects.get_for_model(Task)
+        for name in names:
+            permission, _ = Permission.objects.get_or_create(
+                codename=f"{name}_task", content_type=of_tasks, defaults={"name": name}
+            )
+            user.user_permissions.add(permission)
+        client.force_login(user)
+        return lambda path, **query: client.get(LIST + path, query or None, secure=True)
+
+    return sign_in
+
+
+@pytest.fixture
+def page(staff: Any) -> Any:
+    return staff("view", "export")
+
+
+def add(title: str, **fields: Any) -> Task:
+    return Task.objects.create(**{"user_id": "alice", "title": title, **fields})
+
+
+def read_csv(response: Any) -> list[dict[str, str]]:
+    content = response.getvalue()
+    assert content.startswith(b"\xef\xbb\xbf")
+    return list(csv.DictReader(io.StringIO(content.decode("utf-8-sig"), newline="")))
+
+
+def read_jsonl(response: Any) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in response.getvalue().splitlines()]
+
+
+def test_a_csv_is_one_that_excel_opens(page: Any) -> None:
+    task = add('Käse, "Brot"\n=1')
+
+    response = page("export.csv")
+
+    assert response["Content-Type"] == "text/csv; charset=utf-8"
+    assert response["Content-Disposition"].startswith('attachment; filename="tasks-')
+    assert response["Content-Disposition"].endswith('.csv"')
+    (row,) = read_csv(response)
+    assert tuple(row) == FIELDS
+    assert (row["id"], row["title"], row["complete"]) == (str(task.id), task.title, "false")
+
+
+@pytest.mark.parametrize("start", ["=", "+", "-", "@"])
+def test_no_cell_begins_a_formula(page: Any, start: str) -> None:
+    text = f'{start}HYPERLINK("http://evil")'
+    add(text, user_id=text, description=f"\t{text}")
+    add("Buy milk", description=f"\r{text}")
+
+    for row in read_csv(page("export.csv")):
+        assert not [cell for cell in row.values() if cell[:1] in tuple("=+-@\t\r")]
+
+
+def test_json_lines_hold_every_field_as_it_is(page: Any) -> None:
+    task = add("<script>=1</script>", complete=True)
+    task.refresh_from_db()
+
+    response = page("export.jsonl")
+
+    assert response["Content-Type"] == "application/jsonl"
+    (row,) = read_jsonl(response)
+    moments = {name: row.pop(name) for name in list(row) if name.endswith("_at")}
+    assert row == {
+        "id": task.id,
+        "user_id": "alice",
+        "title": "<script>=1</script>",
+        "description": None,
+        "complete": True,
+        "priority": "medium",
+    }
+    assert datetime.fromisoformat(moments["created_at"]) == task.created_at
+    assert moments["deleted_at"] is None
+
+
+@pytest.mark.parametrize(
+    ("query", "expected"),
+    [
+        ({}, ["Buy milk", "Call bob"]),
+        ({"q": "milk"}, ["Buy milk"]),
+        ({"trash": "all"}, ["Buy milk", "Call bob", "gone"]),
+        ({"trash": "in"}, ["gone"]),
+        ({"priority__exact": "high"}, ["Call bob"]),
+        ({"q": "bob", "priority__exact": "low"}, []),
+        ({"created_at_to": "2026-01-01"}, []),
+        ({"p": "1"}, ["Buy milk", "Call bob"]),
+    ],
+)
+def test_it_holds_what_is_found_on_all_pages(
+    page: Any, query: dict[str, str], expected: list[str]
+) -> None:
+    add("Buy milk")
+    add("Call bob", priority="high")
+    add("gone", deleted_at=datetime.now(UTC))
+
+    for name, read in (("csv", read_csv), ("jsonl", read_jsonl)):
+        assert [row["title"] for row in read(page(f"export.{name}", **query))] == expected
+
+
+def test_a_filter_that_is_none_leads_back_to_the_list(page: Any) -> None:
+    response = page("export.csv", created_at_from="yesterday")
+
+    assert (response.status_code, response["Location"]) == (302, f"{LIST}?e=1")
+
+
+def test_the_list_links_to_what_it_shows(page: Any) -> None:
+    content = page("", q="milk", trash="all").content.decode()
+
+    assert f'href="{LIST}export.csv?q=milk&amp;trash=all"' in content
+    assert f'href="{LIST}export.jsonl?q=milk&amp;trash=all"' in content
+
+
+@pytest.mark.parametrize("granted", [[], ["view"], ["export"], ["view", "change", "delete"]])
+def test_without_the_permission_there_is_no_export(staff: Any, granted: list[str]) -> None:
+    page = staff(*granted)
+
+    assert page("export.csv").status_code == 403
+    assert page("export.jsonl").status_code == 403
+    assert b"export." not in page("").content
+
+
+def test_a_stranger_is_asked_to_sign_in(client: Client) -> None:
+    response = client.get(f"{LIST}export.csv", secure=True)
+
+    assert response.status_code == 302
+    assert response["Location"].startswith("/admin/login/")
+
+
+def test_each_batch_is_one_statement_and_is_read_when_it_is_sent(
+    page: Any, sends: Sends, monkeypatch: Any
+) -> None:
+    monkeypatch.setattr(export, "BATCH", 10)
+    monkeypatch.setattr(export, "PIECE", 5)
+    Task.objects.bulk_create(Task(user_id="alice", title=f"Task {n}") for n in range(25))
+
+    response = page("export.jsonl")
+    pieces = iter(response)
+
+    with sends(1):
+        sent = [next(pieces), next(pieces)]
+    add("Added meanwhile")
+    with sends(2):
+        sent += pieces
+    titles = [json.loads(line)["title"] for line in b"".join(sent).splitlines()]
+    assert titles == [*(f"Task {n}" for n in range(25)), "Added meanwhile"]

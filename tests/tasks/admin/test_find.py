@@ -1,0 +1,356 @@
+"""The list of the admin: what is found, how it is paged, and what that costs."""
+
+import re
+from datetime import UTC, datetime, timedelta
+from itertools import chain
+from typing import Any
+
+import pytest
+from django.contrib.auth.models import User
+from django.db import connection
+from django.test import Client
+from django.test.utils import CaptureQueriesContext
+
+from tasks.admin import TaskAdmin, changelist
+from tasks.admin.changelist import BY_INDEX, placed, walked
+from tasks.models import Task
+from tests.people import Sends
+
+pytestmark = pytest.mark.django_db
+
+LIST = "/admin/tasks/task/"
+
+
+@pytest.fixture
+def page(client: Client) -> Any:
+    # Without a password, which would take longer to hash than all the rest.
+    client.force_login(User.objects.create(username="staff", is_staff=True, is_superuser=True))
+
+    def get(path: str = "", **query: Any) -> Any:
+        return client.get(path or LIST, query or None, secure=True)
+
+    return get
+
+
+@pytest.fixture
+def many(monkeypatch: Any) -> list[int]:
+    """Ids of 50 tasks, newest first, on pages of 20; one word of the titles is rare."""
+    monkeypatch.setattr(TaskAdmin, "list_per_page", 20)
+    Task.objects.bulk_create(
+        Task(user_id=f"user{n % 7}", title=f"Buy {'bread' if n % 10 == 0 else 'milk'} {n}")
+        for n in range(50)
+    )
+    return list(Task.objects.order_by("-id").values_list("id", flat=True))
+
+
+@pytest.fixture
+def _analysed() -> None:
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "INSERT INTO tasks_task (user_id, title, complete, priority, completed_at, created_at)"
+            " SELECT 'user' || n % 500, 'Buy word' || n, false, 'low', NULL,"
+            " now() - (40000 - n) * interval '1 minute' FROM generate_series(1, 40000) AS n"
+        )
+        cursor.execute("ANALYZE tasks_task")
+
+
+def ids(response: Any) -> list[int]:
+    assert response.status_code == 200, response.headers
+    return [task.id for task in response.context["cl"].result_list]
+
+
+def titles(response: Any) -> list[str]:
+    assert response.status_code == 200, response.headers
+    return [task.title for task in response.context["cl"].result_list]
+
+
+def text(response: Any) -> str:
+    return re.sub(r"\s+", " ", re.sub(r"<[^>]*>", " ", response.content.decode()))
+
+
+def add(title: str, **fields: Any) -> Task:
+    return Task.objects.create(**{"user_id": "alice", "title": title, **fields})
+
+
+# Search
+
+
+@pytest.mark.parametrize(
+    ("query", "found"),
+    [
+        ("bob", ["Call the bank", "Plan 2024"]),
+        ("BOB", []),
+        ("milk", ["Buy oat-milk", "Buy milk"]),
+        ("MILK buy", ["Buy oat-milk", "Buy milk"]),
+        ("mil", []),
+        ("milk bank", []),
+        ("  bank  ", ["Call the bank"]),
+        ("2024", ["Plan 2024"]),
+        ("'; DROP TABLE", []),
+        ("& | ! <->", []),
+        ("9" * 30, []),
+    ],
+)
+def test_a_search_finds_users_and_words(page: Any, query: str, found: list[str]) -> None:
+    add("Buy milk")
+    add("Plan 2024", user_id="bob")
+    add("Call the bank", user_id="bob")
+    add("Buy oat-milk")
+
+    assert titles(page(q=query)) == found
+
+
+def test_a_search_finds_the_task_of_an_id(page: Any) -> None:
+    task = add("Buy milk")
+    add("Buy bread")
+
+    assert titles(page(q=task.id)) == ["Buy milk"]
+
+
+def test_the_search_box_says_what_it_searches(page: Any) -> None:
+    assert "A task id, a user id, or words of the title: all of them, in any order." in text(page())
+
+
+# Filters
+
+
+def test_the_trash_is_left_out_unless_asked_for(page: Any) -> None:
+    add("alive")
+    add("gone", deleted_at=datetime.now(UTC))
+
+    assert titles(page()) == ["alive"]
+    assert titles(page(trash="in")) == ["gone"]
+    assert titles(page(trash="all")) == ["gone", "alive"]
+    assert titles(page(trash="all", q="alice")) == ["gone", "alive"]
+    assert titles(page(q="gone")) == []
+
+
+def test_filters_go_together(page: Any) -> None:
+    add("low", priority="low")
+    add("high", priority="high")
+    add("done", priority="high", complete=True)
+
+    assert titles(page(priority__exact="high")) == ["done", "high"]
+    assert titles(page(priority__exact="high", complete__exact=0)) == ["high"]
+    assert titles(page(priority__exact="high", complete__exact=1, q="high")) == []
+
+
+@pytest.fixture
+def _days() -> None:
+    for title, day, hour in (
+        ("before", 1, 23),
+        ("morning", 2, 0),
+        ("evening", 2, 23),
+        ("next", 3, 0),
+    ):
+        moment = datetime(2026, 1, day, hour, 30, tzinfo=UTC)
+        Task.objects.filter(pk=add(title).pk).update(created_at=moment, updated_at=moment)
+
+
+ALL = ["next", "evening", "morning", "before"]
+
+
+@pytest.mark.usefixtures("_days")
+@pytest.mark.parametrize(
+    ("first", "last", "found"),
+    [
+        ("2026-01-02", "2026-01-02", ["evening", "morning"]),
+        ("2026-01-02", "", ["next", "evening", "morning"]),
+        ("", "2026-01-01", ["before"]),
+        ("", "", ALL),
+        ("2026-01-03", "2026-01-02", []),
+        ("0001-01-01", "9999-12-31", ALL),
+    ],
+)
+def test_a_range_holds_both_its_days(page: Any, first: str, last: str, found: list[str]) -> None:
+    for field in ("created_at", "updated_at"):
+        for search in ({}, {"q": "alice"}):
+            days = {f"{field}_from": first, f"{field}_to": last}
+            assert titles(page(**days, **search)) == found
+
+
+@pytest.mark.usefixtures("_days")
+@pytest.mark.parametrize(
+    ("zone", "found"),
+    [
+        ("Pacific/Auckland", ["morning", "before"]),
+        ("Nowhere/Else", ["evening", "morning"]),
+        ("Europe", ["evening", "morning"]),
+        ("../../etc/passwd", ["evening", "morning"]),
+        ("", ["evening", "morning"]),
+    ],
+)
+def test_days_are_those_of_the_browser(
+    page: Any, client: Client, zone: str, found: list[str]
+) -> None:
+    client.cookies["zone"] = zone
+
+    assert titles(page(created_at_from="2026-01-02", created_at_to="2026-01-02")) == found
+    assert titles(page(created_at_from="0001-01-01", created_at_to="9999-12-30")) == ALL
+
+
+@pytest.mark.parametrize("day", ["yesterday", "2026-02-30", "20260101T00", "1"])
+def test_what_is_no_day_leads_back_to_the_list(page: Any, day: str) -> None:
+    response = page(created_at_from=day)
+
+    assert (response.status_code, response["Location"]) == (302, f"{LIST}?e=1")
+
+
+# Pages
+
+
+def all_pages(page: Any, link: str, response: Any) -> list[list[int]]:
+    found = [ids(response)]
+    while url := getattr(response.context["cl"], link):
+        response = page(LIST + url)
+        found.append(ids(response))
+    return found
+
+
+@pytest.mark.parametrize("walk", [0, 30, 10**6])
+@pytest.mark.parametrize("query", ["", "milk bread", "buy", "milk", "bread"])
+def test_pages_hold_every_task_once_in_both_directions(
+    page: Any, many: list[int], monkeypatch: Any, walk: int, query: str
+) -> None:
+    """However far a search walks before the index decides."""
+    monkeypatch.setattr(changelist, "WALK", walk)
+    words = query.split()
+    matching = Task.objects.order_by("-id")
+    for word in words:
+        matching = matching.filter(title__icontains=word)
+    expected = list(matching.values_list("id", flat=True))
+
+    older = all_pages(page, "older_url", page(q=query))
+
+    assert list(chain.from_iterable(older)) == expected
+    assert all(len(each) == 20 for each in older[:-1])
+    if len(older) > 1:
+        last = page(q=query, p=expected[len(older) * 20 - 21])
+        newer = all_pages(page, "newer_url", last)
+        assert newer == older[::-1]
+
+
+def test_a_page_does_not_shift_when_tasks_are_added(page: Any, many: list[int]) -> None:
+    second = LIST + page().context["cl"].older_url
+
+    add("Buy butter")
+
+    assert ids(page(second)) == many[20:40]
+
+
+def test_a_page_of_tasks_that_are_gone_leads_to_the_newest(page: Any, many: list[int]) -> None:
+    response = page(p=many[-1])
+
+    assert ids(response) == []
+    assert "No more tasks." in text(response)
+    assert 'href="?"' in response.content.decode()
+
+
+@pytest.mark.parametrize("key", ["0", "x", "", "9" * 30, "-" + "9" * 30])
+def test_a_key_that_is_none_is_no_error(page: Any, many: list[int], key: str) -> None:
+    assert ids(page(p=key)) in (many[:20], [])
+
+
+def test_the_columns_do_not_sort(page: Any, many: list[int]) -> None:
+    response = page(o="2")
+
+    assert ids(response) == many[:20]
+    assert 'class="sortable' not in response.content.decode()
+
+
+@pytest.mark.parametrize(
+    ("tasks", "said"), [(1, "1 task "), (1000, "1000 tasks"), (1001, "More than 1000 tasks")]
+)
+def test_the_count_is_bounded(page: Any, tasks: int, said: str) -> None:
+    Task.objects.bulk_create(Task(user_id="alice", title="Buy milk") for _ in range(tasks))
+
+    assert said in text(page())
+    assert said in text(page(q="milk"))
+
+
+# Texts and empty states
+
+
+def test_text_is_shown_as_text(page: Any) -> None:
+    evil = "<script>alert(1)</script>"
+    add(evil, user_id=evil)
+
+    for response in (page(), page(q=evil), page(q=evil, created_at_from="2026-01-01")):
+        content = response.content.decode()
+        assert evil not in content
+        assert "&lt;script&gt;alert(1)&lt;/script&gt;" in content
+
+
+def test_nothing_found_says_where_else_to_look(page: Any) -> None:
+    assert "There are no tasks yet." in text(page())
+
+    add("Buy milk", deleted_at=datetime.now(UTC))
+    response = page(q="milk")
+
+    assert "No task matches." in text(response)
+    assert titles(page(LIST + response.context["cl"].everywhere_url)) == ["Buy milk"]
+
+
+def test_pages_carry_no_script_or_style_of_their_own(page: Any, many: list[int]) -> None:
+    content = page(q="milk", created_at_from="2026-01-01").content.decode()
+
+    assert not re.search(r"<script(?![^>]*\bsrc=)(?![^>]*json)|<style|\sstyle=|\son\w+=", content)
+
+
+def test_times_name_their_zone(page: Any) -> None:
+    at = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
+    Task.objects.filter(pk=add("Buy milk").pk).update(created_at=at)
+
+    assert '<time datetime="2026-01-02T03:04:05+00:00">2026-01-02 03:04 UTC</time>' in (
+        page().content.decode()
+    )
+
+
+# What it costs
+
+
+@pytest.mark.parametrize(
+    ("query", "statements"),
+    [
+        ({}, 2),
+        ({"p": 10**9}, 2),
+        ({"trash": "all", "complete__exact": 0, "priority__exact": "medium"}, 2),
+        ({"q": "bread"}, 7),  # newest, walk, settings in a transaction (in a test two more), tasks
+        ({"q": "buy"}, 3),
+        ({"q": "buy", "created_at_to": "2999-01-01"}, 4),
+        ({"_facets": ""}, 2),
+    ],
+)
+def test_a_page_costs_the_same_whatever_is_on_it(
+    page: Any, many: list[int], sends: Sends, query: dict[str, Any], statements: int
+) -> None:
+    """Beside these there are two: the session, and the person signed in."""
+    with sends(2 + statements), CaptureQueriesContext(connection) as sent:
+        page(**query)
+
+    assert not [each for each in sent.captured_queries if "COUNT(" in each["sql"].upper()]
+
+
+@pytest.mark.usefixtures("_analysed")
+def test_a_list_is_walked_and_few_days_are_read_by_their_index() -> None:
+    for key in (0, 20_000, -20_000):
+        plan = walked(Task.objects.alive(), key)[:1001].explain()
+        assert "using tasks_task_pkey" in plan
+        assert "Sort" not in plan
+
+    at = datetime.now(UTC) - timedelta(days=20)
+    few = Task.objects.filter(created_at__gte=at, created_at__lt=at + timedelta(minutes=9))
+    assert "Bitmap Index Scan on task_created" in walked(few, 0)[:1001].explain()
+
+
+@pytest.mark.usefixtures("_analysed")
+def test_by_index_no_title_is_parsed_because_of_the_order() -> None:
+    with connection.cursor() as cursor:
+        cursor.execute(BY_INDEX)
+    for query in ("word77", "buy", "user7"):
+        for key in (0, 20_000, -20_000):
+            plan = placed(Task.objects.alive().found_by(query), key)[:1001].explain()
+            assert "Bitmap Index Scan on task_words" in plan
+            assert "Bitmap Index Scan on task_alive" in plan
+            assert "Seq Scan" not in plan
+            assert "pkey" not in plan
