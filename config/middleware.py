@@ -7,6 +7,7 @@ from time import perf_counter
 from typing import Any
 
 import structlog
+from axes.middleware import AxesMiddleware
 from corsheaders.middleware import CorsMiddleware
 from django.contrib.auth.middleware import AuthenticationMiddleware
 from django.contrib.messages.middleware import MessageMiddleware
@@ -84,6 +85,10 @@ class Authentication(StaffOnly, AuthenticationMiddleware):
 
 
 class Message(StaffOnly, MessageMiddleware):
+    pass
+
+
+class Lock(StaffOnly, AxesMiddleware):  # type: ignore[misc]
     pass
 
 

