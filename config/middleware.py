@@ -15,6 +15,7 @@ from django.contrib.sessions.middleware import SessionMiddleware
 from django.http import HttpRequest
 from django.http.response import HttpResponseBase
 from django.middleware.csrf import CsrfViewMiddleware
+from django.utils.deprecation import MiddlewareMixin
 
 from config import errors
 from config.database.base import sent, serving_the_api
@@ -25,6 +26,15 @@ log = structlog.get_logger()
 GetResponse = Callable[[HttpRequest], HttpResponseBase]
 
 SANE_ID = re.compile(r"[A-Za-z0-9._:-]{1,64}")
+PAGES = {
+    "Cache-Control": "private, no-store",
+    "Content-Security-Policy": (
+        "default-src 'none'; connect-src 'self'; font-src 'self'; img-src 'self'; "
+        "script-src 'self'; style-src 'self'; "
+        "base-uri 'none'; form-action 'self'; frame-ancestors 'none'"
+    ),
+    "X-Robots-Tag": "noindex, nofollow",
+}
 ERRORS_FROM = 400
 CRASHES_FROM = 500
 
@@ -90,6 +100,15 @@ class Message(StaffOnly, MessageMiddleware):
 
 class Lock(StaffOnly, AxesMiddleware):  # type: ignore[misc]
     pass
+
+
+class Pages(StaffOnly, MiddlewareMixin):
+    """What browsers, caches and search engines are told about every page of the admin."""
+
+    def process_response(self, _: HttpRequest, response: HttpResponseBase) -> HttpResponseBase:
+        for name, value in PAGES.items():
+            response[name] = value
+        return response
 
 
 class Cors(CorsMiddleware):

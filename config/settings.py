@@ -47,6 +47,7 @@ MIDDLEWARE = [
     "config.middleware.request_log",
     "django.middleware.security.SecurityMiddleware",
     "config.middleware.Cors",
+    "config.middleware.Pages",
     "config.middleware.Session",
     "config.middleware.Csrf",
     "config.middleware.Authentication",
@@ -98,8 +99,6 @@ SECURE_REDIRECT_EXEMPT = [r"^(?!admin)"]
 SECURE_HSTS_SECONDS = 0 if DEBUG else 365 * 24 * 3600
 SECURE_HSTS_INCLUDE_SUBDOMAINS = not DEBUG
 SECURE_HSTS_PRELOAD = not DEBUG
-SESSION_COOKIE_SECURE = not DEBUG
-CSRF_COOKIE_SECURE = not DEBUG
 X_FRAME_OPTIONS = "DENY"
 # These look for classes by name: ours are subclasses.
 SILENCED_SYSTEM_CHECKS = ["axes.W002", "security.W003"]
@@ -113,6 +112,22 @@ AUTH_PASSWORD_VALIDATORS = [
         "NumericPasswordValidator",
     )
 ]
+
+# Staff: a session lasts a working day and ends with the browser; no script reads its cookies
+
+SESSION_COOKIE_AGE = 8 * 3600
+SESSION_EXPIRE_AT_BROWSER_CLOSE = True
+SESSION_COOKIE_HTTPONLY = True
+SESSION_COOKIE_SECURE = not DEBUG
+SESSION_COOKIE_SAMESITE = "Lax"  # a link in a ticket leads to the task, not to the sign-in
+CSRF_COOKIE_HTTPONLY = True
+CSRF_COOKIE_SECURE = not DEBUG
+CSRF_COOKIE_SAMESITE = "Strict"
+CSRF_FAILURE_VIEW = "config.pages.expired"
+if not DEBUG:
+    # Browsers take these names from this very host over HTTPS alone: no neighbour can plant one.
+    SESSION_COOKIE_NAME = "__Host-session"
+    CSRF_COOKIE_NAME = "__Host-csrf"
 
 # Sign-in locks for 15 minutes after 5 failures of a name at an address, or 20 of an address
 

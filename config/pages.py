@@ -1,0 +1,28 @@
+"""Pages of the admin for what is refused; elsewhere `config.errors` puts JSON in their place."""
+
+from typing import Any
+
+from django.contrib import admin
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import render
+
+
+def forbidden(request: HttpRequest, exception: Exception) -> HttpResponse:
+    return _page(request, 403, "This is not allowed", "Your account has no permission for it.")
+
+
+def not_found(request: HttpRequest, exception: Exception) -> HttpResponse:
+    return _page(request, 404, "There is nothing here", "It may be gone, or the address is wrong.")
+
+
+def expired(request: HttpRequest, **_: Any) -> HttpResponse:
+    """Where the token against forged requests is missing or another one."""
+    sentence = "It was opened before you signed in, or signed out. Load it anew and try again."
+    return _page(request, 403, "This page has expired", sentence)
+
+
+def _page(request: HttpRequest, status: int, title: str, sentence: str) -> HttpResponse:
+    if not request.path_info.startswith("/admin/"):
+        return HttpResponse(status=status)
+    context = admin.site.each_context(request) | {"title": title, "sentence": sentence}
+    return render(request, "admin/refusal.html", context, status=status)

@@ -1,0 +1,106 @@
+"""The admin's pages: their headers and cookies, and what is shown where something is refused."""
+
+import re
+from typing import Any
+
+import pytest
+from django.contrib.auth.models import User
+from django.test import Client
+
+from tests.people import is_error
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture
+def staff() -> Client:
+    """Somebody who may sign in, and nothing else."""
+    client = Client()
+    client.force_login(User.objects.create_user("ann", is_staff=True))
+    return client
+
+
+def admin(client: Client, path: str) -> Any:
+    return client.get(f"/admin/{path}", secure=True)
+
+
+@pytest.mark.parametrize("path", ["", "login/", "tasks/task/", "jsi18n/", "nothing/", "logout/"])
+def test_every_page_is_kept_to_itself(staff: Client, path: str) -> None:
+    headers = admin(staff, path).headers
+
+    assert headers["Cache-Control"] == "private, no-store"
+    assert headers["Content-Security-Policy"] == (
+        "default-src 'none'; connect-src 'self'; font-src 'self'; img-src 'self'; "
+        "script-src 'self'; style-src 'self'; "
+        "base-uri 'none'; form-action 'self'; frame-ancestors 'none'"
+    )
+    assert headers["X-Robots-Tag"] == "noindex, nofollow"
+    assert headers["X-Frame-Options"] == "DENY"
+    assert headers["X-Content-Type-Options"] == "nosniff"
+    assert headers["Referrer-Policy"] == "same-origin"
+    assert headers["Cross-Origin-Opener-Policy"] == "same-origin"
+
+
+@pytest.mark.parametrize("path", ["", "password_change/", "nothing/"])
+def test_no_page_has_a_script_or_a_style_of_its_own(staff: Client, path: str) -> None:
+    page = admin(staff, path).content.decode()
+
+    assert re.findall(r"<script(?![^>]* src=)|<style|\sstyle=|\son\w+=|javascript:", page) == []
+    assert '<meta name="robots" content="NONE,NOARCHIVE">' in page
+    assert 'href="/static/config/icon.svg"' in page
+
+
+def test_the_api_has_none_of_this() -> None:
+    headers = Client().get("/health").headers
+
+    assert not {"Content-Security-Policy", "X-Robots-Tag", "Set-Cookie"} & headers.keys()
+
+
+def test_cookies_are_of_this_host_and_end_with_the_browser() -> None:
+    User.objects.create_superuser("ann", password="correct horse")
+    client = Client()
+    response = client.post(
+        "/admin/login/", {"username": "ann", "password": "correct horse"}, secure=True
+    )
+    session, csrf = (
+        {name: value for name, value in response.cookies[name].items() if value}
+        for name in ("__Host-session", "__Host-csrf")
+    )
+
+    assert session == {"httponly": True, "path": "/", "samesite": "Lax", "secure": True}
+    year = {"max-age": 364 * 24 * 3600, "expires": csrf["expires"]}
+    assert csrf == year | {"httponly": True, "path": "/", "samesite": "Strict", "secure": True}
+    assert client.session.get_expiry_age() == 8 * 3600
+
+
+@pytest.mark.parametrize(
+    ("path", "status", "title"),
+    [("nothing/", 404, "There is nothing here"), ("tasks/task/", 403, "This is not allowed")],
+)
+def test_what_is_refused_is_a_page_of_the_admin(
+    staff: Client, path: str, status: int, title: str
+) -> None:
+    response = admin(staff, path)
+
+    assert response.status_code == status
+    assert f"<title>{title} | Tasks</title>" in response.content.decode()
+
+
+def test_a_form_without_its_token_is_refused_as_expired() -> None:
+    client = Client(enforce_csrf_checks=True)
+    response = client.post("/admin/login/", {"username": "ann"}, secure=True)
+
+    assert response.status_code == 403
+    assert "<title>This page has expired | Tasks</title>" in response.content.decode()
+
+
+def test_elsewhere_nothing_is_still_json() -> None:
+    detail = "There is nothing at this address."
+
+    assert is_error(Client().get("/nothing"), 404, "NOT_FOUND", detail)
+
+
+def test_browsers_find_the_icon_that_they_ask_for() -> None:
+    response = Client().get("/favicon.ico")
+
+    assert (response.status_code, response["Location"]) == (302, "/static/config/icon.svg")
