@@ -1,0 +1,178 @@
+"""What staff do, in a real browser, with 100 000 tasks."""
+
+import csv
+import json
+from collections.abc import Callable
+from importlib import import_module
+from pathlib import Path
+
+import pytest
+from axes.models import AccessAttempt
+from django.apps import apps
+from django.contrib.auth.hashers import make_password
+from django.contrib.auth.models import Group, User
+from django.db import connection
+from playwright.sync_api import Page, expect
+
+from tasks.models import Task
+
+PASSWORD = "correct horse battery staple"
+USERS = 500
+FILL = """
+    INSERT INTO tasks_task
+        (user_id, title, description, complete, priority, created_at, updated_at)
+    SELECT 'user-' || n %% %s, 'Water <b>plant</b> ' || n, '', false, 'medium', moment, moment
+    FROM generate_series(1, %s) AS n, LATERAL (SELECT now() - n * interval '1 s' AS moment) AS m
+"""
+
+Visit = Callable[[], Page]
+
+
+@pytest.fixture(scope="module")
+def hashed() -> str:
+    """Slow to make, as it should be: once is enough."""
+    return make_password(PASSWORD)
+
+
+@pytest.fixture(autouse=True)
+def _staff(transactional_db: None, hashed: str) -> None:
+    import_module("tasks.migrations.0006_groups").make_groups(apps, None)
+    for name in ("viewer", "support"):
+        user = User.objects.create(username=name, password=hashed, is_staff=True)
+        user.groups.add(Group.objects.get(name=name))
+    User.objects.create(username="root", password=hashed, is_staff=True, is_superuser=True)
+
+
+def fill(number: int) -> None:
+    with connection.cursor() as cursor:
+        cursor.execute(FILL, [USERS, number])
+        cursor.execute("ANALYZE tasks_task")
+
+
+def sign_in(page: Page, name: str, password: str = PASSWORD) -> None:
+    """Without a mouse."""
+    page.goto("login/?next=/admin/")
+    expect(page.get_by_label("Username:")).to_be_focused()
+    page.keyboard.type(name)
+    page.keyboard.press("Tab")
+    page.keyboard.type(password)
+    with page.expect_navigation():
+        page.keyboard.press("Enter")
+
+
+def find(page: Page, words: str) -> None:
+    page.locator("#searchbar").fill(words)
+    page.keyboard.press("Enter")
+    expect(page.locator("#searchbar")).to_have_value(words)
+
+
+def act(page: Page, action: str, rows: int, told: str) -> None:
+    """Selects the first rows of the list, and does it."""
+    for row in range(rows):
+        page.locator("input.action-select").nth(row).check()
+    page.get_by_label("Action:").select_option(label=action)
+    page.get_by_role("button", name="Go", exact=True).click()
+    expect(page.get_by_text(told, exact=True)).to_be_visible()
+
+
+def download(page: Page, link: str) -> str:
+    with page.expect_download() as started:
+        page.get_by_role("link", name=link, exact=True).click()
+    return Path(started.value.path()).read_text(encoding="utf-8-sig")
+
+
+def test_support_looks_after_the_tasks_of_a_user(visit: Visit) -> None:
+    fill(100_000)
+    page = visit()
+    sign_in(page, "support")
+    page.get_by_role("link", name="Tasks", exact=True).last.click()
+    rows = page.locator("#result_list tbody tr")
+
+    find(page, "plant 54321")
+    expect(rows).to_have_count(1)
+    expect(rows.first).to_contain_text("Water <b>plant</b> 54321")
+
+    find(page, "user-7")
+    expect(rows).to_have_count(100)
+    tasks = Task.objects.filter(user_id="user-7")
+    newest = list(tasks.order_by("-id").values_list("id", flat=True)[:10])
+    act(page, "Complete", 10, "10 tasks completed.")
+    assert list(tasks.filter(complete=True).order_by("-id").values_list("id", flat=True)) == newest
+    act(page, "Reopen", 1, "1 task reopened.")
+    assert tasks.filter(complete=True).count() == 9
+
+    act(page, "Move to the trash", 1, "1 task moved to the trash.")
+    assert list(tasks.trashed().values_list("id", flat=True)) == newest[:1]
+    page.get_by_role("link", name="In the trash", exact=True).click()
+    expect(rows).to_have_count(1)
+    act(page, "Restore from the trash", 1, "1 task restored.")
+    assert tasks.alive().count() == 200
+
+    page.get_by_role("link", name="Not in the trash", exact=True).click()
+    exported = list(csv.DictReader(download(page, "Export CSV").splitlines()))
+    lines = [json.loads(line) for line in download(page, "Export JSON Lines").splitlines()]
+    ids = list(tasks.order_by("id").values_list("id", flat=True))
+    assert [int(task["id"]) for task in exported] == [task["id"] for task in lines] == ids
+    assert {task["user_id"] for task in exported} == {"user-7"}
+
+
+def test_a_viewer_looks_and_is_refused_the_rest(visit: Visit, complaints: list[str]) -> None:
+    fill(10)
+    page = visit()
+    sign_in(page, "viewer")
+    page.goto("tasks/task/")
+    expect(page.locator("#result_list tbody tr")).to_have_count(10)
+    expect(page.get_by_label("Action:")).to_have_count(0)
+    expect(page.get_by_role("link", name="Export CSV")).to_have_count(0)
+
+    page.locator("#result_list tbody a").first.click()
+    expect(page.get_by_role("button", name="Save")).to_have_count(0)
+    assert complaints == []
+
+    for address in ("tasks/task/export.csv", "tasks/task/add/", "auth/user/"):
+        response = page.goto(address)
+        assert response
+        assert response.status == 403
+        expect(page.get_by_role("heading", name="This is not allowed")).to_be_visible()
+    assert ["status of 403" in complaint for complaint in complaints] == [True] * 3
+    complaints.clear()
+
+
+def test_no_page_breaks_its_policy(visit: Visit) -> None:
+    task = Task.objects.create(user_id="user-7", title="<script>alert(1)</script>")
+    root = User.objects.get(username="root").pk
+    page = visit()
+    sign_in(page, "root")
+    expect(page.get_by_role("button", name="Log out")).to_be_visible()
+    for address in (
+        "",
+        "tasks/task/",
+        "tasks/task/?q=nothing",
+        "tasks/task/add/",
+        f"tasks/task/{task.pk}/change/",
+        f"tasks/task/{task.pk}/history/",
+        f"tasks/task/{task.pk}/delete/",
+        "tasks/task/owner/?user_id=user-7",
+        "tasks/task/owner/?user_id=user-7&show=history",
+        "auth/user/",
+        f"auth/user/{root}/change/",
+        f"auth/user/{root}/password/",
+        "auth/group/add/",
+        "password_change/",
+    ):
+        response = page.goto(address)
+        assert response
+        assert response.status == 200, address
+    page.get_by_role("button", name="Log out").click()
+    expect(page.get_by_role("heading", name="Logged out")).to_be_visible()
+
+
+def test_a_locked_sign_in_says_so(visit: Visit, complaints: list[str]) -> None:
+    """The address is this machine's as the proxy saw it."""
+    AccessAttempt.objects.create(username="support", ip_address="127.0.0.1", failures_since_start=4)
+    page = visit()
+    sign_in(page, "support", "wrong")
+    expect(page.get_by_role("heading", name="Sign-in is locked")).to_be_visible()
+
+    assert ["status of 429" in complaint for complaint in complaints] == [True]
+    complaints.clear()
