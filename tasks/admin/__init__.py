@@ -9,6 +9,8 @@ from tasks.models import Task
 
 admin.site.site_header = admin.site.site_title = "Tasks"
 admin.site.site_url = "/docs"
+admin.site.index_title = "What staff look after"
+admin.site.enable_nav_sidebar = False  # the list of tasks needs the width
 
 
 @admin.register(Task)
