@@ -29,6 +29,8 @@ MAY_IMPORT = {
         "tasks.schemas",
     },
     "tasks.exchange": {"tasks.models", "tasks.schemas"},
+    "tasks.management.maintenance": {"tasks.models", "authjwt.tokens", "authjwt.wording"},
+    "tasks.management": {"tasks.models", "tasks.history", "tasks.management"},
     "tasks": {"tasks.models"},
     "config.env": set[str](),
     "config": {"authjwt", "config", "tasks"},

@@ -1,0 +1,36 @@
+"""Brings back what a user deleted, as it was.
+
+Nothing is asked: whoever deleted a task can delete it again.
+"""
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from django.core.management.base import CommandParser
+
+from tasks.management.maintenance import MaintenanceCommand, age, user_id
+from tasks.models import Task, TaskQuerySet
+
+
+class Command(MaintenanceCommand):
+    help = "Brings back what a user deleted."
+    verb = "restored"
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        parser.add_argument("--user", metavar="ID", type=user_id, required=True, help="whose tasks")
+        parser.add_argument(
+            "--since", metavar="AGE", type=age, help="only what was deleted within 30m, 2h or 7d"
+        )
+        super().add_arguments(parser)
+
+    def run(self, *, user: str, since: timedelta | None, **_: Any) -> None:
+        rows = Task.objects.owned_by(user).trashed()
+        if since is not None:
+            rows = rows.filter(deleted_at__gte=datetime.now(UTC) - since)
+        with self.alone():
+            total = self.count(rows)
+            if self.dry_run:
+                self.done["task"] = total
+                return
+            with self.progress(total):
+                self.in_batches("task", rows, TaskQuerySet.restore, by="deleted_at")

@@ -1,0 +1,296 @@
+"""What the commands that look after the data share, so that an operator can trust each of them.
+
+A command writes `run` and says there, in this order: `with self.alone():` (one command at a time),
+`self.confirm(...)` where nothing can be undone, `with self.progress(total):`, and within it either
+`self.in_batches(what, rows, change)` or `with self.batch():` around each piece of its own, with
+`self.add(what)` in it. In a dry run it sets `self.done[what]` and does no batch. The rest is here:
+
+* The summary goes to standard output, as a sentence or with --json as one object; questions, the
+  bar and errors go to standard error. A bar is drawn on a terminal only.
+* The exit status is 0 for a run that came to its end, also where no row matched; 1 where something
+  forbade or ended it; 2 for wrong usage; 130 where Ctrl-C or SIGTERM ended it.
+* A batch is a transaction. A signal lets the batch under way finish, so what was done is known; a
+  second one rolls it back. What is committed stays, and running again does the rest.
+* Commands wait for no one: rows that others keep locked end a run after 5 s, and a statement may
+  take 5 minutes, whatever the timeouts of the database and its role are.
+* The lock is one of a transaction, on a connection of its own, since behind PgBouncer in
+  transaction mode nothing else stays with us. That transaction does nothing more: it holds no
+  snapshot, so it keeps vacuum from nothing. If its connection ends, so does the run.
+"""
+
+import json
+import os
+import re
+import signal
+import socket
+import sys
+from argparse import ArgumentTypeError
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
+from time import perf_counter
+from typing import Any, TypeVar
+
+from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.db import InterfaceError, OperationalError, connection, transaction
+from django.db.models import Q, QuerySet
+from psycopg import errors
+from tqdm import tqdm
+
+from authjwt.tokens import UNPRINTABLE
+from authjwt.wording import count
+from tasks.models import USER_ID_LENGTH
+
+Rows = TypeVar("Rows", bound=QuerySet[Any])
+
+BATCH = 5000
+LOCK = int.from_bytes(b"tasks")
+LOCK_SECONDS = 5
+STATEMENT_SECONDS = 300
+
+LIMIT = "SELECT set_config('lock_timeout', %s, true), set_config('statement_timeout', %s, true)"
+TAKE = """
+    SELECT set_config('application_name', %s, true),
+           set_config('idle_in_transaction_session_timeout', '0', true),
+           pg_try_advisory_xact_lock(%s)
+"""
+FIRST = """
+    SELECT application_name, now() - xact_start
+    FROM pg_locks JOIN pg_stat_activity USING (pid)
+    WHERE locktype = 'advisory' AND granted AND classid = %s AND objid = %s
+      AND pg_locks.database = (SELECT oid FROM pg_database WHERE datname = current_database())
+"""
+AGES = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
+LONGEST = timedelta(days=36_500)
+MOST_NAME_CHARACTERS = 63
+"""Of an `application_name`; PostgreSQL warns of more."""
+
+
+def user_id(text: str) -> str:
+    """For `type=` of an argument: what a token may name as its user."""
+    if not text.strip() or len(text) > USER_ID_LENGTH or UNPRINTABLE.search(text):
+        raise ArgumentTypeError(
+            f"must have 1 to {USER_ID_LENGTH} characters, none of them a control character"
+        )
+    return text
+
+
+def age(text: str) -> timedelta:
+    """For `type=` of an argument: `90s`, `15m`, `2h` or `30d`."""
+    match = re.fullmatch(r"([0-9]{1,10})([smhd])", text, re.ASCII)
+    if not match:
+        raise ArgumentTypeError("must be a number with s, m, h or d, for instance 30d")
+    found = timedelta(**{AGES[match[2]]: int(match[1])})
+    if found > LONGEST:
+        raise ArgumentTypeError(f"must be at most {LONGEST.days}d")
+    return found
+
+
+def moment(text: str) -> datetime:
+    """For `type=` of an argument: an age, or a date or time of ISO 8601, of UTC if it says none."""
+    if re.fullmatch(r"[0-9]+[smhd]", text, re.ASCII):
+        return datetime.now(UTC) - age(text)
+    try:
+        found = datetime.fromisoformat(text)
+    except ValueError:
+        raise ArgumentTypeError(
+            "must be a date or an age, for instance 2026-01-31 or 30d"
+        ) from None
+    found = found if found.tzinfo else found.replace(tzinfo=UTC)
+    if found > datetime.now(UTC):
+        raise ArgumentTypeError("must not be in the future")
+    return found
+
+
+class MaintenanceCommand(BaseCommand):
+    """verb: what it does to what it counts, as in `verb` "deleted": "Deleted: 3 tasks."
+
+    irreversible: whether it asks before it begins, and so takes --yes.
+    done: how many of what, as in `done["task"]`; the summary tells it.
+    """
+
+    verb: str
+    irreversible = False
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        parser.add_argument(
+            "--dry-run", action="store_true", help="say what would be done, and do nothing"
+        )
+        parser.add_argument("--json", action="store_true", help="the summary as one JSON object")
+        if self.irreversible:
+            parser.add_argument("--yes", action="store_true", help="do not ask for confirmation")
+
+    def run(self, *args: Any, **options: Any) -> None:
+        raise NotImplementedError
+
+    def handle(self, **options: Any) -> None:
+        self.dry_run: bool = options["dry_run"]
+        self.asks: bool = self.irreversible and not options["yes"] and not self.dry_run
+        if self.asks and not sys.stdin.isatty():
+            raise CommandError(
+                "--yes is needed where there is no terminal to ask: it cannot be undone.",
+                returncode=2,
+            )
+        self.done: Counter[str] = Counter()
+        self.start = perf_counter()
+        try:
+            with self._signals():
+                self.run(**options)
+        except KeyboardInterrupt:
+            self._summarise("interrupted", as_json=options["json"])
+            sys.exit(130)
+        except (OperationalError, InterfaceError) as error:
+            if self.done.total():
+                self._summarise("failed", as_json=options["json"])
+            raise CommandError(reason(error)) from error
+        self._summarise("finished", as_json=options["json"])
+
+    @contextmanager
+    def alone(self) -> Iterator[None]:
+        """Holds the lock of all commands that write; a dry run needs none."""
+        if self.dry_run:
+            yield
+            return
+        self.lock = connection.copy()
+        try:
+            self.lock.set_autocommit(False)
+            with self.lock.cursor() as cursor:
+                name = f"{self.name}, process {os.getpid()} on {socket.gethostname()}"
+                cursor.execute(TAKE, [name[:MOST_NAME_CHARACTERS], LOCK])
+                if not cursor.fetchone()[-1]:
+                    cursor.execute(FIRST, divmod(LOCK, 2**32))
+                    raise CommandError(first_told(cursor.fetchone()))
+            yield
+        finally:
+            self.lock.close()
+
+    def confirm(self, consequence: str, expected: str) -> None:
+        """What cannot be undone wants `expected` typed, unless --yes was given."""
+        if not self.asks:
+            return
+        self.stderr.write(f"{consequence}\nType {expected} to go on: ", str, ending="")
+        self.stderr.flush()
+        if sys.stdin.readline().removesuffix("\n") != expected:
+            raise CommandError("Not confirmed: nothing was done.")
+
+    @contextmanager
+    def progress(self, total: int | None) -> Iterator[None]:
+        with tqdm(
+            total=total, unit=" rows", file=self.stderr, disable=None, leave=False
+        ) as self.bar:
+            yield
+
+    def count(self, rows: QuerySet[Any]) -> int:
+        with self.transaction():
+            return rows.count()
+
+    def in_batches(
+        self,
+        what: str,
+        rows: Rows,
+        change: Callable[[Rows], int],
+        *,
+        by: str = "id",
+    ) -> None:
+        """Applies `change` to all of `rows`: it gets them batch by batch, and says how many it did.
+
+        What it did must no longer be among `rows`. `by` is the column whose index serves them,
+        with a minus for its descending order: each batch goes on there where the last one ended.
+        """
+        self.done[what] += 0
+        column, bound = by.removeprefix("-"), Q()
+        comparison = f"{column}__{'lte' if by.startswith('-') else 'gte'}"
+        found: list[tuple[int, Any]] = []
+        while bound == Q() or len(found) == BATCH:
+            with self.batch():
+                found = list(rows.filter(bound).order_by(by).values_list("pk", column)[:BATCH])
+                if not found:
+                    return
+                self.add(what, change(rows.filter(pk__in=[pk for pk, _ in found])))
+            bound = Q(**{comparison: found[-1][1]})
+
+    @contextmanager
+    def batch(self) -> Iterator[None]:
+        """A transaction that a signal lets finish; what is added within counts once committed."""
+        if not self.lock.is_usable():
+            raise CommandError("The connection that holds the lock was lost. Run it again.")
+        self.added: Counter[str] = Counter()
+        self.within_a_batch = True
+        try:
+            with self.transaction():
+                yield
+            self.done.update(self.added)
+            self.bar.update(self.added.total())
+        finally:
+            self.within_a_batch = False
+        if self.stops:
+            raise KeyboardInterrupt
+
+    def add(self, what: str, number: int = 1) -> None:
+        self.added[what] += number
+
+    @contextmanager
+    def transaction(self) -> Iterator[None]:
+        with transaction.atomic():
+            with connection.cursor() as cursor:
+                cursor.execute(LIMIT, [f"{LOCK_SECONDS}s", f"{STATEMENT_SECONDS}s"])
+            yield
+
+    @property
+    def name(self) -> str:
+        return type(self).__module__.rpartition(".")[2]
+
+    @contextmanager
+    def _signals(self) -> Iterator[None]:
+        self.within_a_batch = self.stops = False
+
+        def stop(*_: Any) -> None:
+            if self.stops or not self.within_a_batch:
+                raise KeyboardInterrupt
+            self.stops = True
+
+        before = {number: signal.signal(number, stop) for number in (signal.SIGINT, signal.SIGTERM)}
+        try:
+            yield
+        finally:
+            for number, handler in before.items():
+                signal.signal(number, handler)
+
+    def _summarise(self, ended: str, *, as_json: bool) -> None:
+        if as_json:
+            counts = {f"{what}s".replace(" ", "_"): number for what, number in self.done.items()}
+            seconds = round(perf_counter() - self.start, 3)
+            summary = {"command": self.name, "dry_run": self.dry_run, "ended": ended}
+            self.stdout.write(json.dumps(summary | {self.verb: counts, "seconds": seconds}))
+            return
+        told = ", ".join(count(number, what) for what, number in self.done.items()) or "nothing"
+        verb = f"Would be {self.verb}" if self.dry_run else self.verb.capitalize()
+        self.stdout.write(f"{verb}: {told}." + REMARKS[ended])
+
+
+REMARKS = {
+    "finished": "",
+    "interrupted": " Interrupted: run it again for the rest.",
+    "failed": " Then it ended: run it again for the rest.",
+}
+
+
+def first_told(first: tuple[str, timedelta] | None) -> str:
+    if first is None:
+        return "Another command was at work and ends just now. Run it again."
+    name, since = first
+    return (
+        f"Another command is at work: {name}, for {int(since.total_seconds())} s. Nothing was done."
+    )
+
+
+def reason(error: Exception) -> str:
+    """What ended it, without the words of libraries, which may quote what stands in tasks."""
+    match error.__cause__:
+        case errors.LockNotAvailable() | errors.DeadlockDetected():
+            return f"Another transaction has kept rows locked for {LOCK_SECONDS} s. Run it again."
+        case errors.QueryCanceled():
+            return f"PostgreSQL took more than {STATEMENT_SECONDS} s for one statement."
+        case _:
+            return "The database is away, or has ended the connection. See: manage.py doctor"
