@@ -12,7 +12,8 @@ from typing import Any
 
 from django.contrib.admin.models import ADDITION, CHANGE, DELETION, LogEntry
 from django.contrib.contenttypes.models import ContentType
-from django.db.models import F, Func, QuerySet, TextField
+from django.db.models import F, Func, QuerySet, TextField, Value
+from django.db.models.functions import Concat, Substr
 
 from tasks.models import Task
 
@@ -56,6 +57,12 @@ def of_owner(user_id: str) -> QuerySet[LogEntry]:
     return LogEntry.objects.alias(task_owner=OWNER).filter(task_owner=user_id).order_by("-id")
 
 
+def hand_over(entries: QuerySet[LogEntry], owner: str, new: str) -> int:
+    """Entries of one owner become another's: who did what, when, stays."""
+    rest = Substr("change_message", len(_beginning(owner)) + 1)
+    return entries.update(change_message=Concat(Value(_beginning(new)), rest))
+
+
 def lines(entries: Iterable[LogEntry]) -> list[Line]:
     return [_line(entry) for entry in entries]
 
@@ -84,6 +91,10 @@ def _message(task: Task, flag: int, values: Values) -> str:
     }
     message = {"owner": task.user_id, **did[flag], "values": values}
     return json.dumps([message], ensure_ascii=False, default=datetime.isoformat)
+
+
+def _beginning(owner: str) -> str:
+    return json.dumps([{"owner": owner}], ensure_ascii=False).removesuffix("}]")
 
 
 def _line(entry: LogEntry) -> Line:

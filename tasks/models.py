@@ -1,6 +1,6 @@
 """The task, and the rules of the contract as constraints of the database."""
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 from django.contrib.postgres.indexes import BrinIndex, GinIndex
@@ -58,6 +58,12 @@ class TaskQuerySet(models.QuerySet["Task"]):
             found |= Q(id=int(text))
         return self.filter(found)
 
+    def trashed_before(self, moment: datetime) -> "TaskQuerySet":
+        return self.filter(deleted_at__lt=moment)
+
+    def completed_before(self, moment: datetime) -> "TaskQuerySet":
+        return self.filter(complete=True, completed_at__lt=moment)
+
     def newest_first(self) -> "TaskQuerySet":
         return self.order_by("-created_at", "-id")
 
@@ -74,6 +80,10 @@ class TaskQuerySet(models.QuerySet["Task"]):
 
     def restore(self) -> int:
         return self.trashed().update(deleted_at=None)
+
+    def reassign(self, user_id: str) -> int:
+        """Ids and times stay: nobody has changed these tasks."""
+        return self.update(user_id=user_id)
 
 
 class Task(models.Model):

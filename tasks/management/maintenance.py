@@ -1,9 +1,10 @@
 """What the commands that look after the data share, so that an operator can trust each of them.
 
-A command writes `run` and says there, in this order: `with self.alone():` (one command at a time),
-`self.confirm(...)` where nothing can be undone, `with self.progress(total):`, and within it either
-`self.in_batches(what, rows, change)` or `with self.batch():` around each piece of its own, with
-`self.add(what)` in it. In a dry run it sets `self.done[what]` and does no batch. The rest is here:
+A command writes `run`. Where it changes rows that are there, that is `self.carry_out(steps)`.
+Otherwise it says, in this order: `with self.alone():` (one command at a time), `self.confirm(...)`
+where nothing can be undone, `with self.progress(total):`, and within it `with self.batch():` around
+each piece, with `self.add(what)` in it. In a dry run it sets `self.done[what]` and does no batch.
+The rest is here:
 
 * The summary goes to standard output, as a sentence or with --json as one object; questions, the
   bar and errors go to standard error. A bar is drawn on a terminal only.
@@ -26,23 +27,22 @@ import socket
 import sys
 from argparse import ArgumentTypeError
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from time import perf_counter
-from typing import Any, TypeVar
+from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.db import InterfaceError, OperationalError, connection, transaction
-from django.db.models import Q, QuerySet
+from django.db.models import F, Lookup, Q, QuerySet
 from psycopg import errors
 from tqdm import tqdm
 
 from authjwt.tokens import UNPRINTABLE
 from authjwt.wording import count
 from tasks.models import USER_ID_LENGTH
-
-Rows = TypeVar("Rows", bound=QuerySet[Any])
 
 BATCH = 5000
 LOCK = int.from_bytes(b"tasks")
@@ -63,6 +63,7 @@ FIRST = """
 """
 AGES = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
 LONGEST = timedelta(days=36_500)
+INTERRUPTED = 130
 MOST_NAME_CHARACTERS = 63
 """Of an `application_name`; PostgreSQL warns of more."""
 
@@ -103,11 +104,41 @@ def moment(text: str) -> datetime:
     return found
 
 
+@dataclass(frozen=True)
+class Step:
+    """A change of many rows, which go out of `rows` by it.
+
+    what: a row, in a word or two. change: gets a batch of them, and says how many it changed.
+    by: the column whose index serves them, with a minus for its descending order; each batch goes
+    on there where the last one ended.
+    """
+
+    what: str
+    rows: QuerySet[Any]
+    change: Callable[[Any], int]
+    by: str = "id"
+
+
+class Among(Lookup):
+    """As IN, with one array to send where IN sends thousands of values: four times as fast."""
+
+    lookup_name = "among"
+    prepare_rhs = False
+
+    def as_sql(self, compiler: Any, connection: Any) -> tuple[str, Any]:
+        column, params = self.process_lhs(compiler, connection)
+        return f"{column} = ANY(%s::bigint[])", (*params, self.rhs)
+
+
+def delete(rows: QuerySet[Any]) -> int:
+    return rows.delete()[0]
+
+
 class MaintenanceCommand(BaseCommand):
     """verb: what it does to what it counts, as in `verb` "deleted": "Deleted: 3 tasks."
 
     irreversible: whether it asks before it begins, and so takes --yes.
-    done: how many of what, as in `done["task"]`; the summary tells it.
+    done: how many of what, as in `done["task"]`; the summary tells it, and in JSON `facts` too.
     """
 
     verb: str
@@ -132,19 +163,23 @@ class MaintenanceCommand(BaseCommand):
                 "--yes is needed where there is no terminal to ask: it cannot be undone.",
                 returncode=2,
             )
+        self.as_json: bool = options["json"]
+        self.facts: dict[str, Any] = {}
         self.done: Counter[str] = Counter()
         self.start = perf_counter()
         try:
             with self._signals():
                 self.run(**options)
         except KeyboardInterrupt:
-            self._summarise("interrupted", as_json=options["json"])
-            sys.exit(130)
-        except (OperationalError, InterfaceError) as error:
+            self._summarise("interrupted")
+            sys.exit(INTERRUPTED)
+        except (OperationalError, InterfaceError, CommandError) as error:
             if self.done.total():
-                self._summarise("failed", as_json=options["json"])
-            raise CommandError(reason(error)) from error
-        self._summarise("finished", as_json=options["json"])
+                self._summarise("failed")
+            raise (
+                error if isinstance(error, CommandError) else CommandError(reason(error))
+            ) from error
+        self._summarise("finished")
 
     @contextmanager
     def alone(self) -> Iterator[None]:
@@ -185,29 +220,37 @@ class MaintenanceCommand(BaseCommand):
         with self.transaction():
             return rows.count()
 
-    def in_batches(
-        self,
-        what: str,
-        rows: Rows,
-        change: Callable[[Rows], int],
-        *,
-        by: str = "id",
-    ) -> None:
-        """Applies `change` to all of `rows`: it gets them batch by batch, and says how many it did.
+    def carry_out(self, steps: Sequence[Step], *, ask: str = "", passes: int = 1) -> None:
+        """Counts, asks for what is to be typed (`ask`, or the number of rows), and does the steps.
 
-        What it did must no longer be among `rows`. `by` is the column whose index serves them,
-        with a minus for its descending order: each batch goes on there where the last one ended.
+        More passes do what comes while the first is at work.
         """
-        self.done[what] += 0
-        column, bound = by.removeprefix("-"), Q()
-        comparison = f"{column}__{'lte' if by.startswith('-') else 'gte'}"
+        with self.alone():
+            counts = {step.what: self.count(step.rows) for step in steps}
+            if self.dry_run:
+                self.done.update(counts)
+                return
+            self.done.update(dict.fromkeys(counts, 0))
+            total = sum(counts.values())
+            if total:
+                self.confirm(f"To be {self.verb}: {told(counts)}.", ask or str(total))
+            with self.progress(total):
+                for _ in range(passes):
+                    for step in steps:
+                        self._in_batches(step)
+
+    def _in_batches(self, step: Step) -> None:
+        column, bound = step.by.removeprefix("-"), Q()
+        comparison = f"{column}__{'lte' if step.by.startswith('-') else 'gte'}"
         found: list[tuple[int, Any]] = []
         while bound == Q() or len(found) == BATCH:
+            rows = step.rows.filter(bound).order_by(step.by).values_list("pk", column)
             with self.batch():
-                found = list(rows.filter(bound).order_by(by).values_list("pk", column)[:BATCH])
+                found = list(rows[:BATCH])
                 if not found:
                     return
-                self.add(what, change(rows.filter(pk__in=[pk for pk, _ in found])))
+                change = step.change(step.rows.filter(Among(F("pk"), [pk for pk, _ in found])))
+                self.add(step.what, change)
             bound = Q(**{comparison: found[-1][1]})
 
     @contextmanager
@@ -257,16 +300,16 @@ class MaintenanceCommand(BaseCommand):
             for number, handler in before.items():
                 signal.signal(number, handler)
 
-    def _summarise(self, ended: str, *, as_json: bool) -> None:
-        if as_json:
-            counts = {f"{what}s".replace(" ", "_"): number for what, number in self.done.items()}
-            seconds = round(perf_counter() - self.start, 3)
-            summary = {"command": self.name, "dry_run": self.dry_run, "ended": ended}
-            self.stdout.write(json.dumps(summary | {self.verb: counts, "seconds": seconds}))
+    def _summarise(self, ended: str) -> None:
+        if not self.as_json:
+            verb = f"Would be {self.verb}" if self.dry_run else self.verb.capitalize()
+            self.stdout.write(f"{verb}: {told(self.done)}.{REMARKS[ended]}")
             return
-        told = ", ".join(count(number, what) for what, number in self.done.items()) or "nothing"
-        verb = f"Would be {self.verb}" if self.dry_run else self.verb.capitalize()
-        self.stdout.write(f"{verb}: {told}." + REMARKS[ended])
+        summary = {"command": self.name, **self.facts, "dry_run": self.dry_run, "ended": ended}
+        did = self.verb.replace(" ", "_")
+        counts = {f"{what}s".replace(" ", "_"): number for what, number in self.done.items()}
+        seconds = round(perf_counter() - self.start, 3)
+        self.stdout.write(json.dumps({**summary, did: counts, "seconds": seconds}))
 
 
 REMARKS = {
@@ -274,6 +317,10 @@ REMARKS = {
     "interrupted": " Interrupted: run it again for the rest.",
     "failed": " Then it ended: run it again for the rest.",
 }
+
+
+def told(counts: Mapping[str, int]) -> str:
+    return ", ".join(count(number, what) for what, number in counts.items()) or "nothing"
 
 
 def first_told(first: tuple[str, timedelta] | None) -> str:

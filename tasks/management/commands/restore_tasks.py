@@ -8,7 +8,7 @@ from typing import Any
 
 from django.core.management.base import CommandParser
 
-from tasks.management.maintenance import MaintenanceCommand, age, user_id
+from tasks.management.maintenance import MaintenanceCommand, Step, age, user_id
 from tasks.models import Task, TaskQuerySet
 
 
@@ -27,10 +27,4 @@ class Command(MaintenanceCommand):
         rows = Task.objects.owned_by(user).trashed()
         if since is not None:
             rows = rows.filter(deleted_at__gte=datetime.now(UTC) - since)
-        with self.alone():
-            total = self.count(rows)
-            if self.dry_run:
-                self.done["task"] = total
-                return
-            with self.progress(total):
-                self.in_batches("task", rows, TaskQuerySet.restore, by="deleted_at")
+        self.carry_out([Step("task", rows, TaskQuerySet.restore, by="deleted_at")])

@@ -1,0 +1,45 @@
+"""Erases everything of one user, for a request under the GDPR, and prints a receipt.
+
+That is the tasks, the trash, and what staff changed of them. Whoever still holds a token may make
+a task meanwhile: it is erased too, or the receipt says that it is left and the status is 1. So end
+the user's sessions first. Backups, and log lines with the user's id, are not in this database.
+"""
+
+from datetime import UTC, datetime
+from typing import Any
+
+from django.core.management.base import CommandError, CommandParser
+
+from tasks import history
+from tasks.management.maintenance import MaintenanceCommand, Step, delete, user_id
+from tasks.models import Task
+
+PASSES = 3
+
+
+class Command(MaintenanceCommand):
+    help = "Erases everything of one user for good, and prints a receipt as JSON."
+    verb = "erased"
+    irreversible = True
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        parser.add_argument("--user", metavar="ID", type=user_id, required=True, help="who goes")
+        super().add_arguments(parser)
+
+    def run(self, *, user: str, **_: Any) -> None:
+        self.as_json = True
+        self.facts = {"user": user, "at": datetime.now(UTC).isoformat(timespec="seconds")}
+        tasks = Task.objects.owned_by(user)
+        steps = [
+            Step("task", tasks.alive(), delete, by="-created_at"),
+            Step("trashed task", tasks.trashed(), delete, by="deleted_at"),
+            Step("history record", history.of_owner(user), delete),
+        ]
+        self.carry_out(steps, ask=user, passes=PASSES)
+        if self.dry_run:
+            return
+        self.facts["left"] = left = sum(self.count(step.rows) for step in steps)
+        if left:
+            raise CommandError(
+                f"{left} more came meanwhile. End the user's sessions, then run it again."
+            )
