@@ -79,7 +79,7 @@ def user_id(text: str) -> str:
 
 def age(text: str) -> timedelta:
     """For `type=` of an argument: `90s`, `15m`, `2h` or `30d`."""
-    match = re.fullmatch(r"([0-9]{1,10})([smhd])", text, re.ASCII)
+    match = re.fullmatch(r"([0-9]{1,9})([smhd])", text, re.ASCII)
     if not match:
         raise ArgumentTypeError("must be a number with s, m, h or d, for instance 30d")
     found = timedelta(**{AGES[match[2]]: int(match[1])})
@@ -120,7 +120,7 @@ class Step:
 
 
 class Among(Lookup):
-    """As IN, with one array to send where IN sends thousands of values: four times as fast."""
+    """As IN, with one array to send where IN sends thousands of values: half the time of a run."""
 
     lookup_name = "among"
     prepare_rhs = False
@@ -198,6 +198,9 @@ class MaintenanceCommand(BaseCommand):
                     raise CommandError(first_told(cursor.fetchone()))
             yield
         finally:
+            if self.lock.is_usable():
+                # The next command may start now, and a server notices a closed connection later.
+                self.lock.rollback()
             self.lock.close()
 
     def confirm(self, consequence: str, expected: str) -> None:
@@ -211,9 +214,7 @@ class MaintenanceCommand(BaseCommand):
 
     @contextmanager
     def progress(self, total: int | None) -> Iterator[None]:
-        with tqdm(
-            total=total, unit=" rows", file=self.stderr, disable=None, leave=False
-        ) as self.bar:
+        with tqdm(total=total, unit=" rows", disable=None, leave=False) as self.bar:
             yield
 
     def count(self, rows: QuerySet[Any]) -> int:
@@ -336,8 +337,9 @@ def reason(error: Exception) -> str:
     """What ended it, without the words of libraries, which may quote what stands in tasks."""
     match error.__cause__:
         case errors.LockNotAvailable() | errors.DeadlockDetected():
-            return f"Another transaction has kept rows locked for {LOCK_SECONDS} s. Run it again."
+            return f"Others keep rows locked: waited for {LOCK_SECONDS} s. Run it again."
         case errors.QueryCanceled():
             return f"PostgreSQL took more than {STATEMENT_SECONDS} s for one statement."
-        case _:
-            return "The database is away, or has ended the connection. See: manage.py doctor"
+        case cause:
+            name = type(cause).__name__
+            return f"The database is away, or ended it ({name}). See: manage.py doctor"

@@ -1,0 +1,151 @@
+"""`erase_user`: everything of one user, for a request under the GDPR."""
+
+import json
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+from django.contrib.admin.models import LogEntry
+from django.contrib.auth.models import User
+from django.db import connection
+
+from tasks import history
+from tasks.models import Task
+from tests.commands import Run, Terminal, run
+
+TRASHED = datetime(2026, 1, 1, tzinfo=UTC)
+
+pytestmark = pytest.mark.django_db
+
+
+def task(user_id: str, **values: Any) -> Task:
+    return Task.objects.create(user_id=user_id, title="A secret", **values)
+
+
+def people() -> None:
+    """Alice and bob: two tasks, one in the trash, and what staff changed of three, one gone."""
+    sam = User.objects.create_user("sam")
+    for user_id in ("alice", "bob"):
+        alive, trashed = task(user_id), task(user_id, deleted_at=TRASHED)
+        gone = task(user_id, complete=True, completed_at=TRASHED)
+        task(user_id)
+        history.changed(sam.pk, [(alive, {"title": ("a secret", "A secret")}), (trashed, {})])
+        history.deleted(sam.pk, [gone])
+        gone.delete()
+
+
+def erase(*arguments: str) -> Run:
+    return run("erase_user", "--user", "alice", *arguments)
+
+
+def receipt(result: Run) -> Any:
+    summary = result.json()
+    at = datetime.fromisoformat(summary.pop("at"))
+    assert timedelta(0) <= datetime.now(UTC) - at < timedelta(minutes=1)
+    return summary
+
+
+def test_nothing_of_the_user_is_left_and_all_of_others() -> None:
+    people()
+    of_bob = (set(Task.objects.owned_by("bob")), set(history.of_owner("bob")))
+
+    result = erase("--yes")
+
+    assert receipt(result) == {
+        "command": "erase_user",
+        "user": "alice",
+        "left": 0,
+        "dry_run": False,
+        "ended": "finished",
+        "erased": {"tasks": 2, "trashed_tasks": 1, "history_records": 3},
+    }
+    assert (result.status, result.err) == (0, "")
+    assert (set(Task.objects.all()), set(LogEntry.objects.all())) == of_bob
+    assert "secret" not in result.out
+
+
+def test_a_dry_run_says_the_same_numbers_and_changes_nothing() -> None:
+    people()
+
+    assert receipt(erase("--dry-run")) == {
+        "command": "erase_user",
+        "user": "alice",
+        "dry_run": True,
+        "ended": "finished",
+        "erased": {"tasks": 2, "trashed_tasks": 1, "history_records": 3},
+    }
+    assert (Task.objects.count(), LogEntry.objects.count()) == (6, 6)
+
+
+def test_a_user_without_anything_gets_a_receipt_too() -> None:
+    assert receipt(erase("--yes"))["erased"] == {
+        "tasks": 0,
+        "trashed_tasks": 0,
+        "history_records": 0,
+    }
+
+
+def arriving(times: int) -> Any:
+    """The user makes a task whenever one is erased, so many times."""
+    left = iter(range(times))
+
+    def arrive(execute: Any, sql: str, params: Any, many: Any, context: Any) -> Any:
+        result = execute(sql, params, many, context)
+        if sql.startswith("DELETE") and next(left, None) is not None:
+            task("alice")
+        return result
+
+    return connection.execute_wrapper(arrive)
+
+
+def test_a_task_that_comes_meanwhile_goes_too() -> None:
+    people()
+
+    with arriving(2):
+        result = erase("--yes")
+
+    assert receipt(result)["erased"]["tasks"] == 4
+    assert not Task.objects.owned_by("alice").exists()
+
+
+def test_what_keeps_coming_is_reported() -> None:
+    task("alice")
+
+    with arriving(1000):
+        result = erase("--yes")
+
+    assert (result.status, result.err) == (
+        1,
+        "1 more came meanwhile. End the user's sessions, then run it again.",
+    )
+    assert (receipt(result)["left"], receipt(result)["ended"]) == (1, "failed")
+    assert Task.objects.count() == 1
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.parametrize(("answer", "status"), [("alice", 0), ("alic", 1)])
+def test_the_user_id_is_to_be_typed(answer: str, status: int) -> None:
+    people()
+    terminal = Terminal("erase_user", "--user", "alice")
+    terminal.read_until("to go on: ")
+    assert terminal.shown == (
+        "To be erased: 2 tasks, 1 trashed task, 3 history records.\r\nType alice to go on: "
+    )
+    terminal.type(f"{answer}\n")
+
+    result = terminal.ended()
+
+    assert result.status == status
+    assert Task.objects.count() == (3 if status == 0 else 6)
+    if status == 0:
+        assert json.loads(result.out.splitlines()[-1])["left"] == 0
+
+
+@pytest.mark.parametrize("user", ["", " ", "x" * 256])
+def test_no_such_user_id(user: str) -> None:
+    task("alice")
+
+    result = run("erase_user", "--user", user, "--yes")
+
+    assert "argument --user: must have 1 to 255 characters" in result.err
+    assert Task.objects.count() == 1

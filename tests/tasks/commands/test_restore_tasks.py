@@ -1,0 +1,70 @@
+"""`restore_tasks`: brings back what a user deleted."""
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from tasks.models import Task
+from tests.commands import Run, run
+from tests.people import Person
+
+pytestmark = pytest.mark.django_db
+
+
+def trashed(user_id: str, hours: int) -> Task:
+    return Task.objects.create(
+        user_id=user_id, title="Buy milk", deleted_at=datetime.now(UTC) - timedelta(hours=hours)
+    )
+
+
+def in_the_trash() -> set[Task]:
+    return set(Task.objects.trashed())
+
+
+def test_a_task_is_as_it_was(alice: Person) -> None:
+    task = alice.create(description="2 l", priority="high", complete=True)
+    alice.delete(alice.task(task["id"]))
+
+    assert run("restore_tasks", "--user", "alice") == Run(0, "Restored: 1 task.\n")
+
+    assert alice.get(alice.task(task["id"])).json() == task
+
+
+def test_only_this_users() -> None:
+    trashed("alice", 1)
+    kept = trashed("bob", 1)
+
+    assert run("restore_tasks", "--user", "alice").out == "Restored: 1 task.\n"
+    assert in_the_trash() == {kept}
+
+
+def test_only_what_was_deleted_since() -> None:
+    trashed("alice", 1)
+    kept = trashed("alice", 3)
+
+    assert run("restore_tasks", "--user", "alice", "--since", "2h").out == "Restored: 1 task.\n"
+    assert in_the_trash() == {kept}
+
+
+def test_a_dry_run_changes_nothing() -> None:
+    kept = trashed("alice", 1)
+
+    result = run("restore_tasks", "--user", "alice", "--dry-run")
+
+    assert result == Run(0, "Would be restored: 1 task.\n")
+    assert in_the_trash() == {kept}
+
+
+def test_nothing_in_the_trash_is_success() -> None:
+    assert run("restore_tasks", "--user", "alice") == Run(0, "Restored: 0 tasks.\n")
+
+
+def test_the_summary_for_programs() -> None:
+    trashed("alice", 1)
+
+    assert run("restore_tasks", "--user", "alice", "--json").json() == {
+        "command": "restore_tasks",
+        "dry_run": False,
+        "ended": "finished",
+        "restored": {"tasks": 1},
+    }
