@@ -22,32 +22,13 @@ from authjwt.exceptions import Forbidden, InvalidToken, KeysUnavailable, Missing
 from config.logs import summary
 from config.parser import UnreadableBody
 from tasks.models import Task
+from tasks.schemas import sentence
 
 log = structlog.get_logger()
 
 RETRY_AFTER = "2"
 MOST_ERRORS = 20
 MOST_CHARACTERS = 100
-
-# What pydantic's error types mean to somebody who filled in a form.
-SENTENCES = {
-    "bool_parsing": "must be true or false",
-    "bool_type": "must be true or false",
-    "dict_type": "must be a JSON object",
-    "extra_forbidden": "is not a known field",
-    "greater_than_equal": "must be at least {ge}",
-    "int_from_float": "must be a whole number",
-    "int_parsing": "must be a whole number",
-    "int_parsing_size": "must be a whole number",
-    "int_type": "must be a whole number",
-    "less_than_equal": "must be at most {le}",
-    "literal_error": "must be one of {expected}",
-    "missing": "is required",
-    "model_type": "must be a JSON object",
-    "string_too_long": "must have at most {max_length} characters",
-    "string_type": "must be a string",
-    "string_unicode": "must not contain the character NUL or a lone surrogate",
-}
 
 # Answers that Django, and not the API, gives.
 BY_STATUS = {
@@ -194,7 +175,7 @@ def _sentences(found: Iterable[Mapping[str, Any]]) -> Iterable[dict[str, Any]]:
         if source == "body" and kind == "missing" and len(path) == 1:
             kind, message = "empty_body", "The body is empty: send a JSON object."
         else:
-            message = SENTENCES.get(kind, item["msg"]).format(**item.get("ctx", {}))
+            message = sentence(item)
         # django-ninja names its own argument in the place: it comes first, if at all.
         place = path[1:] if source == "body" else path[-1:]
         yield {"loc": [source, *map(_readable, place)], "msg": message, "type": kind}

@@ -1,6 +1,7 @@
 """What clients send and get. OpenAPI is made from these types."""
 
 import re
+from collections.abc import Mapping
 from datetime import datetime
 from typing import TYPE_CHECKING, Annotated, Any, Literal, Self, cast
 
@@ -26,7 +27,36 @@ WHOLE_NUMBER = re.compile("-?[0-9]{1,20}")
 READ_ONLY = ("id", "user_id", "completed_at", "created_at", "updated_at")
 
 
-def _storable(text: str) -> str:
+# What pydantic's error types mean to somebody who filled in a form.
+SENTENCES = {
+    "bool_parsing": "must be true or false",
+    "bool_type": "must be true or false",
+    "dict_type": "must be a JSON object",
+    "extra_forbidden": "is not a known field",
+    "greater_than_equal": "must be at least {ge}",
+    "int_from_float": "must be a whole number",
+    "int_parsing": "must be a whole number",
+    "int_parsing_size": "must be a whole number",
+    "int_type": "must be a whole number",
+    "json_invalid": "must be JSON in UTF-8",
+    "less_than_equal": "must be at most {le}",
+    "literal_error": "must be one of {expected}",
+    "missing": "is required",
+    "model_type": "must be a JSON object",
+    "string_too_long": "must have at most {max_length} characters",
+    "string_too_short": "must not be empty",
+    "string_type": "must be a string",
+    "string_unicode": "must not contain the character NUL or a lone surrogate",
+}
+
+
+def sentence(error: Mapping[str, Any]) -> str:
+    """What one of pydantic's errors says, without the place."""
+    words: str = SENTENCES.get(error["type"], error["msg"])
+    return words.format(**error.get("ctx", {}))
+
+
+def storable(text: str) -> str:
     """PostgreSQL stores every character but NUL; a lone surrogate is half of one."""
     if UNSTORABLE.search(text):
         raise PydanticCustomError(
@@ -54,7 +84,7 @@ def _lower(priority: Any) -> Any:
 
 Title = Annotated[
     str,
-    AfterValidator(_storable),
+    AfterValidator(storable),
     AfterValidator(_trimmed),
     WithJsonSchema(
         {
@@ -69,7 +99,7 @@ DESCRIPTION: dict[str, Any] = {"pattern": r"^[^\u0000]*$", "examples": ["Two lit
 Description = Annotated[
     str,
     Field(max_length=DESCRIPTION_LENGTH, json_schema_extra=DESCRIPTION),
-    AfterValidator(_storable),
+    AfterValidator(storable),
 ]
 Priority = Annotated[
     Literal["low", "medium", "high"],
@@ -147,11 +177,11 @@ class TaskList(BaseModel):
     count: Annotated[int, Field(ge=0, description="How many tasks match, whatever the page.")]
 
 
-def _boolean(text: Any) -> Any:
+def boolean(text: Any) -> Any:
     return {"true": True, "false": False}.get(text, text) if isinstance(text, str) else text
 
 
-def _digits(text: Any) -> Any:
+def digits(text: Any) -> Any:
     """Python reads `1_000`, ` 7` and Arabic digits as numbers; a query string has none of them."""
     return int(text) if isinstance(text, str) and WHOLE_NUMBER.fullmatch(text) else text
 
@@ -163,14 +193,14 @@ class Page(BaseModel):
 
     complete: Annotated[
         bool | None,
-        BeforeValidator(_boolean),
+        BeforeValidator(boolean),
         Field(description="Only tasks that are complete, or only those that are not."),
         WithJsonSchema({"type": "boolean"}),
     ] = None
-    limit: Annotated[int, Field(ge=1, le=1000), BeforeValidator(_digits)] = Field(
+    limit: Annotated[int, Field(ge=1, le=1000), BeforeValidator(digits)] = Field(
         default=1000, description="The most tasks that the page holds."
     )
-    offset: Annotated[int, Field(ge=0, le=LARGEST_ID), BeforeValidator(_digits)] = Field(
+    offset: Annotated[int, Field(ge=0, le=LARGEST_ID), BeforeValidator(digits)] = Field(
         default=0, description="How many tasks stand before the page."
     )
 
