@@ -7,7 +7,7 @@ from io import BytesIO
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tasks import exchange
@@ -219,6 +219,7 @@ def tasks(draw: st.DrawFn) -> tuple[Any, ...]:
 
 
 @pytest.mark.parametrize("form", exchange.FORMATS)
+@settings(deadline=None)
 @given(rows=st.lists(tasks(), max_size=3))
 def test_what_was_written_is_read_as_it_was(
     form: exchange.Format, rows: list[tuple[Any, ...]]

@@ -1,0 +1,168 @@
+"""Makes demo data: users with few tasks and with many, old ones, complete ones, some in the trash.
+
+The same seed and numbers make the same users with the same tasks; their ages count from the last
+midnight (UTC). A user who has tasks already is left alone, and a user's tasks are written together:
+so running it again adds what is missing, and nothing twice.
+"""
+
+import secrets
+from argparse import ArgumentTypeError
+from collections.abc import Iterable, Iterator
+from datetime import UTC, datetime, timedelta
+from itertools import accumulate, chain, islice, pairwise
+from random import Random
+from string import ascii_letters, digits
+from typing import Any, NamedTuple
+
+from django.conf import settings
+from django.core.management.base import CommandError, CommandParser
+from django.db import reset_queries
+
+from tasks.management.maintenance import BATCH, MaintenanceCommand
+from tasks.models import Task
+
+MOST = 100_000_000
+# The alphabet and length of Better Auth's ids.
+ALPHABET = ascii_letters + digits
+ID_LENGTH = 32
+
+THINGS = {
+    "Buy": ("milk", "bread", "stamps", "a birthday present", "new running shoes", "coffee beans"),
+    "Call": ("the dentist", "mum", "the landlord", "the bank", "Zoë about Saturday"),
+    "Book": ("train tickets", "a table for four", "the hotel in Kraków", "a haircut"),
+    "Clean": ("the kitchen", "the bicycle", "the gutters", "out the inbox"),
+    "Pay": ("the rent", "the electricity bill", "back Jürgen", "the parking fine"),
+    "Prepare": ("the quarterly report", "slides for Monday", "the interview", "packed lunches"),
+    "Read": ("the new contract", "chapter 7", "the release notes", "a book to the kids"),
+    "Repair": ("the tap", "the garden gate", "the slow query", "the flaky test"),
+    "Review": ("the pull request", "the budget", "last week's numbers", "the insurance"),
+    "Send": ("the invoice", "photos to grandma", "the signed form", "a postcard from 東京"),
+}
+WHEN = ("", "", "", " today", " before Friday", " this week", " again", " (urgent)", " 🎉")
+NOTES = (
+    "Ask first whether it is still needed.",
+    "The number is on the fridge.",
+    "Two of them, the big ones.\nKeep the receipt.",
+    "See the mail of last Tuesday.",
+    "Takes an hour at most.",
+    "Waiting for an answer since the 3rd.",
+    "",
+)
+COMPLETE, DESCRIBED, EDITED, TRASHED = 0.4, 0.3, 0.3, 0.05
+
+
+class Person(NamedTuple):
+    user_id: str
+    random: Random
+    tasks: int
+
+
+def positive(text: str) -> int:
+    if not (text.isascii() and text.isdigit() and 0 < int(text) <= MOST):
+        raise ArgumentTypeError(f"must be a whole number from 1 to {MOST}")
+    return int(text)
+
+
+class Command(MaintenanceCommand):
+    help = "Makes realistic demo data, in development."
+    verb = "created"
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        parser.add_argument(
+            "--users", metavar="N", type=positive, default=10, help="how many users (10)"
+        )
+        parser.add_argument(
+            "--tasks", metavar="N", type=positive, default=1000, help="how many in all (1000)"
+        )
+        parser.add_argument("--seed", metavar="S", help="any text: makes the same data again")
+        parser.add_argument(
+            "--outside-development",
+            action="store_true",
+            help="do it although DEBUG is off: among the tasks of real users",
+        )
+        super().add_arguments(parser)
+
+    def run(
+        self, *, users: int, tasks: int, seed: str | None, outside_development: bool, **_: Any
+    ) -> None:
+        if not settings.DEBUG and not outside_development:
+            raise CommandError(
+                "This is not a development machine (DEBUG is off). "
+                "If you mean it, add --outside-development."
+            )
+        if seed is None:
+            seed = secrets.token_hex(4)
+            self.stderr.write(f"--seed {seed} makes the same data again.", str)
+        self.done.update(user=0, task=0)
+        with self.alone(), self.progress(users + tasks):
+            for group in groups(people(users, tasks, seed)):
+                self._make(without_tasks(group))
+
+    def _make(self, group: list[Person]) -> None:
+        if self.dry_run:
+            self.done.update(user=len(group), task=sum(person.tasks for person in group))
+            return
+        midnight = datetime.now(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
+        made = chain.from_iterable(tasks_of(person, midnight) for person in group)
+        with self.batch():
+            self.add("user", len(group))
+            while piece := list(islice(made, BATCH)):
+                self.add("task", len(Task.objects.bulk_create(piece)))
+                reset_queries()  # in development Django keeps the last 9000 of them
+
+
+def people(users: int, tasks: int, seed: str) -> Iterator[Person]:
+    """Those who get any: a few have most of the tasks, as it is with people."""
+    shares = Random(f"{seed} shares")  # noqa: S311  demo data
+    sums = list(accumulate(shares.paretovariate(1.5) for _ in range(users)))
+    bounds = chain([0], (round(tasks * share / sums[-1]) for share in sums))
+    for number, (first, end) in enumerate(pairwise(bounds)):
+        random = Random(f"{seed} {number}")  # noqa: S311  demo data
+        user_id = "".join(random.choices(ALPHABET, k=ID_LENGTH))
+        if first < end:
+            yield Person(user_id, random, end - first)
+
+
+def groups(found: Iterable[Person]) -> Iterator[list[Person]]:
+    """As many people as fill a batch."""
+    group: list[Person] = []
+    tasks = 0
+    for person in found:
+        group.append(person)
+        tasks += person.tasks
+        if tasks >= BATCH:
+            yield group
+            group, tasks = [], 0
+    yield group
+
+
+def without_tasks(group: list[Person]) -> list[Person]:
+    rows = Task.objects.filter(user_id__in=[person.user_id for person in group])
+    # Each half has its index.
+    busy = {*rows.alive().values_list("user_id", flat=True).distinct()}
+    busy |= {*rows.trashed().values_list("user_id", flat=True).distinct()}
+    return [person for person in group if person.user_id not in busy]
+
+
+def tasks_of(person: Person, midnight: datetime) -> Iterator[Task]:
+    return (task_of(person.user_id, person.random, midnight) for _ in range(person.tasks))
+
+
+def task_of(user_id: str, random: Random, midnight: datetime) -> Task:
+    what = random.choice([*THINGS])
+    age = timedelta(days=min(random.expovariate(1 / 60), 1000))
+    created = midnight - age
+    changed = created + age * random.random()
+    complete = random.random() < COMPLETE
+    trashed = random.random() < TRASHED
+    return Task(
+        user_id=user_id,
+        title=f"{what} {random.choice(THINGS[what])}{random.choice(WHEN)}",
+        description=random.choice(NOTES) if random.random() < DESCRIBED else None,
+        complete=complete,
+        priority=random.choices(Task.Priority.values, (3, 5, 2))[0],
+        completed_at=changed if complete else None,
+        created_at=created,
+        updated_at=changed if complete or random.random() < EDITED else created,
+        deleted_at=midnight - (midnight - changed) * random.random() ** 3 if trashed else None,
+    )

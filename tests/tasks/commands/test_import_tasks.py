@@ -1,0 +1,354 @@
+"""`import_tasks`: what export wrote comes back as it was; of a bad file nothing is written."""
+
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import orjson
+import psycopg
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from tasks.exchange import FIELDS, FORMATS
+from tasks.models import Task
+from tests.commands import PIPED, Run, Terminal, ended, execute, run, start
+from tests.people import Person
+from tests.server import database_url
+
+pytestmark = pytest.mark.django_db
+by_process = pytest.mark.django_db(transaction=True)
+
+NOON = datetime(2026, 1, 31, 12, tzinfo=UTC)
+WRONG = "nothing was imported. Mend the file, or leave them out with --skip-bad."
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Path:
+    return tmp_path / "tasks.jsonl"
+
+
+def summary(new: int = 0, changed: int = 0, unchanged: int = 0, bad: int = 0) -> str:
+    numbers = ((new, "new task"), (changed, "changed task"), (unchanged, "unchanged task"))
+    told = [f"{n} {what}{'' if n == 1 else 's'}" for n, what in (*numbers, (bad, "bad row"))]
+    return f"Read: {', '.join(told)}.\n"
+
+
+def create(title: str = "Buy milk", user_id: str = "alice", **fields: Any) -> Task:
+    return Task.objects.create(user_id=user_id, title=title, **fields)
+
+
+def rows() -> list[tuple[Any, ...]]:
+    return list(Task.objects.order_by("id").values_list(*FIELDS))
+
+
+def write(file: Path, *tasks: dict[str, Any]) -> str:
+    file.write_bytes(b"\n".join(orjson.dumps({"user_id": "alice"} | task) for task in tasks))
+    return str(file)
+
+
+def whole(task: Task, **fields: Any) -> dict[str, Any]:
+    """All that an update wants to know."""
+    return {name: getattr(task, name) for name in FIELDS} | fields
+
+
+text = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\x00"))
+moments = st.datetimes(timezones=st.just(UTC))
+
+
+@st.composite
+def tasks(draw: st.DrawFn) -> Task:
+    complete = draw(st.booleans())
+    return Task(
+        user_id=draw(text.map(lambda user: user[:255]).filter(bool)),
+        title=draw(text.map(lambda title: title.strip()[:200].strip()).filter(bool)),
+        description=draw(st.none() | text.map(lambda description: description[:1000])),
+        complete=complete,
+        priority=draw(st.sampled_from(Task.Priority.values)),
+        completed_at=draw(moments) if complete else None,
+        created_at=draw(moments),
+        updated_at=draw(moments),
+        deleted_at=draw(st.none() | moments),
+    )
+
+
+@pytest.mark.parametrize("form", FORMATS)
+@settings(
+    deadline=None, max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+@given(made=st.lists(tasks(), max_size=4))
+def test_export_erase_import_gives_the_same_tasks_back(form: str, made: list[Task]) -> None:
+    Task.objects.all().delete()
+    Task.objects.bulk_create(made)
+    before = rows()
+    with TemporaryDirectory() as folder:
+        file = f"{folder}/tasks.{form}"
+        assert run("export_tasks", file, "--trash").status == 0
+        Task.objects.all().delete()
+        assert run("import_tasks", file) == Run(0, summary(new=len(made)))
+
+    assert rows() == before
+
+
+def test_a_column_of_titles_is_enough(tmp_path: Path, alice: Person) -> None:
+    path = tmp_path / "plain.csv"
+    path.write_text("title\n Buy milk \nBuy bread\n")
+
+    assert run("import_tasks", str(path), "--user", "alice") == Run(0, summary(new=2))
+
+    bread, milk = alice.get(alice.tasks).json()["tasks"]
+    assert (milk["title"], bread["title"]) == ("Buy milk", "Buy bread")
+    now = milk["created_at"]
+    assert milk == {
+        "id": milk["id"],
+        "user_id": "alice",
+        "title": "Buy milk",
+        "description": None,
+        "complete": False,
+        "priority": "medium",
+        "completed_at": None,
+        "created_at": now,
+        "updated_at": now,
+    }
+    assert datetime.now(UTC) - datetime.fromisoformat(now) < timedelta(minutes=1)
+
+
+def test_a_complete_task_gets_the_time_that_it_lacks(file: Path) -> None:
+    run("import_tasks", write(file, {"title": "x", "complete": True, "created_at": NOON}))
+
+    task = Task.objects.get()
+    assert task.created_at == NOON
+    assert task.completed_at is not None
+    assert task.completed_at == task.updated_at > NOON
+
+
+def test_the_user_that_is_given_owns_them_all(file: Path) -> None:
+    run("import_tasks", write(file, {"title": "x"}, {"title": "y"}), "--user", "bob")
+
+    assert Task.objects.owned_by("bob").count() == 2
+
+
+@pytest.fixture
+def _ids_as_before() -> Iterator[None]:
+    """No end of a transaction sets a sequence back."""
+    last = create().pk
+    yield
+    execute("SELECT setval(pg_get_serial_sequence('tasks_task', 'id'), %s)", last)
+
+
+@pytest.mark.usefixtures("_ids_as_before")
+@pytest.mark.parametrize("largest", [1000, 2**40, 2**62 - 1])
+def test_the_next_id_is_behind_the_largest(file: Path, alice: Person, largest: int) -> None:
+    before = alice.create()["id"]
+    path = write(file, {"title": "x", "id": max(before + 1000, largest)}, {"title": "y"})
+
+    assert run("import_tasks", path).status == 0
+
+    (given,) = Task.objects.filter(title="x").values_list("id", flat=True)
+    (made,) = Task.objects.filter(title="y").values_list("id", flat=True)
+    assert made == given + 1
+    assert alice.create()["id"] == given + 2
+
+
+def test_the_next_id_never_goes_back(file: Path, alice: Person) -> None:
+    first, last = alice.create(), alice.create()
+    Task.objects.all().delete()
+
+    run("import_tasks", write(file, {"title": "x", "id": first["id"]}))
+
+    assert alice.create()["id"] == last["id"] + 1
+
+
+def test_of_a_file_with_a_bad_row_nothing_is_written(file: Path) -> None:
+    path = write(file, {"title": "good"}, {"title": " "}, {"title": "x", "priority": "urgent"})
+    told = (
+        "line 2: title: must not be blank\n"
+        "line 3: priority: must be one of 'low', 'medium' or 'high'\n"
+    )
+
+    assert run("import_tasks", path) == Run(1, "", f"{told}2 bad rows: {WRONG}")
+    assert not Task.objects.exists()
+    assert run("import_tasks", path, "--skip-bad") == Run(0, summary(new=1, bad=2), told)
+    assert [title for _, _, title, *_ in rows()] == ["good"]
+
+
+def test_a_thousand_bad_rows_are_not_all_told(file: Path) -> None:
+    result = run("import_tasks", write(file, *[{"title": ""}] * 1000))
+
+    lines = result.err.splitlines()
+    assert lines[0] == "line 1: title: must not be blank"
+    assert lines[19:] == [
+        "line 20: title: must not be blank",
+        "and 980 more",
+        f"1000 bad rows: {WRONG}",
+    ]
+
+
+def test_nobodys_task_is_a_bad_row(file: Path) -> None:
+    file.write_text('{"title": "x"}')
+
+    assert run("import_tasks", str(file)).err.startswith("line 1: user_id: is required\n")
+
+
+def test_an_id_that_stands_twice_is_a_bad_row(file: Path) -> None:
+    path = write(file, *({"title": title, "id": 7} for title in "abc"))
+
+    assert run("import_tasks", path, "--skip-bad") == Run(
+        0,
+        summary(new=1, bad=2),
+        "line 2: id: stands in line 1 already\nline 3: id: stands in line 1 already\n",
+    )
+    assert Task.objects.get().title == "a"
+
+
+def test_a_task_that_is_there_is_a_bad_row(file: Path) -> None:
+    there = create(deleted_at=NOON)
+    path = write(file, {"title": "new"}, whole(there, title="other"))
+
+    assert run("import_tasks", path) == Run(
+        1, "", f"line 2: id: there is a task with this id\n1 bad row: {WRONG}"
+    )
+    assert Task.objects.get() == there
+
+
+def test_skip_leaves_a_task_that_is_there(file: Path) -> None:
+    there = create()
+    path = write(file, {"title": "new"}, whole(there, title="other"))
+
+    assert run("import_tasks", path, "--on-conflict=skip") == Run(0, summary(new=1, unchanged=1))
+    assert [title for _, _, title, *_ in rows()] == ["Buy milk", "new"]
+
+
+def test_update_makes_a_task_as_the_row_says_and_a_second_time_nothing(file: Path) -> None:
+    there, same = create(), create("same")
+    row = whole(there, title="other", deleted_at=NOON, updated_at=NOON)
+    arguments = ("import_tasks", write(file, row, whole(same)), "--on-conflict=update", "--yes")
+
+    assert run(*arguments, "--dry-run") == Run(
+        0, "Would be r" + summary(changed=1, unchanged=1).removeprefix("R")
+    )
+    assert Task.objects.get(pk=there.pk).title == "Buy milk"
+    assert run(*arguments) == Run(0, summary(changed=1, unchanged=1))
+    assert rows()[0] == tuple(row.values())
+    assert run(*arguments) == Run(0, summary(unchanged=2))
+
+
+def test_update_wants_to_know_every_field(file: Path) -> None:
+    there = create(description="2 l")
+    row = whole(there)
+    del row["description"]
+
+    result = run("import_tasks", write(file, row), "--on-conflict=update", "--yes")
+
+    assert result == Run(1, "", f"line 1: description: is required\n1 bad row: {WRONG}")
+
+
+def test_no_task_moves_to_another_owner(file: Path) -> None:
+    bobs = create(user_id="bob")
+    before = rows()
+    path = write(file, whole(bobs, user_id="alice", title="stolen"))
+
+    assert run("import_tasks", path, "--on-conflict=update", "--yes") == Run(
+        1, "", f"line 1: id: there is a task of another user with this id\n1 bad row: {WRONG}"
+    )
+    assert run("import_tasks", path, "--on-conflict=skip") == Run(0, summary(unchanged=1))
+    assert rows() == before
+
+
+def test_a_dry_run_tells_all_and_does_nothing(file: Path, alice: Person) -> None:
+    last = alice.create()
+    path = write(file, {"title": "x", "id": last["id"] + 100}, {"title": ""})
+
+    assert run("import_tasks", path, "--dry-run", "--skip-bad", "--json").json() == {
+        "command": "import_tasks",
+        "dry_run": True,
+        "ended": "finished",
+        "read": {"new_tasks": 1, "changed_tasks": 0, "unchanged_tasks": 0, "bad_rows": 1},
+    }
+    assert run("import_tasks", path, "--dry-run").status == 1
+    assert alice.create()["id"] == last["id"] + 1
+
+
+def test_a_header_that_is_not_known_is_told(tmp_path: Path) -> None:
+    path = tmp_path / "plain.csv"
+    path.write_text("name;title\nx;y\n")
+
+    assert run("import_tasks", str(path)) == Run(
+        1, "", "line 1: 'name;title': is not a known field. Nothing was imported."
+    )
+
+
+def test_a_file_that_is_not_there_is_told(file: Path) -> None:
+    assert run("import_tasks", str(file)) == Run(
+        1, "", f"{file} cannot be read: No such file or directory."
+    )
+
+
+@by_process
+def test_standard_input_is_read() -> None:
+    process = start(
+        "import_tasks", "--format=csv", "--user=alice", **PIPED | {"stdin": subprocess.PIPE}
+    )
+    assert process.stdin
+    process.stdin.write(b"title\r\nx\r\n")
+
+    assert ended(process) == Run(0, summary(new=1))
+    assert Task.objects.get().title == "x"
+
+
+@by_process
+def test_an_update_wants_its_number_typed(file: Path) -> None:
+    there = create()
+    write(file, whole(there, title="other"))
+    for typed, status, title in (("yes", 1, "Buy milk"), ("1", 0, "other")):
+        terminal = Terminal("import_tasks", str(file), "--on-conflict=update")
+        terminal.read_until("This overwrites 1 task, which cannot be undone.")
+        terminal.type(f"{typed}\n")
+
+        assert terminal.ended().status == status
+        assert Task.objects.get().title == title
+
+
+@by_process
+def test_an_update_without_a_terminal_wants_yes(file: Path) -> None:
+    result = ended(start("import_tasks", str(file), "--on-conflict=update"))
+
+    assert (result.status, result.out) == (2, "")
+    assert "--yes is needed" in result.err
+
+
+@contextmanager
+def another_at_work() -> Iterator[None]:
+    with psycopg.connect(database_url()) as other:
+        other.execute("SELECT pg_advisory_xact_lock(%s)", [int.from_bytes(b"tasks")])
+        yield
+
+
+@by_process
+def test_of_two_commands_one_says_who_is_first(file: Path) -> None:
+    path = write(file, {"title": "x"})
+    with another_at_work():
+        result = run("import_tasks", path)
+
+    assert (result.status, Task.objects.exists()) == (1, False)
+    assert result.err.startswith("Another command is at work")
+    assert run("import_tasks", path).status == 0
+
+
+@by_process
+def test_an_import_that_is_ended_has_written_nothing(file: Path) -> None:
+    process = start(
+        "import_tasks", "--format=csv", "--user=alice", **PIPED | {"stdin": subprocess.PIPE}
+    )
+    assert process.stdin
+    process.stdin.write(b"title\n" + b"x\n" * 100_000)
+    process.stdin.flush()
+    process.terminate()
+
+    assert ended(process).status != 0
+    assert not Task.objects.exists()
+    assert run("import_tasks", write(file, {"title": "x"})).status == 0

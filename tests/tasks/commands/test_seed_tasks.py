@@ -1,0 +1,106 @@
+"""`seed_tasks`: demo data that can be made again."""
+
+from typing import Any
+
+import pytest
+
+from tasks.exchange import FIELDS
+from tasks.models import Task
+from tests.commands import Run, run
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture(autouse=True)
+def _development(settings: Any) -> None:
+    settings.DEBUG = True
+
+
+def seed(*arguments: str) -> Run:
+    return run("seed_tasks", "--users=20", "--tasks=500", "--seed=x", *arguments)
+
+
+def made() -> list[tuple[Any, ...]]:
+    """Everything but the ids."""
+    return list(Task.objects.order_by("user_id", "id").values_list(*FIELDS[1:]))
+
+
+def test_it_makes_as_many_as_asked_for() -> None:
+    assert seed() == Run(0, "Created: 20 users, 500 tasks.\n")
+
+    assert Task.objects.count() == 500
+    users = Task.objects.values_list("user_id", flat=True).distinct()
+    assert len(users) == 20
+    assert all(len(user) == 32 and user.isalnum() for user in users)
+
+
+def test_there_is_something_of_everything() -> None:
+    seed()
+
+    assert Task.objects.trashed().exists()
+    for fields in (
+        {"complete": True},
+        {"complete": False},
+        {"description": None},
+        {"description": ""},
+        {"priority": "low"},
+        {"priority": "high"},
+    ):
+        assert Task.objects.alive().filter(**fields).exists(), fields
+    days = Task.objects.dates("created_at", "day")
+    assert len(days) > 100
+
+
+def test_the_same_seed_makes_the_same_data() -> None:
+    seed()
+    first = made()
+    Task.objects.all().delete()
+    seed()
+
+    assert made() == first
+    assert run("seed_tasks", "--seed=y", "--users=20", "--tasks=500").status == 0
+    assert Task.objects.count() == 1000
+
+
+def test_running_it_again_adds_what_is_missing() -> None:
+    seed()
+    first = made()
+    Task.objects.owned_by(first[0][0]).delete()
+    missing = 500 - Task.objects.count()
+
+    assert seed() == Run(0, f"Created: 1 user, {missing} tasks.\n")
+    assert made() == first
+    assert seed("--dry-run") == Run(0, "Would be created: 0 users, 0 tasks.\n")
+
+
+def test_a_dry_run_makes_nothing() -> None:
+    assert seed("--dry-run") == Run(0, "Would be created: 20 users, 500 tasks.\n")
+    assert not Task.objects.exists()
+
+
+def test_without_a_seed_it_tells_the_one_it_took() -> None:
+    result = run("seed_tasks", "--tasks=5")
+    first = made()
+    Task.objects.all().delete()
+
+    run("seed_tasks", "--tasks=5", f"--seed={result.err.split()[1]}")
+
+    assert made() == first
+
+
+@pytest.mark.parametrize("number", ["0", "-1", "x", "1.5", "100000001"])
+def test_a_number_of_nothing_is_refused(number: str) -> None:
+    result = run("seed_tasks", f"--tasks={number}")
+
+    assert result.status != 0
+    assert "argument --tasks: must be a whole number from 1 to 100000000" in result.err
+
+
+def test_outside_development_it_wants_to_be_told(settings: Any) -> None:
+    settings.DEBUG = False
+
+    result = seed()
+
+    assert result.status == 1
+    assert "add --outside-development" in result.err
+    assert seed("--outside-development").status == 0
