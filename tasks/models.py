@@ -34,11 +34,11 @@ class TaskQuerySet(models.QuerySet["Task"]):
     """What the project says about tasks, in the words that admin and commands use."""
 
     def owned_by(self, user_id: str) -> "TaskQuerySet":
+        return self.filter(user_id=user_id)
+
+    def anywhere(self) -> "TaskQuerySet":
         """Alive or in the trash, said in full: each of the two has its index, and none has both."""
-        return self.filter(
-            Q(user_id=user_id, deleted_at__isnull=True)
-            | Q(user_id=user_id, deleted_at__isnull=False)
-        )
+        return self.filter(Q(deleted_at__isnull=True) | Q(deleted_at__isnull=False))
 
     def alive(self) -> "TaskQuerySet":
         return self.filter(deleted_at__isnull=True)

@@ -230,7 +230,7 @@ class Listed(admin.ModelAdmin):  # type: ignore[type-arg] # not subscriptable wh
     list_display: Any = (
         "id",
         "title",
-        "user_id",
+        "owner",
         "complete",
         "priority",
         moment("created_at", "created"),

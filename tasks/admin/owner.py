@@ -63,7 +63,7 @@ class OwnerPage(Acting):
 
 def _counts(user_id: str) -> dict[str, str]:
     """Each reads a bounded number of rows: of a user with very many it says only that."""
-    tasks = Task.objects.filter(user_id=user_id)
+    tasks = Task.objects.owned_by(user_id)
     complete = Count("pk", filter=Q(complete=True))
     alive = tasks.alive()[: MOST_COUNTED + 1].aggregate(number=Count("pk"), complete=complete)
     trash = tasks.trashed()[: MOST_COUNTED + 1].count()
@@ -80,11 +80,11 @@ def _bounded(number: int) -> str:
 
 
 def _alive(user_id: str, before: str) -> Page:
-    return _page(Task.objects.filter(user_id=user_id).alive(), "created_at", before)
+    return _page(Task.objects.owned_by(user_id).alive(), "created_at", before)
 
 
 def _trash(user_id: str, before: str) -> Page:
-    return _page(Task.objects.filter(user_id=user_id).trashed(), "deleted_at", before)
+    return _page(Task.objects.owned_by(user_id).trashed(), "deleted_at", before)
 
 
 def _page(tasks: TaskQuerySet, column: str, before: str) -> Page:

@@ -242,7 +242,11 @@ class Acting(admin.ModelAdmin):  # type: ignore[type-arg] # not subscriptable wh
             return self.act_on(request, action, request.GET["task"])
         owner = owner_in(request)
         return run(
-            self, request, Run(action, Task.objects.owned_by(owner), address_of_owner(owner))
+            self,
+            request,
+            Run(action, Task.objects.owned_by(owner).anywhere(), address_of_owner(owner)),
+            request,
+            Run(action, Task.objects.owned_by(owner).anywhere(), address_of_owner(owner)),
         )
 
     def act_on(self, request: HttpRequest, action: Action, pk: str) -> HttpResponse:

@@ -110,8 +110,8 @@ class Step:
 
     what: a row, in a word or two. change: gets a batch of them, and says how many it changed.
     by: the column whose index serves them, with a minus for its descending order; each batch goes
-    on there where the last one ended. Of one user that is `filter(user_id=...)` with `alive` or
-    `trashed`: the OR of `owned_by` would be sorted anew for each batch.
+    on there where the last one ended. Of one user these are the living and the trashed one after
+    the other: what stands in two indexes, as `anywhere` does, would be sorted anew for each batch.
     """
 
     what: str

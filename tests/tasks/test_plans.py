@@ -79,11 +79,11 @@ def test_a_page_is_read_off_the_index_without_a_sort() -> None:
     assert "Sort" not in plan
 
 
-ALICE = Task.objects.owned_by("user7")
+HERS = Task.objects.owned_by("user7")
 WORDS = {
-    "all of a user": (ALICE, {"task_alive", "task_trash"}),
-    "alive of a user": (ALICE.alive(), {"task_alive"}),
-    "trash of a user": (ALICE.trashed(), {"task_trash"}),
+    "all of a user": (HERS.anywhere(), {"task_alive", "task_trash"}),
+    "alive of a user": (HERS.alive(), {"task_alive"}),
+    "trash of a user": (HERS.trashed(), {"task_trash"}),
 }
 
 
@@ -93,3 +93,19 @@ def test_the_tasks_of_a_user_are_found_by_index(queryset: TaskQuerySet, indexes:
 
     assert indexes_of(plan) == indexes
     assert "Seq Scan" not in plan
+
+
+@pytest.mark.parametrize(
+    "queryset",
+    [
+        HERS.alive().order_by("-created_at")[:10],
+        HERS.trashed().order_by("deleted_at")[:10],
+        Task.objects.trashed().order_by("deleted_at")[:10],
+    ],
+    ids=["alive of a user", "trash of a user", "trash of all"],
+)
+def test_a_batch_is_read_off_an_index_without_a_sort(queryset: TaskQuerySet) -> None:
+    plan = queryset.all().explain()
+
+    assert "Index Scan" in plan
+    assert "Sort" not in plan

@@ -29,7 +29,7 @@ class Command(MaintenanceCommand):
     def run(self, *, user: str, **_: Any) -> None:
         self.as_json = True
         self.facts = {"user": user, "at": datetime.now(UTC).isoformat(timespec="seconds")}
-        tasks = Task.objects.filter(user_id=user)
+        tasks = Task.objects.owned_by(user)
         steps = [
             Step("task", tasks.alive(), delete, by="-created_at"),
             Step("trashed task", tasks.trashed(), delete, by="deleted_at"),

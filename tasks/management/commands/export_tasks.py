@@ -44,7 +44,7 @@ class Command(MaintenanceCommand):
     def run(self, *, file: str, form: Any, user: str | None, trash: bool, **_: Any) -> None:
         form = form or format_of(file)
         tasks = Task.objects.all() if user is None else Task.objects.owned_by(user)
-        tasks = (tasks if trash else tasks.alive()).order_by("id")
+        tasks = (tasks.anywhere() if trash else tasks.alive()).order_by("id")
         if self.dry_run:
             self.done["task"] = self.count(tasks)
             return

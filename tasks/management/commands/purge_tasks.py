@@ -44,7 +44,7 @@ class Command(MaintenanceCommand):
         completed_before: datetime | None,
         **_: Any,
     ) -> None:
-        tasks = Task.objects.all() if user is None else Task.objects.filter(user_id=user)
+        tasks = Task.objects.all() if user is None else Task.objects.owned_by(user)
         if completed_before:
             rows = tasks.alive().completed_before(completed_before)
             by = "id" if user is None else "-created_at"

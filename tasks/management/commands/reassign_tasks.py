@@ -30,7 +30,7 @@ class Command(MaintenanceCommand):
     def run(self, *, old: str, new: str, **_: Any) -> None:
         if old == new:
             raise CommandError("--to: must be another user than --from", returncode=2)
-        tasks = Task.objects.filter(user_id=old)
+        tasks = Task.objects.owned_by(old)
         reassign = partial(TaskQuerySet.reassign, user_id=new)
         hand_over = partial(history.hand_over, owner=old, new=new)
         steps = [

@@ -24,7 +24,7 @@ class Command(MaintenanceCommand):
         super().add_arguments(parser)
 
     def run(self, *, user: str, since: timedelta | None, **_: Any) -> None:
-        rows = Task.objects.filter(user_id=user).trashed()
+        rows = Task.objects.owned_by(user).trashed()
         if since is not None:
             rows = rows.filter(deleted_at__gte=datetime.now(UTC) - since)
         self.carry_out([Step("task", rows, TaskQuerySet.restore, by="deleted_at")])
