@@ -17,8 +17,8 @@ from psycopg import sql
 
 MOST_NAME_CHARACTERS = 63 - len("_api")
 TIMEOUTS = {
-    "statement_timeout": "3s",
-    "lock_timeout": "2s",
+    "statement_timeout": "2s",
+    "lock_timeout": "1500ms",
     "idle_in_transaction_session_timeout": "5s",
 }
 

@@ -16,7 +16,7 @@ from django.db.backends.utils import CursorWrapper
 from tasks.isolation import role
 
 from . import embedded
-from .patience import PatientConnection, due, silence
+from .patience import STATEMENT, PatientConnection, due, silence
 
 
 class Sent(threading.local):
@@ -55,6 +55,9 @@ class DatabaseWrapper(base.DatabaseWrapper):
         _unless_in_vain()
         self.close_if_health_check_failed()
         self.ensure_connection()
+        if perf_counter() + STATEMENT > due.get():
+            # It could outlive its request, and do what its client was told is not done.
+            raise OperationalError("no time is left for a statement")
         sent.count += 1
         with self.wrap_database_errors:
             return self.caller.execute(statement, given).fetchone()

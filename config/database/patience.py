@@ -14,6 +14,8 @@ from psycopg.abc import RV, PQGen, PQGenConn
 
 PATIENCE = 4.5
 """Seconds from its start after which a request gives up: later than `statement_timeout`."""
+STATEMENT = 2.0
+"""Seconds after which PostgreSQL ends a statement of the API (`tasks/isolation.py`)."""
 PAUSE = 1.5
 """Seconds between two requests that ask a silent database: of sixteen turns most stay free."""
 

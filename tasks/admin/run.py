@@ -241,13 +241,8 @@ class Acting(admin.ModelAdmin):  # type: ignore[type-arg] # not subscriptable wh
         if "task" in request.GET:
             return self.act_on(request, action, request.GET["task"])
         owner = owner_in(request)
-        return run(
-            self,
-            request,
-            Run(action, Task.objects.owned_by(owner).anywhere(), address_of_owner(owner)),
-            request,
-            Run(action, Task.objects.owned_by(owner).anywhere(), address_of_owner(owner)),
-        )
+        tasks = Task.objects.owned_by(owner).anywhere()
+        return run(self, request, Run(action, tasks, address_of_owner(owner)))
 
     def act_on(self, request: HttpRequest, action: Action, pk: str) -> HttpResponse:
         if not (pk.isascii() and pk.isdecimal()):

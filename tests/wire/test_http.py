@@ -8,10 +8,10 @@ from typing import Any
 
 import pytest
 
+from tasks.models import Task
 from tests.people import SECRET, token_of
 from tests.server import Answer, Server
 
-# What these tests write stays for the others: its owner is nobody of theirs.
 BEARER = f"Authorization: Bearer {token_of('wire')}"
 
 
@@ -22,6 +22,7 @@ def server(
     log = tmp_path_factory.mktemp("wire") / "log"
     with django_db_blocker.unblock(), Server(log, BETTER_AUTH_SECRET=SECRET) as running:
         yield running
+        Task.objects.all().delete()
 
 
 class Wire:

@@ -221,8 +221,8 @@ def test_timeouts_of_the_role_are_in_force(pooler: PgBouncer) -> None:
 
     assert shown == {
         "session_authorization": (role(),),
-        "statement_timeout": ("3s",),
-        "lock_timeout": ("2s",),
+        "statement_timeout": ("2s",),
+        "lock_timeout": ("1500ms",),
         "idle_in_transaction_session_timeout": ("5s",),
     }
 
@@ -251,8 +251,9 @@ def test_staff_work_through_the_pooler(server: Server) -> None:
     client = Client()
     client.force_login(User.objects.create_superuser("root", password="unused"))
     token = "0" * 32
+    session = client.cookies[settings.SESSION_COOKIE_NAME].value
     headers = {
-        "Cookie": f"sessionid={client.cookies['sessionid'].value}; csrftoken={token}",
+        "Cookie": f"__Host-session={session}; __Host-csrf={token}",
         "X-Forwarded-Proto": "https",
         "Referer": f"https://127.0.0.1:{server.port}/admin/",
     }

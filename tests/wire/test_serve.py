@@ -200,4 +200,4 @@ def test_500_clients_that_drip_their_requests_keep_nobody_waiting(serve: Serve, 
                 "POST", "/api/alice/tasks", {"title": "x"}, token=token_of("alice")
             )
             assert answer.status == 201
-            assert monotonic() - start < 1
+            assert monotonic() - start < 2
