@@ -24,11 +24,6 @@ from tests.wire.daemons import Nginx, PgBouncer
 BUFFERS = "large_client_header_buffers 4 32k;"
 """As the README has it: a header line of 16 kB is more than nginx takes by default."""
 UNBUFFERED = f"{BUFFERS} proxy_request_buffering off; proxy_http_version 1.1;"
-KEPT = {
-    "upstream": "keepalive 16;",
-    "location": 'proxy_http_version 1.1; proxy_set_header Connection "";',
-}
-"""Connections to the instances that are kept."""
 
 LONGEST = "🦆" * 255
 
@@ -231,16 +226,16 @@ ROUNDS = 120
 """Of six operations, that are made before the end of an instance, and again after it."""
 
 
-@pytest.mark.parametrize("options", [{}, KEPT], ids=["new connections", "kept connections"])
-def test_the_end_of_an_instance_under_load_loses_no_request(
-    instances: list[Server], options: dict[str, str]
-) -> None:
+def test_the_end_of_an_instance_under_load_loses_no_request(instances: list[Server]) -> None:
     """Of nginx this needs nothing: an instance that stops answers what it has taken.
+
+    With connections that are kept, which nginx does not do by itself, a POST can come upon one that
+    is just closed: HTTP leaves nobody the means to know that it was not done.
 
     What it has not taken was not sent, and nginx sends it to the other, whatever the method.
     """
     stop, progress = Event(), Semaphore(0)
-    with before(instances, **options) as nginx, ThreadPoolExecutor(VISITORS) as pool:
+    with before(instances) as nginx, ThreadPoolExecutor(VISITORS) as pool:
         visitors = [Visitor(nginx, f"user-{n}", stop, progress) for n in range(VISITORS)]
         running = [pool.submit(visitor.run) for visitor in visitors]
         try:
