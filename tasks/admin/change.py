@@ -11,6 +11,7 @@ from django.db.models.functions import Now
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 
 from tasks import history
+from tasks.admin.changelist import moment
 from tasks.admin.run import Acting
 from tasks.models import DESCRIPTION_LENGTH, TITLE_LENGTH, USER_ID_LENGTH, Task
 
@@ -82,16 +83,21 @@ class TaskForm(forms.ModelForm):  # type: ignore[type-arg] # not subscriptable w
 
 class ChangePage(Acting):
     form = TaskForm
-    times = ("completed_at", "created_at", "updated_at", "deleted_at")
+    times = (
+        moment("completed_at", "completed"),
+        moment("created_at", "created"),
+        moment("updated_at", "updated"),
+        moment("deleted_at", "in the trash since"),
+    )
 
-    def get_fields(self, request: HttpRequest, obj: Task | None = None) -> tuple[str, ...]:
+    def get_fields(self, request: HttpRequest, obj: Task | None = None) -> tuple[Any, ...]:
         return (
             ("user_id", *TaskForm.Meta.fields[1:])
             if obj is None
             else ("owner", *TaskForm.Meta.fields[1:], *self.times)
         )
 
-    def get_readonly_fields(self, request: HttpRequest, obj: Task | None = None) -> tuple[str, ...]:
+    def get_readonly_fields(self, request: HttpRequest, obj: Task | None = None) -> tuple[Any, ...]:
         return () if obj is None else ("user_id", "owner", *self.times)
 
     def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:

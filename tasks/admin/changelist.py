@@ -235,7 +235,6 @@ class Listed(admin.ModelAdmin):  # type: ignore[type-arg] # not subscriptable wh
         "priority",
         moment("created_at", "created"),
         moment("updated_at", "updated"),
-        moment("deleted_at", "in the trash since"),
     )
     list_display_links = ("id", "title")
     list_filter = ("complete", "priority", InTrash, CreatedRange, UpdatedRange)
@@ -249,6 +248,11 @@ class Listed(admin.ModelAdmin):  # type: ignore[type-arg] # not subscriptable wh
     class Media:
         css = {"all": ["tasks/staff.css"]}  # noqa: RUF012  Django's own form
         js = ("tasks/staff.js",)
+
+    def get_list_display(self, request: HttpRequest) -> Any:
+        if InTrash.parameter_name not in request.GET:
+            return self.list_display
+        return (*self.list_display, moment("deleted_at", "in the trash since"))
 
     def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[ChangeList]:
         return TaskChangeList
