@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, closing
 from pathlib import Path
+from shutil import which
 from time import monotonic, sleep
 from typing import Any
 
@@ -153,6 +154,7 @@ def demo(transactional_db: None, tmp_path: Path) -> Iterator[Any]:
         process.wait(40)
 
 
+@pytest.mark.skipif(not which("curl"), reason="The printed line needs curl, not found here.")
 def test_the_demo_prints_a_line_that_creates_a_task(demo: Any) -> None:
     process, printed = demo(free_port())
     (curl,) = (line for line in printed.splitlines() if line.startswith("curl "))
