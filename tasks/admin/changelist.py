@@ -212,11 +212,11 @@ def zone_of(request: HttpRequest) -> Any:
 def moment(name: str, title: str) -> Any:
     """A column whose time the browser shows in its own zone; without a script it stands in UTC."""
 
-    @admin.display(description=title, empty_value="-")
-    def column(task: Task) -> str | None:
+    @admin.display(description=title)
+    def column(task: Task) -> str:
         at: datetime | None = getattr(task, name)
         if at is None:
-            return None
+            return "-"
         shown = f"{at.astimezone(UTC):%Y-%m-%d %H:%M} UTC"
         return format_html('<time datetime="{}">{}</time>', at.isoformat(), shown)
 
