@@ -15,7 +15,12 @@ from typing import Any
 
 import psycopg
 import pytest
+from django.conf import settings
+from django.contrib.auth.models import User
+from django.test import Client
 
+from config.turns import TURNS
+from tasks.models import Task
 from tests.people import SECRET, token_of
 from tests.server import INHERITED, ROOT, Answer, Server, database_url, free_port
 
@@ -203,3 +208,24 @@ def test_500_clients_that_drip_their_requests_keep_nobody_waiting(serve: Serve, 
             )
             assert answer.status == 201
             assert monotonic() - start < 2
+
+
+def test_exports_that_are_cut_off_give_their_turns_back(serve: Serve) -> None:
+    Task.objects.bulk_create(
+        (Task(user_id="alice", title="x" * 200) for _ in range(20_000)), batch_size=2000
+    )
+    client = Client()
+    client.force_login(User.objects.create_superuser("root", password="unused"))
+    server = serve(BETTER_AUTH_SECRET=SECRET, SECRET_KEY=settings.SECRET_KEY, WEB_CONCURRENCY="1")
+    session = client.cookies[settings.SESSION_COOKIE_NAME].value
+    ask = (
+        "GET /admin/tasks/task/export.jsonl HTTP/1.1\r\nHost: 127.0.0.1\r\n"
+        f"X-Forwarded-Proto: https\r\nCookie: __Host-session={session}\r\n\r\n"
+    )
+    for _ in range(TURNS + 1):
+        with closing(socket.create_connection(("127.0.0.1", server.port))) as connection:
+            connection.sendall(ask.encode())
+            assert connection.recv(15) == b"HTTP/1.1 200 OK"
+
+    answer = server.request("GET", "/api/bob/tasks", token=token_of("bob"))
+    assert answer.status == 200
