@@ -13,25 +13,25 @@ from django.db import connections
 
 from tasks.models import Task
 
-LIST = "SELECT tasks, total FROM api.list_tasks(%s, %s, %s, %s)"
-CREATE = "SELECT id, task FROM api.create_task(%s, %s, %s, %s, %s)"
-READ = "SELECT api.read_task(%s, %s)"
-CHANGE = "SELECT api.change_task(%s, %s, %s, %s, %s, %s, %s)"
-TRASH = "SELECT api.trash_task(%s, %s)"
-DELETE = "SELECT api.delete_task(%s, %s)"
+LIST = b"SELECT tasks, total FROM api.list_tasks($1, $2, $3, $4)"
+CREATE = b"SELECT id, task FROM api.create_task($1, $2, $3, $4, $5)"
+READ = b"SELECT api.read_task($1, $2)"
+CHANGE = b"SELECT api.change_task($1, $2, $3, $4, $5, $6, $7)"
+TRASH = b"SELECT api.trash_task($1, $2)"
+DELETE = b"SELECT api.delete_task($1, $2)"
 
 
 def page(user_id: str, *, complete: bool | None, limit: int, offset: int) -> tuple[bytes, int]:
     """A page, newest first, and how many tasks match over all."""
     tasks, total = _call(LIST, user_id, complete, limit, offset)
-    return f'{{"tasks":{tasks},"count":{total}}}'.encode(), total
+    return b'{"tasks":%b,"count":%b}' % (tasks, total), int(total)
 
 
 def create(user_id: str, values: Mapping[str, Any]) -> tuple[bytes, int]:
     """The new task, and its id."""
     fields = (values[name] for name in ("title", "description", "complete", "priority"))
     task_id, task = _call(CREATE, user_id, *fields)
-    return task.encode(), task_id
+    return task, int(task_id)
 
 
 def read(user_id: str, task_id: int) -> bytes:
@@ -52,20 +52,16 @@ def change(user_id: str, task_id: int, values: Mapping[str, Any]) -> bytes:
 
 def delete(user_id: str, task_id: int) -> None:
     """To the trash, or for good where the trash keeps nothing."""
-    if _call(TRASH if settings.TASKS_RETENTION_DAYS else DELETE, user_id, task_id) == (None,):
-        raise Task.DoesNotExist
+    _found(_call(TRASH if settings.TASKS_RETENTION_DAYS else DELETE, user_id, task_id))
 
 
-def _found(row: tuple[str | None]) -> bytes:
+def _found(row: list[bytes | None]) -> bytes:
     if row[0] is None:
         raise Task.DoesNotExist
-    return row[0].encode()
+    return row[0]
 
 
-def _call(statement: str, *given: Any) -> Any:
-    """Values go as text of no type, so that a statement is prepared once and not once per types.
-
-    psycopg sends 7 and 70000 as two types, and NULL as a third; to prepare costs a wait each time.
-    """
-    values = [None if value is None else str(value) for value in given]
+def _call(statement: bytes, *given: Any) -> Any:
+    """The row that an operation answers with. Values go as text: PostgreSQL knows their types."""
+    values = [None if value is None else str(value).encode() for value in given]
     return connections["api"].call(statement, values)  # type: ignore[attr-defined] # of our backend

@@ -42,7 +42,6 @@ def configure(url: str, data: Path) -> dict[str, Any]:
             "tcp_user_timeout": 5000,
             "keepalives_idle": 30,
             "server_side_binding": True,
-            "prepare_threshold": None if pooled else 1,
         }
         | options,
     }

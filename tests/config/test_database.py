@@ -37,7 +37,6 @@ def test_a_direct_url_of_neon() -> None:
         "tcp_user_timeout": 5000,
         "keepalives_idle": 30,
         "server_side_binding": True,
-        "prepare_threshold": 1,
         "sslmode": "require",
     }
 
@@ -54,7 +53,6 @@ def test_behind_a_pooler_nothing_is_kept_on_the_server(url: str) -> None:
     config = configure(url, DATA)
 
     assert config["DISABLE_SERVER_SIDE_CURSORS"] is True
-    assert config["OPTIONS"]["prepare_threshold"] is None
     assert "pgbouncer" not in config["OPTIONS"]
 
 

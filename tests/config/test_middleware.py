@@ -84,8 +84,8 @@ def test_no_token_no_body_and_no_title_is_logged(
     alice.patch(alice.task(task["id"]), {"needle": "needle"})
     alice.post(alice.tasks, "needle")
     alice.get(f"{alice.tasks}?needle=needle")
-    broken = statements.CREATE.replace("%s)", "left('needle' || %s, 6))")
-    monkeypatch.setattr(statements, "CREATE", broken)
+    violating = statements.CREATE.replace(b"$5)", b"left('needle' || $5, 6))")
+    monkeypatch.setattr(statements, "CREATE", violating)
     assert alice.post(alice.tasks, {"title": "needle"}).status_code == 500
     out, err = capsys.readouterr()
 

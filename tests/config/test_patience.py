@@ -25,6 +25,12 @@ def _silence(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(patience, "silence", Silence())
 
 
+@pytest.fixture
+def connection() -> Iterator[PatientConnection]:
+    with PatientConnection.connect(database_url(), autocommit=True) as connected:
+        yield connected
+
+
 @pytest.mark.usefixtures("_half_a_second")
 def test_all_addresses_of_a_host_share_the_time_of_a_request() -> None:
     start = perf_counter()
@@ -46,6 +52,71 @@ def test_a_connection_whose_answer_is_late_is_not_used_again() -> None:
 
         assert connection.closed
     assert 0.4 < perf_counter() - start < 1.5
+
+
+@pytest.mark.django_db
+@pytest.mark.usefixtures("_half_a_second")
+@pytest.mark.parametrize("prepare", [True, False])
+def test_nor_is_one_whose_call_is_late(*, prepare: bool) -> None:
+    start = perf_counter()
+    with PatientConnection.connect(database_url(), autocommit=True) as connection:
+        with pytest.raises(psycopg.OperationalError, match="no answer in the time of a request"):
+            connection.call(b"SELECT pg_sleep($1)", [b"3"], prepare=prepare)
+
+        assert connection.closed
+    assert 0.4 < perf_counter() - start < 1.5
+
+
+@pytest.mark.django_db
+def test_a_call_gives_and_takes_text(connection: PatientConnection) -> None:
+    statement = b"SELECT $1::int + 1, $2::text, repeat($2, 100000)"
+    for _ in range(3):
+        assert connection.call(statement, [b"41", b"x"], prepare=True) == [
+            b"42",
+            b"x",
+            b"x" * 100_000,
+        ]
+    assert connection.call(statement, [b"1", None], prepare=False) == [b"2", None, None]
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize("prepare", [True, False])
+def test_a_call_that_fails_leaves_the_connection_as_it_was(
+    connection: PatientConnection, *, prepare: bool
+) -> None:
+    for _ in range(2):
+        with pytest.raises(psycopg.errors.DivisionByZero):
+            connection.call(b"SELECT 1 / $1::int", [b"0"], prepare=prepare)
+        with pytest.raises(psycopg.errors.SyntaxError):
+            connection.call(b"SELECT nonsense $1", [b"0"], prepare=prepare)
+
+        assert connection.call(b"SELECT 4 / $1::int", [b"2"], prepare=prepare) == [b"2"]
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize("prepare", [True, False])
+def test_a_call_is_part_of_its_transaction(connection: PatientConnection, *, prepare: bool) -> None:
+    connection.execute("CREATE TEMPORARY TABLE made (id int)")
+    connection.set_autocommit(False)
+    connection.call(b"INSERT INTO made VALUES ($1)", [b"1"], prepare=prepare)
+    connection.rollback()
+
+    assert connection.execute("SELECT count(*) FROM made").fetchone() == (0,)
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize("prepare", [True, False])
+@pytest.mark.parametrize("calls", [0, 1])
+def test_a_server_that_ends_during_a_call_is_an_operational_error(
+    connection: PatientConnection, calls: int, *, prepare: bool
+) -> None:
+    end = b"SELECT pg_terminate_backend(nullif($1::int, 0))"
+    for _ in range(calls):
+        connection.call(end, [b"0"], prepare=prepare)
+    with pytest.raises(psycopg.OperationalError):
+        connection.call(end, [b"%d" % connection.info.backend_pid], prepare=prepare)
+
+    assert connection.is_stale()
 
 
 @pytest.mark.django_db
