@@ -19,7 +19,7 @@ from psycopg.errors import (
 )
 
 from config.middleware import request_log
-from tasks import isolation
+from tasks import isolation, statements
 from tasks.models import Task
 from tests.people import Person
 from tests.server import database_url
@@ -202,9 +202,17 @@ def test_an_endpoint_that_says_whose_gets_them(task: Task) -> None:
     assert Person("bob").get(f"/api/bob/tasks/{task.pk}").status_code == 404
 
 
-def test_statements_of_the_role_have_an_end(api: psycopg.Connection[Any]) -> None:
-    for name, value in isolation.TIMEOUTS.items():
+def test_the_role_has_its_settings_wherever_it_signs_in(api: psycopg.Connection[Any]) -> None:
+    for name, value in isolation.SETTINGS.items():
         assert api.execute(f"SHOW {name}").fetchone() == (value,)
+
+
+def test_a_connection_plans_an_operation_once(task: Task) -> None:
+    for _ in range(6):
+        statements.page("alice", complete=None, limit=20, offset=0)
+
+    asked = b"SELECT generic_plans, custom_plans FROM pg_prepared_statements WHERE statement = $1"
+    assert connections["api"].call(asked, [statements.LIST]) == [b"6", b"0"]  # type: ignore[attr-defined] # of our backend
 
 
 def test_to_grant_again_changes_nothing(api: psycopg.Connection[Any], task: Task) -> None:

@@ -216,7 +216,7 @@ def test_timeouts_of_the_role_are_in_force(pooler: PgBouncer) -> None:
     with api_through(pooler) as api:
         shown = {
             name: api.execute(f"SHOW {name}").fetchone()
-            for name in ("session_authorization", *isolation.TIMEOUTS)
+            for name in ("session_authorization", *isolation.SETTINGS)
         }
 
     assert shown == {
