@@ -26,8 +26,9 @@ from tests.benchmarks.servers import Candidate, Server, cpu_seconds, memory
 LONGEST = 15 * 60
 """Seconds of a comparison."""
 
-WARM_UP = 100
-WARM_UP_CONNECTIONS = 16
+WARM_UP = 300
+WARM_UP_CONNECTIONS = 32
+"""As many as any scene has, or the first run pays for connections that the others find."""
 
 
 @dataclass(frozen=True)
