@@ -55,9 +55,13 @@ BEGIN ATOMIC
     )
     SELECT read.tasks, CASE
         WHEN rows <= most AND (rows > 0 OR skipped = 0) THEN skipped + rows
+        -- Without a filter the index alone counts.
+        WHEN wanted IS NULL THEN (
+            SELECT count(*) FROM public.tasks_task WHERE user_id = owner AND deleted_at IS NULL
+        )
         ELSE (
             SELECT count(*) FROM public.tasks_task
-            WHERE user_id = owner AND deleted_at IS NULL AND (wanted IS NULL OR complete = wanted)
+            WHERE user_id = owner AND deleted_at IS NULL AND complete = wanted
         ) END
     FROM read;
 END;

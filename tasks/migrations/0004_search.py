@@ -9,7 +9,7 @@ class Migration(migrations.Migration):
 
     atomic = False
 
-    dependencies = [("tasks", "0003_operations")]
+    dependencies = [("tasks", "0002_trash")]
     operations = [
         AddIndexConcurrently(
             "task",

@@ -79,6 +79,13 @@ def test_a_page_is_read_off_the_index_without_a_sort() -> None:
     assert "Sort" not in plan
 
 
+def test_what_is_not_filtered_is_counted_by_the_index_alone() -> None:
+    with connection.cursor() as cursor:
+        cursor.execute("SET LOCAL enable_bitmapscan = off")  # the choice until a first vacuum
+
+    assert "Index Only Scan using task_alive" in plan_of("list_tasks")
+
+
 HERS = Task.objects.owned_by("user7")
 WORDS = {
     "all of a user": (HERS.anywhere(), {"task_alive", "task_trash"}),

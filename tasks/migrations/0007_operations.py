@@ -11,7 +11,7 @@ class Migration(migrations.Migration):
     A change of them gives this migration the next free number, so that it runs again.
     """
 
-    dependencies = [("tasks", "0002_trash")]
+    dependencies = [("tasks", "0006_groups")]
     operations = [
         migrations.RunSQL([OPERATIONS.read_text(encoding="utf-8")], ["DROP SCHEMA api CASCADE"])
     ]
