@@ -3,6 +3,7 @@
 import json
 import os
 import pty
+import signal
 import subprocess
 import sys
 import termios
@@ -13,6 +14,7 @@ from dataclasses import dataclass
 from io import StringIO
 from typing import Any
 
+import pytest
 from django.core.management import CommandError, call_command
 from django.db import connection
 
@@ -70,6 +72,7 @@ def start(*arguments: str, **given: Any) -> subprocess.Popen[bytes]:
         cwd=ROOT,
         env={
             **INHERITED,
+            "PYTHONFAULTHANDLER": "1",
             "SECRET_KEY": SECRET_KEY,
             "ALLOWED_HOSTS": "localhost",
             "BETTER_AUTH_SECRET": SECRET_KEY,
@@ -79,10 +82,14 @@ def start(*arguments: str, **given: Any) -> subprocess.Popen[bytes]:
 
 
 def ended(process: subprocess.Popen[bytes]) -> Run:
-    try:
-        out, err = process.communicate(timeout=PATIENCE)
-    finally:
-        process.kill()
+    with process:
+        try:
+            out, err = process.communicate(timeout=PATIENCE)
+        except subprocess.TimeoutExpired:
+            process.send_signal(signal.SIGABRT)  # it writes where it hangs
+            pytest.fail(process.communicate()[1].decode())
+        finally:
+            process.kill()
     return Run(process.returncode, out.decode(), err.decode())
 
 

@@ -212,7 +212,7 @@ def api_through(pooler: PgBouncer) -> psycopg.Connection[Any]:
     )
 
 
-def test_timeouts_of_the_role_are_in_force(pooler: PgBouncer) -> None:
+def test_settings_of_the_role_are_in_force(pooler: PgBouncer) -> None:
     with api_through(pooler) as api:
         shown = {
             name: api.execute(f"SHOW {name}").fetchone()
@@ -224,6 +224,7 @@ def test_timeouts_of_the_role_are_in_force(pooler: PgBouncer) -> None:
         "statement_timeout": ("2s",),
         "lock_timeout": ("1500ms",),
         "idle_in_transaction_session_timeout": ("5s",),
+        "plan_cache_mode": ("force_generic_plan",),
     }
 
 
