@@ -11,9 +11,9 @@ from math import inf
 from time import perf_counter
 from typing import Any, NoReturn, Self
 
-from psycopg import Connection, OperationalError, errors
+from psycopg import Connection, DataError, OperationalError, errors
 from psycopg.abc import RV, PQGen, PQGenConn
-from psycopg.pq import ExecStatus, TransactionStatus
+from psycopg.pq import ExecStatus, PipelineStatus, TransactionStatus
 from psycopg.pq.abc import PGresult
 
 PATIENCE = 4.5
@@ -117,6 +117,9 @@ class PatientConnection(Connection[Any]):
         A cursor would find out types, adapt values and rows, and ask the socket five times instead
         of three: that is a sixth of a request.
         """
+        if any(value and b"\0" in value for value in given):
+            # libpq would end the text there: another text, and of a user another user.
+            raise DataError("text cannot contain NUL")
         if not self.autocommit and self.pgconn.transaction_status == TransactionStatus.IDLE:
             self.execute("SELECT")  # psycopg begins the transaction with its first statement
         if not prepare:
@@ -135,12 +138,16 @@ class PatientConnection(Connection[Any]):
         """In one sequence of messages, so that the first call too waits once."""
         name = b"call %d" % len(self._names)
         self.pgconn.enter_pipeline_mode()
-        self.pgconn.send_prepare(name, statement)
-        self.pgconn.send_query_prepared(name, given)
-        self.pgconn.pipeline_sync()
-        prepared, result = self._answer(), self._answer()
-        self._next_result()  # that of the sync
-        self.pgconn.exit_pipeline_mode()
+        try:
+            self.pgconn.send_prepare(name, statement)
+            self.pgconn.send_query_prepared(name, given)
+            self.pgconn.pipeline_sync()
+            prepared, result = self._answer(), self._answer()
+            self._next_result()  # that of the sync
+            self.pgconn.exit_pipeline_mode()
+        finally:
+            if self.pgconn.pipeline_status != PipelineStatus.OFF:
+                self.close()  # the next statement would take the answers that are left
         _check(prepared)
         self._names[statement] = name
         return result

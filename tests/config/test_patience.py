@@ -3,6 +3,7 @@
 import socket
 from collections.abc import Iterator
 from time import perf_counter
+from unittest.mock import Mock
 
 import psycopg
 import pytest
@@ -91,6 +92,24 @@ def test_a_call_that_fails_leaves_the_connection_as_it_was(
             connection.call(b"SELECT nonsense $1", [b"0"], prepare=prepare)
 
         assert connection.call(b"SELECT 4 / $1::int", [b"2"], prepare=prepare) == [b"2"]
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize("prepare", [True, False])
+def test_a_text_is_never_cut_short(connection: PatientConnection, *, prepare: bool) -> None:
+    with pytest.raises(psycopg.DataError, match="NUL"):
+        connection.call(b"SELECT $1::text", [b"alice\0's neighbour"], prepare=prepare)
+
+
+@pytest.mark.django_db
+def test_a_first_call_that_breaks_off_leaves_no_answer_behind(
+    connection: PatientConnection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(connection, "_next_result", Mock(side_effect=MemoryError))
+    with pytest.raises(MemoryError):
+        connection.call(b"SELECT $1::text", [b"alice"], prepare=True)
+
+    assert connection.closed
 
 
 @pytest.mark.django_db
