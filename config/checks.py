@@ -15,6 +15,19 @@ def check_environment(**_: Any) -> list[CheckMessage]:
 
 
 @register(Tags.security)
+def check_hosts(**_: Any) -> list[CheckMessage]:
+    """A host with a scheme, a port or a path matches nobody: every request would be refused."""
+    return [
+        Error(
+            f"ALLOWED_HOSTS must hold names of hosts alone, without scheme, port and path: {host}",
+            id="config.E004",
+        )
+        for host in settings.ALLOWED_HOSTS
+        if "/" in host or (":" in host and not host.startswith("["))
+    ]
+
+
+@register(Tags.security)
 def check_origins(**_: Any) -> list[CheckMessage]:
     """Cookies are allowed, so an origin that stands for all of them must not be."""
     found: list[CheckMessage] = []

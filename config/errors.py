@@ -30,6 +30,9 @@ RETRY_AFTER = "2"
 MOST_ERRORS = 20
 MOST_CHARACTERS = 100
 
+# Of a function that is not there, that may not be called, or that refuses what it is given.
+OF_ANOTHER_RELEASE = ("42883", "3F000", "42501", "22023")
+
 # Answers that Django, and not the API, gives.
 BY_STATUS = {
     400: ("VALIDATION_ERROR", "The request is malformed."),
@@ -201,6 +204,14 @@ def _database_away(request: HttpRequest, exc: DatabaseError) -> HttpResponse:
 
 def _database_error(request: HttpRequest, exc: DatabaseError) -> HttpResponse:
     log.error("database error", error=summary(exc), request_id=getattr(request, "id", ""))
+    if getattr(exc.__cause__, "sqlstate", None) in OF_ANOTHER_RELEASE:
+        return error(
+            request,
+            503,
+            "DATABASE_ERROR",
+            "The database does not fit this release of the service yet. Please try again.",
+            headers={"Retry-After": RETRY_AFTER},
+        )
     return error(request, 500, "DATABASE_ERROR", "The database could not carry this out.")
 
 

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from functools import cache
 from typing import Literal
 
-from django.db import Error, connection, connections
+from django.db import Error, connection
 from django.db.migrations.executor import MigrationExecutor
 from django.http import HttpRequest, HttpResponse
 from ninja import Router
@@ -13,6 +13,9 @@ from pydantic import BaseModel
 from authjwt.bearer import verifier
 from authjwt.exceptions import KeysUnavailable
 from config import errors
+from tasks import operations
+from tasks.models import Task
+from tasks.operations.installation import is_outdated
 
 router = Router(tags=["health"])
 
@@ -45,12 +48,14 @@ def _ok() -> HttpResponse:
 
 
 def _database() -> bool:
+    """Whether an operation can be called, as a request does."""
     try:
-        with connections["api"].cursor() as cursor:
-            cursor.execute("SELECT 1")
+        operations.read("nobody", 0)
+    except Task.DoesNotExist:
+        return True
     except Error:
         return False
-    return True
+    return False
 
 
 def _migrations() -> bool:
@@ -61,14 +66,14 @@ def _migrations() -> bool:
 
 
 class Unmigrated(Exception):
-    """There are migrations that the database does not have."""
+    """The database lacks migrations, or its operations are those of an earlier release."""
 
 
 @cache
 def _migrated() -> bool:
-    """Once true it stays so for this process, which was started after the migrations."""
+    """Once true it stays so: this release also serves with the operations of its neighbours."""
     executor = MigrationExecutor(connection)
-    if executor.migration_plan(executor.loader.graph.leaf_nodes()):
+    if executor.migration_plan(executor.loader.graph.leaf_nodes()) or is_outdated(connection):
         raise Unmigrated
     return True
 

@@ -87,7 +87,13 @@ try:
 except ValueError as error:
     env.faults.append(f"DATABASE_URL {error}.")
     DATABASES["default"] = database.configure(database.EMBEDDED, LOCAL / "postgres")
-DATABASES["api"] = database.of_the_api(DATABASES["default"], SECRET_KEY)
+try:
+    DATABASES["api"] = database.of_the_api(
+        DATABASES["default"], env.text("API_DATABASE_URL"), LOCAL / "postgres"
+    )
+except ValueError as error:
+    env.faults.append(f"API_DATABASE_URL {error}.")
+    DATABASES["api"] = database.of_the_api(DATABASES["default"], "", LOCAL / "postgres")
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
 # Security: TLS ends at a proxy, which sets X-Forwarded-Proto

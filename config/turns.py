@@ -6,8 +6,12 @@ one used is the first one used again.
 """
 
 from queue import Empty, SimpleQueue
+from typing import TYPE_CHECKING, cast
 
 from django.db import connections
+
+if TYPE_CHECKING:
+    from config.database.base import DatabaseWrapper
 
 TURNS = 16
 LONGEST_WAIT = 1.4
@@ -16,9 +20,13 @@ LONGEST_WAIT = 1.4
 
 class Turn:
     def __init__(self) -> None:
-        self.connections = {alias: connections.create_connection(alias) for alias in connections}
+        self.connections = {
+            alias: cast("DatabaseWrapper", connections.create_connection(alias))
+            for alias in connections
+        }
         for connection in self.connections.values():
             connection.inc_thread_sharing()
+            connection.others = [it for it in self.connections.values() if it is not connection]
 
     def begin(self) -> None:
         """Makes its connections those of this thread."""

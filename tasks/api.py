@@ -8,9 +8,9 @@ from ninja import Path, Query, Router
 from pydantic import BeforeValidator
 
 from authjwt.bearer import BearerToken
-from tasks import statements
+from tasks import operations
 from tasks.models import LARGEST_ID, USER_ID_LENGTH
-from tasks.schemas import Page, TaskIn, TaskList, TaskOut, TaskPatch, TaskPut
+from tasks.schemas import Body, Page, TaskIn, TaskList, TaskOut, TaskPatch, TaskPut
 
 TASKS = "/{path:user_id}/tasks"
 TASK = "/{path:user_id}/tasks/{task_id}"
@@ -38,9 +38,7 @@ TaskId = Annotated[int, BeforeValidator(_canonical), Path(ge=1, le=LARGEST_ID)]
 @router.get(TASKS, operation_id="listTasks", response=TaskList)
 def list_tasks(request: HttpRequest, user_id: UserId, page: Query[Page]) -> HttpResponse:
     """Newest first. `Link` names the next page, where there is one."""
-    body, total = statements.page(
-        user_id, complete=page.complete, limit=page.limit, offset=page.offset
-    )
+    body, total = operations.page(user_id, page.model_dump_json(exclude_none=True))
     following = page.offset + page.limit
     headers = {}
     if following < total:
@@ -52,14 +50,14 @@ def list_tasks(request: HttpRequest, user_id: UserId, page: Query[Page]) -> Http
 @router.post(TASKS, operation_id="createTask", response={201: TaskOut})
 def create_task(request: HttpRequest, user_id: UserId, task: TaskIn) -> HttpResponse:
     """`Location` is the address of the new task."""
-    created, task_id = statements.create(user_id, task.model_dump())
+    created, task_id = operations.create(user_id, _given(task))
     return _json(created, 201, {"Location": _address(user_id, task_id)})
 
 
 @router.get(TASK, operation_id="readTask", response=TaskOut)
 def read_task(request: HttpRequest, user_id: UserId, task_id: TaskId) -> HttpResponse:
     """404 also for a task of somebody else."""
-    return _json(statements.read(user_id, task_id))
+    return _json(operations.read(user_id, task_id))
 
 
 @router.put(TASK, operation_id="replaceTask", response=TaskOut)
@@ -67,7 +65,7 @@ def replace_task(
     request: HttpRequest, user_id: UserId, task_id: TaskId, task: TaskPut
 ) -> HttpResponse:
     """What is left out returns to its default."""
-    return _json(statements.change(user_id, task_id, task.model_dump()))
+    return _json(operations.replace(user_id, task_id, _given(task)))
 
 
 @router.patch(TASK, operation_id="changeTask", response=TaskOut)
@@ -75,16 +73,21 @@ def change_task(
     request: HttpRequest, user_id: UserId, task_id: TaskId, task: TaskPatch
 ) -> HttpResponse:
     """What is left out stays as it is. A change that changes nothing leaves `updated_at` alone."""
-    return _json(statements.change(user_id, task_id, task.model_dump(exclude_unset=True)))
+    return _json(operations.change(user_id, task_id, _given(task)))
 
 
 @router.delete(TASK, operation_id="deleteTask", response={204: None})
 def delete_task(request: HttpRequest, user_id: UserId, task_id: TaskId) -> HttpResponse:
     """A second time it is 404. Staff can bring the task back for a while."""
-    statements.delete(user_id, task_id)
+    operations.delete(user_id, task_id)
     response = HttpResponse(status=204, headers=PRIVATE)
     del response["Content-Type"]
     return response
+
+
+def _given(body: Body) -> str:
+    """What the client sent, as JSON. Defaults are the database's."""
+    return body.model_dump_json(exclude_unset=True)
 
 
 def _address(user_id: str, task_id: int | None = None) -> str:

@@ -1,15 +1,13 @@
 """The task, and the rules of the contract as constraints of the database."""
 
-from datetime import datetime, timedelta
-from typing import Any
+from datetime import datetime
 
 from django.contrib.postgres.indexes import BrinIndex, GinIndex
 from django.contrib.postgres.search import SearchQuery, SearchVectorExact, SearchVectorField
 from django.db import models
 from django.db.models import F, Func, Q, Value
-from django.db.models.functions import Coalesce, Greatest, Length, Now
+from django.db.models.functions import Length, Now
 from django.db.models.lookups import LessThanOrEqual
-from django.utils import timezone
 
 TITLE_LENGTH = 200
 DESCRIPTION_LENGTH = 1000
@@ -67,13 +65,6 @@ class TaskQuerySet(models.QuerySet["Task"]):
     def newest_first(self) -> "TaskQuerySet":
         return self.order_by("-created_at", "-id")
 
-    def change(self, **fields: Any) -> int:
-        """Keeps the times as the API does: later than all before, and completed once."""
-        now = Greatest(Now(), F("updated_at") + timedelta(microseconds=1))
-        if "complete" in fields:
-            fields["completed_at"] = Coalesce("completed_at", now) if fields["complete"] else None
-        return self.update(**fields, updated_at=now)
-
     def trash(self) -> int:
         """For the API they are gone; `restore` brings them back as they were."""
         return self.alive().update(deleted_at=Now())
@@ -87,7 +78,11 @@ class TaskQuerySet(models.QuerySet["Task"]):
 
 
 class Task(models.Model):
-    """A task of one user; `user_id` is the subject of that user's tokens, and no foreign key."""
+    """A task of one user; `user_id` is the subject of that user's tokens, and no foreign key.
+
+    A trigger of the table keeps `updated_at` and `completed_at` (migration `0006_times`), so that
+    they are right whoever writes, and however.
+    """
 
     class Priority(models.TextChoices):
         LOW = "low"
@@ -175,10 +170,3 @@ class Task(models.Model):
 
     def __str__(self) -> str:
         return self.title
-
-    def save(self, *args: Any, **kwargs: Any) -> None:
-        """Keeps the times as the API does: for staff, who change one task at a time."""
-        now = timezone.now()
-        self.updated_at = now
-        self.completed_at = (self.completed_at or now) if self.complete else None
-        super().save(*args, **kwargs)

@@ -128,7 +128,7 @@ def wait_until(happened: Callable[[], bool]) -> None:
 
 def execute(sql: str, *given: Any) -> None:
     with connection.cursor() as cursor:
-        cursor.execute(sql, given)
+        cursor.execute(sql, given or None)
 
 
 @contextmanager

@@ -9,10 +9,12 @@ from typing import Any
 from unittest.mock import patch
 
 import pytest
-from django.db import connections
+from django.db import connection, connections
 
+from config.database import derived_role
 from config.database.base import sent
 from config.turns import Turn
+from tasks.operations.installation import install
 from tests.people import SECRET, Person, Sends
 from tests.server import Server
 
@@ -59,6 +61,22 @@ def sends() -> Sends:
         assert sent.count - before == expected
 
     return counted
+
+
+@pytest.fixture
+def put_back() -> Iterator[None]:
+    """The operations and their role, whatever a test did to them."""
+    yield
+    statements = (
+        "DROP SCHEMA IF EXISTS another CASCADE",
+        "DROP SCHEMA IF EXISTS tasks_api CASCADE",
+        f"DROP ROLE IF EXISTS {derived_role(connection.settings_dict['NAME'])}",
+    )
+    with connection.cursor() as cursor:
+        cursor.execute("ROLLBACK")
+        for statement in statements:
+            cursor.execute(statement)
+    install(connection)
 
 
 @pytest.fixture

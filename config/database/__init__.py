@@ -7,7 +7,7 @@ from typing import Any
 import dj_database_url
 
 EMBEDDED = "embedded"
-POOLER_PORT = 6432
+ROLE_SUFFIX = "_tasks_api"
 
 
 def configure(url: str, data: Path) -> dict[str, Any]:
@@ -29,13 +29,14 @@ def configure(url: str, data: Path) -> dict[str, Any]:
         if not config["NAME"]:
             raise ValueError("names no database")
     options = config.get("OPTIONS", {})
-    pooled = is_pooled(config)
-    options.pop("pgbouncer", None)
+    options.pop(
+        "pgbouncer", None
+    )  # that other libraries want to be told; here nothing depends on it
     return config | {
         "ENGINE": "config.database",
         "CONN_MAX_AGE": None,
-        # Behind a pooler in transaction mode neither cursors nor prepared statements may stay.
-        "DISABLE_SERVER_SIDE_CURSORS": pooled,
+        # Behind a pooler in transaction mode, which nobody may have told of, no cursor may stay.
+        "DISABLE_SERVER_SIDE_CURSORS": True,
         "OPTIONS": {
             "application_name": "tasks",
             "connect_timeout": 3,
@@ -47,23 +48,22 @@ def configure(url: str, data: Path) -> dict[str, Any]:
     }
 
 
-def of_the_api(config: dict[str, Any], secret: str) -> dict[str, Any]:
-    """The same database for the API, which has a role of its own: see `tasks/isolation.py`.
+def of_the_api(owner: dict[str, Any], url: str, data: Path) -> dict[str, Any]:
+    """The same database for the API, which signs in as a role of its own.
 
-    `manage.py migrate` makes the role, with this password, which is derived from the secret.
+    That is the role of `url` (API_DATABASE_URL). Without one its name follows from the database,
+    when a connection is made, and its password from the owner's: all processes share that anyway,
+    and nobody finds the owner's password from it. `manage.py migrate` makes this role.
     """
-    password = hmac.digest(secret.encode(), b"the password of the API's role", "sha256").hex()
-    return config | {"PASSWORD": password, "TEST": {"MIRROR": "default"}}
+    if url:
+        config = configure(url, data) | {"ROLE_IS_DERIVED": False}
+    else:
+        secret = owner.get("PASSWORD") or ""
+        password = hmac.digest(secret.encode(), b"better-auth-tasks: the API", "sha256").hex()
+        config = owner | {"ROLE_IS_DERIVED": True, "PASSWORD": password if secret else ""}
+    return config | {"TEST": {"MIRROR": "default"}}
 
 
-def is_pooled(config: dict[str, Any]) -> bool:
-    """Whether PgBouncer stands between: Neon's `-pooler` hosts, its port, or `?pgbouncer=true`.
-
-    The last is no option of PostgreSQL, so `configure` takes it away: what it made of it stays.
-    """
-    return (
-        "-pooler." in config.get("HOST", "")
-        or config.get("PORT") == POOLER_PORT
-        or config.get("OPTIONS", {}).get("pgbouncer") is True
-        or config.get("DISABLE_SERVER_SIDE_CURSORS") is True
-    )
+def derived_role(database: str) -> str:
+    """A name of PostgreSQL has at most 63 bytes."""
+    return database.encode()[: 63 - len(ROLE_SUFFIX)].decode(errors="ignore") + ROLE_SUFFIX

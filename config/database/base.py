@@ -5,16 +5,14 @@ from collections.abc import Sequence
 from contextvars import ContextVar
 from time import perf_counter
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, Self
 
 import psycopg
-from django.db import OperationalError, ProgrammingError, connections
+from django.db import OperationalError, ProgrammingError
 from django.db.backends.postgresql import base
 from django.db.backends.utils import CursorWrapper
 
-from tasks.isolation import role
-
-from . import embedded
+from . import derived_role, embedded
 from .patience import STATEMENT, PatientConnection, due, silence
 
 
@@ -26,7 +24,7 @@ class Sent(threading.local):
 
 sent = Sent()
 serving_the_api = ContextVar("serving_the_api", default=False)
-"""Set while an endpoint runs: then the connection that may do everything does nothing."""
+"""Set while an endpoint runs: then only `call` reaches the database, on the API's connection."""
 
 
 class DatabaseWrapper(base.DatabaseWrapper):
@@ -36,17 +34,25 @@ class DatabaseWrapper(base.DatabaseWrapper):
         **vars(psycopg) | {"connect": PatientConnection.connect}
     )
 
+    others: Sequence[Self] = ()
+    """Of which at most one is open: a place for one connection serves all of them."""
+
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.execute_wrappers.append(self._watch)
 
+    def connect(self) -> None:
+        for other in self.others:
+            other.close()
+        super().connect()
+
     def _watch(self, execute: Any, sql: Any, params: Any, many: Any, context: Any) -> Any:
-        if serving_the_api.get() and self is not connections["api"]:
-            raise ProgrammingError("permission denied: the API has a connection of its own")
+        if serving_the_api.get():
+            raise ProgrammingError("permission denied: an endpoint may only call an operation")
         sent.count += 1
         return execute(sql, params, many, context)
 
-    def call(self, statement: bytes, given: Sequence[bytes | None]) -> list[bytes | None]:
+    def call(self, statement: bytes, values: Sequence[bytes]) -> list[bytes | None]:
         """As PatientConnection does it, on a connection that stands, while the request has time."""
         _unless_in_vain()
         self.close_if_health_check_failed()
@@ -56,16 +62,14 @@ class DatabaseWrapper(base.DatabaseWrapper):
             raise OperationalError("no time is left for a statement")
         sent.count += 1
         with self.wrap_database_errors:
-            return self.connection.call(  # type: ignore[no-any-return]
-                statement, given, prepare=not self.settings_dict["DISABLE_SERVER_SIDE_CURSORS"]
-            )
+            return self.connection.call(statement, values)  # type: ignore[no-any-return]
 
     def get_connection_params(self) -> dict[str, Any]:
         params = super().get_connection_params()
         if data := self.settings_dict.get("EMBEDDED"):
             params["host"] = embedded.start(data)
-        if self.alias == "api":
-            params["user"] = role(params["dbname"])
+        if self.settings_dict.get("ROLE_IS_DERIVED"):
+            params["user"] = derived_role(params["dbname"])
         return params
 
     def cursor(self) -> CursorWrapper:

@@ -13,13 +13,13 @@ from typing import Any, NoReturn, Self
 
 from psycopg import Connection, DataError, OperationalError, errors
 from psycopg.abc import RV, PQGen, PQGenConn
-from psycopg.pq import ExecStatus, PipelineStatus, TransactionStatus
+from psycopg.pq import ExecStatus, TransactionStatus
 from psycopg.pq.abc import PGresult
 
 PATIENCE = 4.5
 """Seconds from its start after which a request gives up: later than `statement_timeout`."""
 STATEMENT = 2.0
-"""Seconds after which PostgreSQL ends a statement of the API (`tasks/isolation.py`)."""
+"""Seconds after which PostgreSQL ends a statement of the API (`tasks/operations/role.py`)."""
 PAUSE = 1.5
 """Seconds between two requests that ask a silent database: of sixteen turns most stay free."""
 
@@ -64,7 +64,6 @@ silence = Silence()
 class PatientConnection(Connection[Any]):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self._names: dict[bytes, bytes] = {}
         self._arrivals = select.poll()
         self._arrivals.register(self.fileno(), select.POLLIN)
 
@@ -109,48 +108,28 @@ class PatientConnection(Connection[Any]):
         """
         return self.closed or bool(self._arrivals.poll(0))
 
-    def call(
-        self, statement: bytes, given: Sequence[bytes | None], *, prepare: bool
-    ) -> list[bytes | None]:
+    def call(self, statement: bytes, values: Sequence[bytes]) -> list[bytes | None]:
         """The first row of a statement with `$1`, `$2`, …; values go and come as PostgreSQL's text.
 
-        A cursor would find out types, adapt values and rows, and ask the socket five times instead
-        of three: that is a sixth of a request.
+        Nothing is prepared under a name, which on a connection that a pooler shares would be
+        somebody else's statement. A cursor would find out types, adapt values and rows, and ask the
+        socket five times instead of three: that is a sixth of a request.
         """
-        if any(value and b"\0" in value for value in given):
+        if any(b"\0" in value for value in values):
             # libpq would end the text there: another text, and of a user another user.
             raise DataError("text cannot contain NUL")
         if not self.autocommit and self.pgconn.transaction_status == TransactionStatus.IDLE:
             self.execute("SELECT")  # psycopg begins the transaction with its first statement
-        if not prepare:
-            self.pgconn.send_query_params(statement, given)
-            result = self._answer()
-        elif name := self._names.get(statement):
-            self.pgconn.send_query_prepared(name, given)
-            result = self._answer()
-        else:
-            result = self._prepare_and_call(statement, given)
-        silence.end()
-        _check(result)
-        return [result.get_value(0, column) for column in range(result.nfields)]
-
-    def _prepare_and_call(self, statement: bytes, given: Sequence[bytes | None]) -> PGresult:
-        """In one sequence of messages, so that the first call too waits once."""
-        name = b"call %d" % len(self._names)
-        self.pgconn.enter_pipeline_mode()
         try:
-            self.pgconn.send_prepare(name, statement)
-            self.pgconn.send_query_prepared(name, given)
-            self.pgconn.pipeline_sync()
-            prepared, result = self._answer(), self._answer()
-            self._next_result()  # that of the sync
-            self.pgconn.exit_pipeline_mode()
-        finally:
-            if self.pgconn.pipeline_status != PipelineStatus.OFF:
-                self.close()  # the next statement would take the answers that are left
-        _check(prepared)
-        self._names[statement] = name
-        return result
+            self.pgconn.send_query_params(statement, values)
+            result = self._answer()
+        except BaseException:
+            self.close()  # the next statement would take the answer that is still to come
+            raise
+        silence.end()
+        if result.status not in (ExecStatus.COMMAND_OK, ExecStatus.TUPLES_OK):
+            raise errors.error_from_result(result)
+        return [result.get_value(0, column) for column in range(result.nfields)]
 
     def _answer(self) -> PGresult:
         *_, result = iter(self._next_result, None)
@@ -170,8 +149,3 @@ class PatientConnection(Connection[Any]):
         self.close()
         silence.begin()
         raise OperationalError("no answer in the time of a request")
-
-
-def _check(result: PGresult) -> None:
-    if result.status not in (ExecStatus.COMMAND_OK, ExecStatus.TUPLES_OK):
-        raise errors.error_from_result(result)

@@ -45,7 +45,7 @@ def _sets(name: str, label: str, done: str, already: str, **fields: Any) -> Acti
         } or None
 
     def apply(tasks: TaskQuerySet) -> int:
-        return tasks.change(**fields)
+        return tasks.update(**fields)
 
     return Action(name, "change", label, done, already, changes, apply, in_trash=False)
 

@@ -7,7 +7,6 @@ from django import forms
 from django.contrib import messages
 from django.core.validators import RegexValidator
 from django.db.models import Model
-from django.db.models.functions import Now
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 
 from tasks import history
@@ -146,13 +145,11 @@ class ChangePage(Acting):
     def save_model(self, request: HttpRequest, obj: Task, form: TaskForm, change: bool) -> None:
         values = form.values()
         if not change:
-            # Past `Task.save`: all times are the database's, and the same, as for the API.
-            obj.completed_at = Now() if obj.complete else None
-            Task.objects.bulk_create([obj])
+            obj.save(force_insert=True)
             history.added(cast("int", request.user.pk), obj, values)
         elif values:
             new = {name: new for name, (_, new) in values.items()}
-            Task.objects.filter(pk=obj.pk).change(**new)
+            Task.objects.filter(pk=obj.pk).update(**new)
             history.changed(cast("int", request.user.pk), [(obj, values)])
 
     def log_addition(self, request: HttpRequest, obj: Model, message: Any) -> Any:

@@ -14,16 +14,12 @@ The rest is here:
   second one rolls it back. What is committed stays, and running again does the rest.
 * Commands wait for no one: rows that others keep locked end a run after 5 s, and a statement may
   take 5 minutes, whatever the timeouts of the database and its role are.
-* The lock is one of a transaction, on a connection of its own, since behind PgBouncer in
-  transaction mode nothing else stays with us. That transaction does nothing more: it holds no
-  snapshot, so it keeps vacuum from nothing. If its connection ends, so does the run.
+* If the connection of the lock (`lock.py`) ends, so does the run.
 """
 
 import json
-import os
 import re
 import signal
-import socket
 import sys
 from argparse import ArgumentTypeError
 from collections import Counter
@@ -42,6 +38,7 @@ from tqdm import tqdm
 
 from authjwt.tokens import UNPRINTABLE
 from authjwt.wording import count
+from tasks.management.lock import take
 from tasks.models import USER_ID_LENGTH
 
 BATCH = 5000
@@ -50,11 +47,6 @@ LOCK_SECONDS = 5
 STATEMENT_SECONDS = 300
 
 LIMIT = "SELECT set_config('lock_timeout', %s, true), set_config('statement_timeout', %s, true)"
-TAKE = """
-    SELECT set_config('application_name', %s, true),
-           set_config('idle_in_transaction_session_timeout', '0', true),
-           pg_try_advisory_xact_lock(%s)
-"""
 FIRST = """
     SELECT application_name, now() - xact_start
     FROM pg_locks JOIN pg_stat_activity USING (pid)
@@ -64,8 +56,6 @@ FIRST = """
 AGES = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
 LONGEST = timedelta(days=36_500)
 INTERRUPTED = 130
-MOST_NAME_CHARACTERS = 63
-"""Of an `application_name`; PostgreSQL warns of more."""
 
 
 def user_id(text: str) -> str:
@@ -190,11 +180,8 @@ class MaintenanceCommand(BaseCommand):
             return
         self.lock = connection.copy()
         try:
-            self.lock.set_autocommit(False)
-            with self.lock.cursor() as cursor:
-                name = f"{self.name}, process {os.getpid()} on {socket.gethostname()}"
-                cursor.execute(TAKE, [name[:MOST_NAME_CHARACTERS], LOCK])
-                if not cursor.fetchone()[-1]:
+            if not take(self.lock, LOCK, self.name):
+                with self.lock.cursor() as cursor:
                     cursor.execute(FIRST, divmod(LOCK, 2**32))
                     raise CommandError(first_told(cursor.fetchone()))
             yield

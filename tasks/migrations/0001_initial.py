@@ -12,6 +12,7 @@ class Migration(migrations.Migration):
     dependencies = []
 
     operations = [
+        migrations.RunSQL("SET LOCAL lock_timeout = '1s'", migrations.RunSQL.noop),
         migrations.CreateModel(
             name="Task",
             fields=[

@@ -9,9 +9,12 @@ class Migration(migrations.Migration):
 
     dependencies = [("tasks", "0001_initial")]
     operations = [
+        migrations.RunSQL("SET lock_timeout = '1s'", "RESET lock_timeout"),
         migrations.AddField(
             "task", "deleted_at", models.DateTimeField(blank=True, editable=False, null=True)
         ),
+        # To wait for others is harmless from here on: they read and write meanwhile.
+        migrations.RunSQL("SET lock_timeout = '5min'", "SET lock_timeout = '1s'"),
         AddIndexConcurrently(
             "task",
             models.Index(
@@ -31,4 +34,5 @@ class Migration(migrations.Migration):
             ),
         ),
         RemoveIndexConcurrently("task", "task_list"),
+        migrations.RunSQL("RESET lock_timeout", "SET lock_timeout = '5min'"),
     ]

@@ -36,7 +36,7 @@ def hashed() -> str:
 
 @pytest.fixture(autouse=True)
 def _staff(transactional_db: None, hashed: str) -> None:
-    import_module("tasks.migrations.0006_groups").make_groups(apps, None)
+    import_module("tasks.migrations.0005_groups").make_groups(apps, None)
     for name in ("viewer", "support"):
         user = User.objects.create(username=name, password=hashed, is_staff=True)
         user.groups.add(Group.objects.get(name=name))

@@ -11,7 +11,7 @@ import pytest
 from django.core.exceptions import ImproperlyConfigured
 from django.db import connection, transaction
 
-from config.database import EMBEDDED, configure, embedded
+from config.database import EMBEDDED, configure, derived_role, embedded, of_the_api
 from config.database.base import DatabaseWrapper
 from tasks.models import Task
 from tests.people import Person, Sends
@@ -30,7 +30,7 @@ def test_a_direct_url_of_neon() -> None:
     assert config["PASSWORD"] == "p@ss"
     assert config["HOST"] == "ep-cool-1.eu.aws.neon.tech"
     assert config["CONN_MAX_AGE"] is None
-    assert config["DISABLE_SERVER_SIDE_CURSORS"] is False
+    assert config["DISABLE_SERVER_SIDE_CURSORS"] is True
     assert config["OPTIONS"] == {
         "application_name": "tasks",
         "connect_timeout": 3,
@@ -49,11 +49,45 @@ def test_a_direct_url_of_neon() -> None:
         "postgresql://localhost/tasks?pgbouncer=true",
     ],
 )
-def test_behind_a_pooler_nothing_is_kept_on_the_server(url: str) -> None:
-    config = configure(url, DATA)
+def test_nothing_depends_on_a_pooler_being_known(url: str) -> None:
+    config, direct = configure(url, DATA), configure(DIRECT, DATA)
 
-    assert config["DISABLE_SERVER_SIDE_CURSORS"] is True
     assert "pgbouncer" not in config["OPTIONS"]
+    options = {"sslmode", "channel_binding"}
+    for each in (config, direct):
+        each["OPTIONS"] = {k: v for k, v in each["OPTIONS"].items() if k not in options}
+    place = ("NAME", "USER", "PASSWORD", "HOST", "PORT")
+    assert {k: v for k, v in config.items() if k not in place} == {
+        k: v for k, v in direct.items() if k not in place
+    }
+
+
+def test_the_role_of_the_api_follows_from_the_url_of_the_owner() -> None:
+    owner = configure(DIRECT, DATA)
+    api = of_the_api(owner, "", DATA)
+    other = of_the_api(owner | {"PASSWORD": "another"}, "", DATA)
+
+    assert {**api, "PASSWORD": "p@ss"} == owner | {
+        "ROLE_IS_DERIVED": True,
+        "TEST": {"MIRROR": "default"},
+    }
+    assert len(api["PASSWORD"]) == 64
+    assert api["PASSWORD"] != other["PASSWORD"]
+    assert of_the_api(owner | {"PASSWORD": ""}, "", DATA)["PASSWORD"] == ""
+
+
+def test_the_role_of_the_api_can_be_given() -> None:
+    api = of_the_api(configure(DIRECT, DATA), DIRECT.replace("tasks:p%40ss", "api:other"), DATA)
+
+    assert (api["USER"], api["PASSWORD"], api["ROLE_IS_DERIVED"]) == ("api", "other", False)
+
+
+@pytest.mark.parametrize("database", ["tasks", "x" * 63, "ü" * 31])
+def test_the_name_of_the_role_fits_into_postgresql(database: str) -> None:
+    role = derived_role(database)
+
+    assert role.endswith("_tasks_api")
+    assert len(role.encode()) <= 63
 
 
 def test_options_of_the_url_win() -> None:

@@ -28,10 +28,11 @@ from django.db.migrations.loader import MigrationLoader
 from django.db.migrations.recorder import MigrationRecorder
 from jwt.algorithms import ECAlgorithm, OKPAlgorithm
 
-from config.database import configure, embedded, is_pooled
-from config.diagnosis import connection_advice, in_the_clear
-from tasks import isolation
+from config.database import derived_role, embedded
+from config.diagnosis.database import connection_advice, in_the_clear, server_version
+from tasks.operations.installation import COMMENT, MARK
 from tests.authjwt.conftest import signer
+from tests.commands import execute
 
 ROOT = Path(__file__).parent.parent.parent
 EC = generate_private_key(SECP256R1())
@@ -40,7 +41,16 @@ KEYS = [
     {**ECAlgorithm.to_jwk(EC.public_key(), as_dict=True), "kid": "ec"},
     {"kty": "oct", "k": "c2VjcmV0", "kid": "unusable"},
 ]
-CONNECTED = ("server", "pooler", "TLS", "migrations", "role of the API")
+CONNECTED = (
+    "server",
+    "encoding",
+    "pooler",
+    "TLS",
+    "connections",
+    "migrations",
+    "operations",
+    "role of the API",
+)
 NAMES = [
     "environment",
     "debug",
@@ -53,6 +63,8 @@ NAMES = [
     "database",
     *CONNECTED,
 ]
+
+TIMEOUTS = "statement_timeout 2s, lock_timeout {}, idle_in_transaction_session_timeout 5s"
 
 pytestmark = pytest.mark.django_db(databases=["default", "api"])
 
@@ -148,9 +160,10 @@ def test_sound_installation_is_ok_in_every_line(issuer: Issuer) -> None:
     assert list(found) == NAMES
     assert {check["status"] for check in found.values()} == {"ok"}
     assert {check["advice"] for check in found.values()} == {""}
-    role = isolation.role(connection.settings_dict["NAME"])
+    role = derived_role(connection.settings_dict["NAME"])
     details = {name: re.sub(r"[0-9.]+ ms", "n ms", found[name]["detail"]) for name in NAMES}
     assert re.fullmatch(r"PostgreSQL \d+\.\d+, embedded", details.pop("server"))
+    assert re.fullmatch(r"97 allowed, \d+ wanted \(\d+ workers of 16\)", details.pop("connections"))
     assert details == {
         "environment": "every variable can be read",
         "debug": "on: a machine of development",
@@ -161,10 +174,12 @@ def test_sound_installation_is_ok_in_every_line(issuer: Issuer) -> None:
         "issuer": f"2 usable keys (ES256, EdDSA) at {issuer.origin}/api/auth/jwks in n ms",
         "issuer clock": "as ours, to a second",
         "database": "connected in n ms, round trip n ms (median of 5)",
+        "encoding": "UTF8",
         "pooler": "none: direct",
         "TLS": "off, on a private way",
         "migrations": "all applied",
-        "role of the API": f"{role}: six operations, statements of at most 2s",
+        "operations": "all installed, revision 1",
+        "role of the API": (f"{role}: operations alone, {TIMEOUTS.format('1500ms')}"),
     }
 
 
@@ -472,84 +487,176 @@ def test_migration_that_is_not_applied_is_a_fault() -> None:
     ]
 
 
+def test_server_that_is_too_old_is_a_fault() -> None:
+    assert server_version(15, "PostgreSQL 15.0").status == "ok"
+    check = server_version(14, "PostgreSQL 14.9")
+
+    assert (check.status, check.detail) == ("wrong", "PostgreSQL 14.9")
+    assert check.advice == "Upgrade it: 15 is the oldest version that this project supports."
+
+
+def test_too_few_connections_are_a_warning(settings: Any) -> None:
+    settings.WEB_CONCURRENCY = 7
+    output = StringIO()
+
+    status, found = examine()
+    call_command("doctor", stdout=output, no_color=True)
+
+    assert (status, found["connections"]) == (
+        0,
+        {
+            "name": "connections",
+            "status": "warning",
+            "detail": "97 allowed, 112 wanted (7 workers of 16)",
+            "advice": (
+                "Set WEB_CONCURRENCY lower, raise max_connections, or put a pooler in between."
+            ),
+        },
+    )
+    assert "note: Set WEB_CONCURRENCY lower" in output.getvalue()
+    assert output.getvalue().endswith("\n\nAll is well.\n")
+
+
+def test_host_that_is_no_name_is_a_fault(settings: Any) -> None:
+    settings.ALLOWED_HOSTS = ["https://tasks.example.com", "[::1]", "localhost"]
+
+    status, found = examine()
+
+    assert status == 1
+    assert found["system checks"]["detail"] == (
+        "config.E004: ALLOWED_HOSTS must hold names of hosts alone, without scheme, port and path: "
+        "https://tasks.example.com"
+    )
+
+
+@pytest.mark.django_db(transaction=True, databases=["default", "api"])
+def test_tables_that_are_not_in_public_are_a_fault() -> None:
+    """The operations look for them there, whatever the search_path of the owner is."""
+    database = connection.settings_dict["NAME"]
+    execute("CREATE SCHEMA elsewhere; CREATE TABLE elsewhere.tasks_task ()")
+    execute(f"ALTER ROLE postgres IN DATABASE {database} SET search_path TO elsewhere, public")
+    try:
+        status, found = examine()
+    finally:
+        execute(f"ALTER ROLE postgres IN DATABASE {database} RESET search_path")
+        execute("DROP SCHEMA elsewhere CASCADE")
+
+    assert status == 1
+    assert found["migrations"]["detail"] == (
+        "the tables are not in public: search_path is elsewhere, public"
+    )
+
+
+MIGRATE = "Run: python manage.py migrate"
+READ = "tasks_api.read_task(text, bigint)"
+SCHEMA = "COMMENT ON SCHEMA tasks_api IS"
+BROKEN_OPERATIONS = {
+    "schema": ("ALTER SCHEMA tasks_api RENAME TO another", "there is no schema tasks_api"),
+    "function": (f"DROP FUNCTION {READ}", f"missing: {READ}"),
+    "digest": (
+        f"{SCHEMA} '{MARK}7, digest x'",
+        f"those of another release: {MARK}7, digest x",
+    ),
+    "comment": (
+        f"{SCHEMA} NULL",
+        "those of another release: the schema tasks_api has no comment",
+    ),
+    "execute": (
+        f"REVOKE EXECUTE ON FUNCTION {READ} FROM {{role}}",
+        f"the role of the API may not call {READ}",
+    ),
+    "usage": (
+        "REVOKE USAGE ON SCHEMA tasks_api FROM {role}",
+        "the role of the API may not call them",
+    ),
+    "public": (f"GRANT EXECUTE ON FUNCTION {READ} TO PUBLIC", f"everybody may call {READ}"),
+}
+
+
+@pytest.mark.django_db(transaction=True, databases=["default", "api"])
 @pytest.mark.parametrize(
-    ("url", "pooled"),
+    ("change", "detail"), BROKEN_OPERATIONS.values(), ids=BROKEN_OPERATIONS.keys()
+)
+def test_operations_that_are_not_as_promised_are_a_fault(
+    put_back: None, change: str, detail: str
+) -> None:
+    execute(change.format(role=derived_role(connection.settings_dict["NAME"])))
+    back = f"{SCHEMA} '{COMMENT}'" if change.startswith(SCHEMA) else "SELECT 1"
+
+    status, found = examine()
+    execute(back)
+
+    assert status == 1
+    assert wrong(found) == [("operations", detail, MIGRATE)]
+
+
+@pytest.mark.django_db(transaction=True, databases=["default", "api"])
+@pytest.mark.parametrize(
+    ("change", "back", "detail", "advice"),
     [
-        pytest.param("postgresql://u@db.example/d?pgbouncer=true", True, id="parameter"),
-        pytest.param("postgresql://u@db.example:6432/d", True, id="port"),
-        pytest.param("postgresql://u@ep-1-pooler.example/d", True, id="host"),
-        pytest.param("postgresql://u@db.example/d", False, id="direct"),
+        pytest.param(
+            "GRANT SELECT ON tasks_task TO {role}",
+            "REVOKE SELECT ON tasks_task FROM {role}",
+            "{role} reaches the tables of all users",
+            "Revoke what {role} may do to tables, or set API_DATABASE_URL.",
+            id="tables",
+        ),
+        pytest.param(
+            "ALTER ROLE {role} IN DATABASE {database} SET lock_timeout TO '1min'",
+            "ALTER ROLE {role} IN DATABASE {database} SET lock_timeout TO '1500ms'",
+            f"{{role}} has {TIMEOUTS.format('1min')}; wanted: {TIMEOUTS.format('1500ms')}",
+            MIGRATE,
+            id="timeouts",
+        ),
+        pytest.param(
+            "COMMENT ON ROLE {role} IS NULL",
+            "COMMENT ON ROLE {role} IS "
+            "'better-auth-tasks: role of the API in the database {database}'",
+            "{role} is not this project's: its comment does not say so",
+            MIGRATE,
+            id="comment",
+        ),
     ],
 )
-def test_pooler_is_known_from_the_settings_that_the_url_became(
-    url: str,
-    pooled: bool,  # noqa: FBT001
-    tmp_path: Path,
+def test_role_that_is_not_as_promised_is_a_fault(
+    change: str, back: str, detail: str, advice: str
 ) -> None:
-    config = configure(url, tmp_path)
+    database = connection.settings_dict["NAME"]
+    names = {"role": derived_role(database), "database": database}
+    execute(change.format(**names))
+    try:
+        status, found = examine()
+    finally:
+        execute(back.format(**names))
 
-    assert is_pooled(config) is pooled
-    assert "pgbouncer" not in config["OPTIONS"]
+    assert status == 1
+    assert wrong(found) == [("role of the API", detail.format(**names), advice.format(**names))]
 
 
-def test_pooler_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
-    elsewhere(monkeypatch, DISABLE_SERVER_SIDE_CURSORS=True)
+@pytest.mark.django_db(transaction=True, databases=["default", "api"])
+def test_role_that_cannot_sign_in_is_a_fault(put_back: None) -> None:
+    role = derived_role(connection.settings_dict["NAME"])
+    execute(f"ALTER ROLE {role} NOLOGIN")
+
+    status, found = examine()
+
+    assert status == 1
+    ((name, detail, advice),) = wrong(found)
+    assert (name, advice) == ("role of the API", MIGRATE)
+    assert detail.startswith(f"{role} cannot sign in: ")
+    assert "is not permitted to log in" in detail
+
+
+def test_isolation_that_is_switched_off_is_a_warning(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(connections.settings["api"], "ROLE_IS_DERIVED", value=False)
 
     status, found = examine()
 
     assert status == 0
-    assert found["pooler"]["detail"] == "PgBouncer, as DATABASE_URL says"
-
-
-FROM_MIGRATE = "Run: python manage.py migrate. It makes the role, and its password of SECRET_KEY."
-
-
-@pytest.mark.django_db(transaction=True, databases=["default", "api"])
-@pytest.mark.parametrize(
-    ("change", "back"),
-    [
-        ("GRANT SELECT ON tasks_task TO {role}", "REVOKE SELECT ON tasks_task FROM {role}"),
-        (
-            "ALTER ROLE {role} IN DATABASE {database} RESET statement_timeout",
-            "ALTER ROLE {role} IN DATABASE {database} SET statement_timeout TO '4s'",
-        ),
-    ],
-)
-def test_role_with_other_rights_is_a_fault(change: str, back: str) -> None:
-    database = connection.settings_dict["NAME"]
-    names = {"role": isolation.role(database), "database": database}
-    with connection.cursor() as cursor:
-        cursor.execute(change.format(**names))
-    try:
-        status, found = examine()
-    finally:
-        with connection.cursor() as cursor:
-            cursor.execute(back.format(**names))
-
-    assert status == 1
-    assert wrong(found) == [
-        (
-            "role of the API",
-            f"{names['role']} has other rights or timeouts than it needs",
-            FROM_MIGRATE,
-        )
-    ]
-
-
-@pytest.mark.django_db(transaction=True, databases=["default", "api"])
-def test_role_that_cannot_connect_is_a_fault() -> None:
-    database = connection.settings_dict["NAME"]
-    with connection.cursor() as cursor:
-        cursor.execute(f"ALTER ROLE {isolation.role(database)} NOLOGIN")
-    try:
-        status, found = examine()
-    finally:
-        isolation.grant(using="default")
-
-    assert status == 1
-    ((name, detail, advice),) = wrong(found)
-    assert (name, advice) == ("role of the API", FROM_MIGRATE)
-    assert "is not permitted to log in" in detail
+    assert found["role of the API"]["status"] == "warning"
+    assert found["role of the API"]["detail"] == (
+        "postgres, the owner's: PostgreSQL does not keep users apart"
+    )
 
 
 class TLSProxy:
@@ -598,12 +705,7 @@ def certificate(directory: Path) -> Path:
     return path
 
 
-@pytest.mark.parametrize("pooled", [True, False])
-def test_tls_is_told_as_far_as_it_reaches(
-    pooled: bool,  # noqa: FBT001
-    monkeypatch: pytest.MonkeyPatch,
-    tmp_path: Path,
-) -> None:
+def test_tls_is_told_as_far_as_it_reaches(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     host = embedded.start(connection.settings_dict["EMBEDDED"])
     proxy = TLSProxy(f"{host}/.s.PGSQL.5432", tmp_path)
     options = {**connection.settings_dict["OPTIONS"], "sslmode": "require"}
@@ -612,7 +714,6 @@ def test_tls_is_told_as_far_as_it_reaches(
         HOST="127.0.0.1",
         PORT=proxy.port,
         OPTIONS=options,
-        DISABLE_SERVER_SIDE_CURSORS=pooled,
     )
     proxy.thread.start()
 

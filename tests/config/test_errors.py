@@ -8,7 +8,7 @@ from django.test import Client
 
 from config.errors import BY_STATUS
 from config.openapi import CODES
-from tasks import statements
+from tasks import operations
 from tests.people import Person, is_error
 
 CRASH = "Something went wrong here. It has been recorded."
@@ -81,7 +81,7 @@ def test_a_fault_tells_nothing_internal(  # noqa: PLR0917
     error_code: str,
     detail: str,
 ) -> None:
-    monkeypatch.setattr(statements, "read", raising(error))
+    monkeypatch.setattr(operations, "read", raising(error))
     response = alice.get(alice.task(7))
 
     assert is_error(response, status, error_code, detail)

@@ -7,6 +7,9 @@ from django.db import OperationalError, connection
 from django.test import Client
 
 from config import health
+from config.database import derived_role
+from tasks.operations.installation import MARK, REVISION
+from tests.commands import execute
 from tests.people import Sends
 
 
@@ -64,10 +67,55 @@ def test_without_a_migration_it_is_not_ready() -> None:
 
 
 def test_without_a_database_it_is_not_ready(monkeypatch: pytest.MonkeyPatch) -> None:
-    def away() -> None:
+    def away(*_: object) -> None:
         raise OperationalError
 
     with monkeypatch.context() as patch:
         patch.setattr(connection, "cursor", away)
+        patch.setattr(connection, "call", away)
 
         assert not_ready("Not ready: database, migrations.", "DATABASE_ERROR")
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        "REVOKE EXECUTE ON FUNCTION {read} FROM {role}",
+        "ALTER FUNCTION {read} RENAME TO another",
+        "REVOKE USAGE ON SCHEMA tasks_api FROM {role}",
+        "ALTER SCHEMA tasks_api RENAME TO another",
+    ],
+)
+@pytest.mark.django_db(transaction=True, databases=["default", "api"])
+def test_without_an_operation_it_is_not_ready(change: str, put_back: None) -> None:
+    health._migrated()  # noqa: SLF001  as of a server that was ready before
+    read = "tasks_api.read_task(text, bigint)"
+    execute(change.format(read=read, role=derived_role(connection.settings_dict["NAME"])))
+
+    assert not_ready("Not ready: database.", "DATABASE_ERROR")
+
+
+OTHER = "COMMENT ON SCHEMA tasks_api IS '{}{}, digest 0123456789abcdef'"
+
+
+@pytest.mark.django_db
+def test_with_the_operations_of_an_earlier_release_it_is_not_ready() -> None:
+    execute(OTHER.format(MARK, REVISION - 1))
+
+    assert not_ready("Not ready: migrations.", "DATABASE_ERROR")
+
+
+@pytest.mark.django_db
+def test_with_those_of_a_later_release_it_is_ready() -> None:
+    execute(OTHER.format(MARK, REVISION + 1))
+
+    assert Client().get("/health/ready").status_code == 200
+
+
+@pytest.mark.django_db
+def test_a_release_that_goes_back_leaves_running_servers_ready() -> None:
+    assert Client().get("/health/ready").status_code == 200
+
+    execute(OTHER.format(MARK, REVISION - 1))
+
+    assert Client().get("/health/ready").status_code == 200

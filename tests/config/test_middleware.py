@@ -11,7 +11,7 @@ from django.db import IntegrityError
 from django.test import Client
 
 from config.logs import summary
-from tasks import statements
+from tasks import operations
 from tests.people import Person, token_of
 
 
@@ -84,8 +84,8 @@ def test_no_token_no_body_and_no_title_is_logged(
     alice.patch(alice.task(task["id"]), {"needle": "needle"})
     alice.post(alice.tasks, "needle")
     alice.get(f"{alice.tasks}?needle=needle")
-    violating = statements.CREATE.replace(b"$5)", b"left('needle' || $5, 6))")
-    monkeypatch.setattr(statements, "CREATE", violating)
+    violating = operations.CREATE.replace(b"$2", b"""$2::jsonb || '{"priority": "needle"}'""")
+    monkeypatch.setattr(operations, "CREATE", violating)
     assert alice.post(alice.tasks, {"title": "needle"}).status_code == 500
     out, err = capsys.readouterr()
 

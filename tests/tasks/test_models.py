@@ -1,5 +1,7 @@
 """The rules of the contract hold in the database too, whoever writes to it."""
 
+import json
+from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
 
@@ -8,8 +10,10 @@ from django.core.exceptions import ValidationError
 from django.db import DataError, IntegrityError, connection, transaction
 from django.utils import timezone
 
+from tasks import operations
 from tasks.models import WHITE_SPACE, Task
 from tasks.schemas import Priority
+from tests.commands import execute
 
 pytestmark = pytest.mark.django_db
 
@@ -38,7 +42,6 @@ def test_what_python_strips_is_white_space() -> None:
         ({"description": "x" * 1001}, "task_description_length"),
         ({"priority": "urgent"}, "task_priority"),
         ({"priority": "HIGH"}, "task_priority"),
-        ({"complete": True}, "task_completed_at_when_complete"),
         ({"completed_at": timezone.now()}, "task_completed_at_when_complete"),
     ],
 )
@@ -88,31 +91,74 @@ def test_priorities_are_the_same_for_database_and_clients() -> None:
     assert all(f"'{value}'" in str(Priority) for value in Task.Priority.values)
 
 
-def test_saving_keeps_the_time_of_completion() -> None:
-    task = Task(**GOOD, complete=True)
-    task.save()
-    completed_at = task.completed_at
-    assert completed_at == task.updated_at
-    task.save()
-    assert task.completed_at == completed_at
-    task.complete = False
-    task.save()
-    assert task.completed_at is None
+def test_a_new_task_that_is_complete_was_completed_when_it_was_made() -> None:
+    task = insert(complete=True)
 
-
-def test_a_change_keeps_the_time_of_completion_and_moves_on_from_the_last() -> None:
-    earlier, ahead = timezone.now() - timedelta(hours=1), timezone.now() + timedelta(hours=1)
-    done = insert(complete=True, completed_at=earlier, updated_at=earlier)
-    task = insert(updated_at=ahead)
-
-    assert Task.objects.change(complete=True, priority="high") == 2
-
-    done.refresh_from_db()
     task.refresh_from_db()
-    assert done.completed_at == earlier < done.updated_at
-    assert task.completed_at == task.updated_at == ahead + timedelta(microseconds=1)
-    Task.objects.change(complete=False)
-    assert not Task.objects.filter(completed_at__isnull=False).exists()
+    assert task.completed_at == task.updated_at
+
+
+def times(task: Task) -> tuple[Any, Any]:
+    task.refresh_from_db()
+    return task.completed_at, task.updated_at
+
+
+WRITERS: dict[str, Callable[..., object]] = {
+    "save": lambda task, name, value: Task(**{**vars_of(task), name: value}).save(),
+    "update": lambda task, name, value: Task.objects.filter(pk=task.pk).update(**{name: value}),
+    "SQL by hand": lambda task, name, value: execute(
+        f"UPDATE tasks_task SET {name} = %s WHERE id = %s", value, task.pk
+    ),
+    "the API": lambda task, name, value: operations.change(
+        task.user_id, task.pk, json.dumps({name: value})
+    ),
+}
+
+
+def vars_of(task: Task) -> dict[str, Any]:
+    return {field.attname: getattr(task, field.attname) for field in Task._meta.concrete_fields}  # noqa: SLF001
+
+
+@pytest.mark.parametrize("write", WRITERS.values(), ids=WRITERS.keys())
+def test_whoever_writes_the_times_are_kept(write: Callable[..., object]) -> None:
+    """Even where the clock of the last change was ahead."""
+    ahead = timezone.now() + timedelta(hours=1)
+    task = insert(updated_at=ahead)
+    task.refresh_from_db()
+
+    write(task, "complete", value=True)
+    done, first = times(task)
+    write(task, "title", value="other")
+    still_done, second = times(task)
+    write(task, "title", value="other")
+    same = times(task)
+    write(task, "complete", value=False)
+    undone, third = times(task)
+
+    tick = timedelta(microseconds=1)
+    assert (first, second, third) == (ahead + tick, ahead + 2 * tick, ahead + 3 * tick)
+    assert (done, still_done, undone) == (first, first, None)
+    assert same == (still_done, second)
+
+
+def test_a_change_of_now_has_the_time_of_now() -> None:
+    task = insert(updated_at=timezone.now() - timedelta(hours=1))
+
+    Task.objects.filter(pk=task.pk).update(priority="high")
+
+    task.refresh_from_db()
+    assert timezone.now() - task.updated_at < timedelta(minutes=1)
+
+
+@pytest.mark.parametrize("fields", [{"user_id": "bob"}, {"deleted_at": timezone.now()}])
+def test_what_is_no_change_of_a_client_leaves_the_times(fields: dict[str, Any]) -> None:
+    task = insert()
+    task.refresh_from_db()
+    before = task.updated_at
+
+    Task.objects.filter(pk=task.pk).update(**fields)
+
+    assert times(task) == (None, before)
 
 
 def test_words_say_whose_tasks_and_in_which_order() -> None:

@@ -11,7 +11,8 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandParser
 
 from authjwt.wording import count
-from config.diagnosis import Check, diagnose
+from config.diagnosis import diagnose
+from config.diagnosis.check import Check
 
 WIDTHS = (19, 13)
 
@@ -41,8 +42,14 @@ class Command(BaseCommand):
             sys.exit(1)
 
     def _write(self, check: Check) -> None:
-        style = {"ok": self.style.SUCCESS, "wrong": self.style.ERROR}.get(check.status, str)
+        styles = {
+            "ok": self.style.SUCCESS,
+            "warning": self.style.WARNING,
+            "wrong": self.style.ERROR,
+        }
+        style = styles.get(check.status, str)
         status = style(check.status.ljust(WIDTHS[1]))
         self.stdout.write(f"{check.name:{WIDTHS[0]}}{status}{check.detail}".rstrip())
         if check.advice:
-            self.stdout.write(f"{'':{sum(WIDTHS)}}to mend: {check.advice}")
+            lead = "note" if check.status == "warning" else "to mend"
+            self.stdout.write(f"{'':{sum(WIDTHS)}}{lead}: {check.advice}")

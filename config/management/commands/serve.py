@@ -9,6 +9,7 @@ import socket
 from typing import Any
 
 from django.conf import settings
+from django.core import checks
 from django.core.exceptions import ImproperlyConfigured
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 from granian.constants import HTTPModes, Interfaces
@@ -35,6 +36,7 @@ class Command(BaseCommand):
         )
 
     def handle(self, *, demo: bool, **_: Any) -> None:
+        refuse_a_weak_key()
         host = "127.0.0.1" if settings.DEBUG else "0.0.0.0"  # noqa: S104  a container's proxy
         refuse_a_taken_port(host, settings.PORT)
         try:
@@ -43,6 +45,7 @@ class Command(BaseCommand):
             raise CommandError(str(error)) from error
         if demo:
             self.prepare()
+        self.tell_of_isolation()
         Server(
             "config.wsgi:application",
             address=host,
@@ -61,9 +64,27 @@ class Command(BaseCommand):
             workers_kill_timeout=30,
         ).serve()
 
+    def tell_of_isolation(self) -> None:
+        users = [settings.DATABASES[alias].get("USER") for alias in ("default", "api")]
+        if users[0] == users[1] and not settings.DATABASES["api"]["ROLE_IS_DERIVED"]:
+            self.stderr.write(
+                "Isolation by the database is off: API_DATABASE_URL has the user of DATABASE_URL.",
+                self.style.WARNING,
+            )
+
     def prepare(self) -> None:
         demo.prepare()
         demo.announce_when_ready(self.stdout.write, settings.PORT)
+
+
+def refuse_a_weak_key() -> None:
+    """It signs the sessions of staff. Django looks at it for deployments only, and then warns."""
+    found = checks.run_checks(tags=[checks.Tags.security], include_deployment_checks=True)
+    if not settings.DEBUG and any(message.id == "security.W009" for message in found):
+        raise CommandError(
+            "SECRET_KEY is weak: set it to 50 random characters or more. "
+            "openssl rand -base64 48 makes a good one."
+        )
 
 
 def refuse_a_taken_port(host: str, port: int) -> None:

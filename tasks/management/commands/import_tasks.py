@@ -4,8 +4,9 @@ It is one transaction: the rows go into a temporary table, are held against one 
 the tasks there are, and then written by one statement. So of a file with a bad row nothing is
 written, memory stays flat, and PgBouncer in transaction mode makes no difference.
 
-Ids and times that the file gives are kept; a time that it leaves out is that of the import. No task
-ever moves to another owner.
+Ids and times that the file gives are kept; a time that it leaves out is that of the import. Of a
+task that is there and that the file changes, `updated_at` never goes back: for whoever syncs by it,
+the import is a change like any other. No task ever moves to another owner.
 """
 
 import sys
@@ -62,9 +63,10 @@ FOUND = f"""
     SELECT line, rule, count(*) OVER () FROM bad ORDER BY line LIMIT {MOST_FAULTS}
 """  # noqa: S608  of constants
 
+# All but `updated_at`: it never goes back, so a file cannot always have its way with it.
+COMPARED = [field for field in exchange.FIELDS if field != "updated_at"]
 THERE, READ, EXCLUDED = (
-    ", ".join(f"{table}.{field}" for field in exchange.FIELDS)
-    for table in ("task", "read", "excluded")
+    ", ".join(f"{table}.{field}" for field in COMPARED) for table in ("task", "read", "excluded")
 )
 EXPECTED = f"""
     SELECT count(*) FILTER (WHERE task.id IS NULL),
@@ -91,8 +93,7 @@ WRITE = f"""
         INSERT INTO tasks_task AS task ({COLUMNS})
         SELECT coalesce(id, nextval(pg_get_serial_sequence('tasks_task', 'id'))),
                user_id, title, description, complete, priority,
-               CASE WHEN complete THEN coalesce(completed_at, now()) END,
-               coalesce(created_at, now()), coalesce(updated_at, now()), deleted_at
+               completed_at, coalesce(created_at, now()), coalesce(updated_at, now()), deleted_at
         FROM pg_temp.read ORDER BY line
         ON CONFLICT (id) DO {{}}
         RETURNING task.xmax = 0 AS new
@@ -100,7 +101,8 @@ WRITE = f"""
     SELECT count(*) FILTER (WHERE new), count(*) FILTER (WHERE NOT new) FROM written
 """  # noqa: S608  of constants
 UPDATE = f"""
-    UPDATE SET ({COLUMNS}) = ({EXCLUDED})
+    UPDATE SET ({", ".join(COMPARED)}) = ({EXCLUDED}),
+        updated_at = greatest(task.updated_at, excluded.updated_at)
     WHERE task.user_id = excluded.user_id AND ({THERE}) IS DISTINCT FROM ({EXCLUDED})
 """
 

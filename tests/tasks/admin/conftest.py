@@ -8,7 +8,7 @@ from django.apps import apps
 from django.contrib.auth.models import Group, User
 from django.test import Client
 
-groups = import_module("tasks.migrations.0006_groups")
+groups = import_module("tasks.migrations.0005_groups")
 
 
 @pytest.fixture

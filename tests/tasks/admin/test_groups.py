@@ -9,7 +9,7 @@ from django.core.management import call_command
 
 pytestmark = pytest.mark.django_db
 
-make_groups = import_module("tasks.migrations.0006_groups").make_groups
+make_groups = import_module("tasks.migrations.0005_groups").make_groups
 
 SUPPORT = ["change_task", "export_task", "restore_task", "trash_task", "view_task"]
 ALL = ["add_task", *SUPPORT[:1], "delete_task", *SUPPORT[1:]]
@@ -47,6 +47,7 @@ def test_to_make_them_again_changes_nothing() -> None:
     assert list(Permission.objects.order_by("pk").values()) == before
 
 
+@pytest.mark.django_db(databases=["default", "api"])
 @pytest.mark.usefixtures("_groups")
 def test_django_finds_its_permissions_there() -> None:
     before = list(Permission.objects.order_by("pk").values())
@@ -56,10 +57,10 @@ def test_django_finds_its_permissions_there() -> None:
     assert list(Permission.objects.order_by("pk").values()) == before
 
 
-@pytest.mark.django_db(transaction=True)
+@pytest.mark.django_db(transaction=True, databases=["default", "api"])
 def test_they_come_with_the_migration() -> None:
     Group.objects.all().delete()
-    call_command("migrate", "tasks", "0005_history", verbosity=0)
+    call_command("migrate", "tasks", "0004_history", verbosity=0)
     call_command("migrate", "tasks", verbosity=0)
 
     assert granted() == {"viewer": ["view_task"], "support": SUPPORT, "administrator": ALL}

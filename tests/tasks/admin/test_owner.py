@@ -55,7 +55,7 @@ def tasks_on(html: str) -> list[int]:
 
 def test_it_shows_the_tasks_and_counts_of_one_user(viewer: Any) -> None:
     first, second, third, done, trashed = make(5)
-    Task.objects.filter(pk=done.pk).change(complete=True)
+    Task.objects.filter(pk=done.pk).update(complete=True)
     Task.objects.filter(pk=trashed.pk).trash()
     make(2, "bob")
 

@@ -233,8 +233,22 @@ def test_update_makes_a_task_as_the_row_says_and_a_second_time_nothing(file: Pat
     )
     assert Task.objects.get(pk=there.pk).title == "Buy milk"
     assert run(*arguments) == Run(0, summary(changed=1, unchanged=1))
-    assert rows()[0] == tuple(row.values())
+    changed = Task.objects.get(pk=there.pk)
+    assert whole(changed) == row | {"updated_at": changed.updated_at}
+    assert changed.updated_at > there.updated_at > NOON
     assert run(*arguments) == Run(0, summary(unchanged=2))
+    assert Task.objects.get(pk=there.pk) == changed
+
+
+def test_an_update_takes_a_later_time_from_the_file(file: Path) -> None:
+    there = create()
+    there.refresh_from_db()
+    later = there.updated_at + timedelta(days=1)
+    path = write(file, whole(there, title="other", updated_at=later))
+
+    assert run("import_tasks", path, "--on-conflict=update", "--yes").status == 0
+
+    assert Task.objects.get(pk=there.pk).updated_at == later
 
 
 def test_update_wants_to_know_every_field(file: Path) -> None:

@@ -72,7 +72,7 @@ def test_a_batch_costs_the_same_however_many_there_are(
 ) -> None:
     """Savepoint, limits, ids, change, release; a full batch is followed by a look for more."""
     make_tasks(rows)
-    lock, counting = 1, 4
+    lock, counting = 2, 4
     looks = 1 if rows % 2 == 0 else 0
 
     with sends(lock + counting + 5 * batches - looks):

@@ -5,39 +5,34 @@ from typing import Any
 
 import psycopg
 import pytest
-from django.conf import settings
 from django.contrib.auth.models import User
 from django.db import ProgrammingError, connection, connections
 from django.http import HttpRequest, HttpResponse
 from django.test import RequestFactory
 from psycopg import sql
-from psycopg.errors import (
-    CheckViolation,
-    InsufficientPrivilege,
-    NotNullViolation,
-    UndefinedFunction,
-)
+from psycopg.errors import InsufficientPrivilege, NullValueNotAllowed, UndefinedFunction
 
 from config.middleware import request_log
-from tasks import isolation, statements
 from tasks.models import Task
+from tasks.operations.role import TIMEOUTS, Role
 from tests.people import Person
 from tests.server import database_url
 
 pytestmark = pytest.mark.django_db(transaction=True, databases=["default", "api"])
 
-OPERATIONS = {
-    "list_tasks": "SELECT * FROM api.list_tasks(%s, NULL, 1000, 0)",
-    "create_task": "SELECT * FROM api.create_task(%s, 'mine', NULL, false, 'low')",
-    "read_task": "SELECT api.read_task(%s, {task})",
-    "change_task": "SELECT api.change_task(%s, {task}, 'mine', NULL, false, NULL, NULL)",
-    "trash_task": "SELECT api.trash_task(%s, {task})",
-    "delete_task": "SELECT api.delete_task(%s, {task})",
+STATEMENTS = {
+    "list_tasks": 'SELECT * FROM tasks_api.list_tasks(%s, \'{{"limit": 1000, "offset": 0}}\')',
+    "create_task": 'SELECT tasks_api.create_task(%s, \'{{"title": "mine"}}\')',
+    "read_task": "SELECT tasks_api.read_task(%s, {task})",
+    "change_task": 'SELECT tasks_api.change_task(%s, {task}, \'{{"title": "mine"}}\')',
+    "replace_task": 'SELECT tasks_api.replace_task(%s, {task}, \'{{"title": "mine"}}\')',
+    "trash_task": "SELECT tasks_api.trash_task(%s, {task})",
+    "delete_task": "SELECT tasks_api.delete_task(%s, {task})",
 }
 
 
 def role() -> str:
-    return isolation.role(connection.settings_dict["NAME"])
+    return Role(connection).name
 
 
 @pytest.fixture
@@ -48,10 +43,7 @@ def task() -> Task:
 @pytest.fixture
 def api() -> Iterator[psycopg.Connection[Any]]:
     """A connection as the server's API has it."""
-    password = settings.DATABASES["api"]["PASSWORD"]
-    with psycopg.connect(
-        database_url(), user=role(), password=password, autocommit=True
-    ) as connection:
+    with psycopg.connect(database_url(), user=role(), autocommit=True) as connection:
         yield connection
 
 
@@ -69,13 +61,14 @@ def api() -> Iterator[psycopg.Connection[Any]]:
         "SELECT * FROM django_session",
         "SELECT * FROM django_migrations",
         "SELECT nextval('tasks_task_id_seq')",
+        "SELECT * FROM tasks_api.matching('alice', '{{}}')",
         "CREATE TABLE mine (id int)",
-        "CREATE FUNCTION api.mine() RETURNS int LANGUAGE sql RETURN 1",
+        "CREATE FUNCTION tasks_api.mine() RETURNS int LANGUAGE sql RETURN 1",
         "CREATE SCHEMA mine",
         "CREATE ROLE mine",
         "SET ROLE {owner}",
         "SET SESSION AUTHORIZATION {owner}",
-        "ALTER FUNCTION api.read_task OWNER TO CURRENT_USER",
+        "ALTER FUNCTION tasks_api.read_task OWNER TO CURRENT_USER",
     ],
 )
 def test_a_statement_without_an_operation_is_refused(
@@ -88,26 +81,22 @@ def test_a_statement_without_an_operation_is_refused(
     assert list(Task.objects.values_list("user_id", "title")) == [("alice", "hers")]
 
 
-@pytest.mark.parametrize("statement", OPERATIONS.values(), ids=OPERATIONS.keys())
-@pytest.mark.parametrize(("user", "error"), [(None, NotNullViolation), ("", CheckViolation)])
+@pytest.mark.parametrize("statement", STATEMENTS.values(), ids=STATEMENTS.keys())
+@pytest.mark.parametrize("user", [None, ""])
 def test_an_operation_without_a_user_is_an_error(
-    api: psycopg.Connection[Any],
-    task: Task,
-    statement: str,
-    user: str | None,
-    error: type[psycopg.Error],
+    api: psycopg.Connection[Any], task: Task, statement: str, user: str | None
 ) -> None:
-    with pytest.raises(error):
+    with pytest.raises(NullValueNotAllowed):
         api.execute(statement.format(task=task.pk), [user])
 
     assert list(Task.objects.values_list("user_id", "title")) == [("alice", "hers")]
 
 
-@pytest.mark.parametrize("name", ["read_task", "change_task", "trash_task", "delete_task"])
+@pytest.mark.parametrize("name", [name for name in STATEMENTS if "{task}" in STATEMENTS[name]])
 def test_an_operation_of_another_user_finds_nothing(
     api: psycopg.Connection[Any], task: Task, name: str
 ) -> None:
-    found = api.execute(OPERATIONS[name].format(task=task.pk), ["bob"]).fetchone()
+    found = api.execute(STATEMENTS[name].format(task=task.pk), ["bob"]).fetchone()
 
     assert found == (None,)
     assert list(Task.objects.values_list("user_id", "title")) == [("alice", "hers")]
@@ -115,17 +104,18 @@ def test_an_operation_of_another_user_finds_nothing(
 
 def test_there_is_no_operation_that_leaves_the_user_out(api: psycopg.Connection[Any]) -> None:
     with pytest.raises(UndefinedFunction):
-        api.execute("SELECT api.read_task(1)")
+        api.execute("SELECT tasks_api.read_task(1)")
 
 
 def test_the_role_may_do_the_operations_and_nothing_else() -> None:
     with connection.cursor() as cursor:
         cursor.execute(
-            "SELECT proname FROM pg_proc WHERE pronamespace = 'api'::regnamespace AND prosecdef"
+            "SELECT proname FROM pg_proc WHERE prosecdef"
+            " AND pronamespace = 'tasks_api'::regnamespace"
             " AND has_function_privilege(%s, oid, 'EXECUTE') ORDER BY proname",
             [role()],
         )
-        assert [name for (name,) in cursor.fetchall()] == sorted(OPERATIONS)
+        assert [name for (name,) in cursor.fetchall()] == sorted(STATEMENTS)
         cursor.execute(
             "SELECT count(*) FROM pg_class WHERE relnamespace = 'public'::regnamespace"
             " AND relkind IN ('r', 'v', 'm') AND has_any_column_privilege(%s, oid, 'SELECT')",
@@ -145,7 +135,7 @@ def test_nobody_else_may_call_the_operations() -> None:
     with connection.cursor() as cursor:
         cursor.execute(
             "SELECT count(*) FROM pg_proc, aclexplode(proacl) AS acl"
-            " WHERE pronamespace = 'api'::regnamespace AND prosecdef AND acl.grantee = 0"
+            " WHERE pronamespace = 'tasks_api'::regnamespace AND prosecdef AND acl.grantee = 0"
         )
         assert cursor.fetchone() == (0,)
 
@@ -154,11 +144,11 @@ def test_after_an_error_the_connection_carries_nothing_on(
     api: psycopg.Connection[Any], task: Task
 ) -> None:
     before = api.execute("SELECT current_user, session_user").fetchone()
-    for statement in OPERATIONS.values():
+    for statement in STATEMENTS.values():
         with pytest.raises(psycopg.Error):
             api.execute(statement.format(task=task.pk), [None])
     with pytest.raises(psycopg.Error):
-        api.execute("SELECT api.create_task('bob', ' ', NULL, false, 'low')")
+        api.execute("""SELECT tasks_api.create_task('bob', '{"title": " "}')""")
 
     assert api.execute("SELECT current_user, session_user").fetchone() == before
     assert before == (role(),) * 2
@@ -202,23 +192,23 @@ def test_an_endpoint_that_says_whose_gets_them(task: Task) -> None:
     assert Person("bob").get(f"/api/bob/tasks/{task.pk}").status_code == 404
 
 
-def test_the_role_has_its_settings_wherever_it_signs_in(api: psycopg.Connection[Any]) -> None:
-    for name, value in isolation.SETTINGS.items():
+def test_the_role_has_its_timeouts_wherever_it_signs_in(api: psycopg.Connection[Any]) -> None:
+    for name, value in TIMEOUTS.items():
         assert api.execute(f"SHOW {name}").fetchone() == (value,)
 
 
-def test_a_connection_plans_an_operation_once(task: Task) -> None:
-    for _ in range(6):
-        statements.page("alice", complete=None, limit=20, offset=0)
-
-    asked = b"SELECT generic_plans, custom_plans FROM pg_prepared_statements WHERE statement = $1"
-    assert connections["api"].call(asked, [statements.LIST]) == [b"6", b"0"]  # type: ignore[attr-defined] # of our backend
-
-
-def test_to_grant_again_changes_nothing(api: psycopg.Connection[Any], task: Task) -> None:
-    isolation.grant(using="default")
-    isolation.grant(using="another")
-
-    found = api.execute("SELECT api.read_task('alice', %s)", [task.pk]).fetchone()
-    assert found is not None
-    assert f'"id":{task.pk},' in found[0]
+def test_an_endpoint_cannot_reach_past_the_operations_where_isolation_is_switched_off(
+    task: Task, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As with API_DATABASE_URL of the owner, whom PostgreSQL refuses nothing."""
+    monkeypatch.setitem(connections["api"].settings_dict, "ROLE_IS_DERIVED", value=False)
+    connections["api"].close()
+    try:
+        for careless in CARELESS.values():
+            with pytest.raises(ProgrammingError, match="may only call an operation"):
+                request_log(lambda _, do=careless: HttpResponse(str(do())))(  # type: ignore[misc]
+                    RequestFactory().get("/api/bob/tasks")
+                )
+        assert Person("alice").get(f"/api/alice/tasks/{task.pk}").status_code == 200
+    finally:
+        connections["api"].close()

@@ -6,11 +6,14 @@ class Migration(migrations.Migration):
 
     atomic = False
 
+    replaces = [("tasks", "0005_history")]
     dependencies = [
-        ("tasks", "0004_search"),
+        ("tasks", "0003_search"),
         ("admin", "0003_logentry_add_action_flag_choices"),
     ]
     operations = [
+        # To wait for others is harmless: they read and write meanwhile.
+        migrations.RunSQL("SET lock_timeout = '5min'", "RESET lock_timeout"),
         migrations.RunSQL(
             [
                 # Entries of other models hold whatever they like: only ours are read as JSON.
@@ -32,4 +35,5 @@ class Migration(migrations.Migration):
                 ("task_history_staff", "user_id, action_time DESC"),
             )
         ),
+        migrations.RunSQL("RESET lock_timeout", "SET lock_timeout = '5min'"),
     ]

@@ -9,8 +9,11 @@ class Migration(migrations.Migration):
 
     atomic = False
 
+    replaces = [("tasks", "0004_search")]
     dependencies = [("tasks", "0002_trash")]
     operations = [
+        # To wait for others is harmless: they read and write meanwhile.
+        migrations.RunSQL("SET lock_timeout = '5min'", "RESET lock_timeout"),
         AddIndexConcurrently(
             "task",
             GinIndex(
@@ -27,4 +30,5 @@ class Migration(migrations.Migration):
         AddIndexConcurrently("task", BrinIndex(models.F("created_at"), name="task_created")),
         # An index of an expression is known to the planner by the words in it, once they are counted.
         migrations.RunSQL("ANALYZE public.tasks_task", migrations.RunSQL.noop),
+        migrations.RunSQL("RESET lock_timeout", "SET lock_timeout = '5min'"),
     ]

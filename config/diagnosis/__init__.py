@@ -5,55 +5,25 @@ A look may find anything, but never raises: what is broken is what it is there t
 
 import time
 from collections.abc import Callable, Collection, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from email.utils import parsedate_to_datetime
 from http.client import HTTPException
-from ipaddress import ip_address
-from statistics import median
 from time import perf_counter
-from typing import Any, Literal
 from urllib.parse import urlsplit
 
 from django.conf import settings
 from django.core import checks
-from django.core.exceptions import ImproperlyConfigured
-from django.db import Error, connections
-from django.db.backends.base.base import BaseDatabaseWrapper
-from django.db.migrations.executor import MigrationExecutor
+from django.db import connections
 
 from authjwt import conf
 from authjwt.exceptions import KeysUnavailable
 from authjwt.keys import Key, ask, parse
 from authjwt.wording import count, plain
-from config.database import is_pooled
+from config.diagnosis import database
+from config.diagnosis.check import Check, milliseconds
 
-ROUND_TRIPS = 5
 MOST_CHARACTERS = 300
 HIDDEN = "[hidden]"
-
-TLS_VERSION = "SELECT version FROM pg_stat_ssl WHERE pid = pg_backend_pid()"
-
-CONNECTION_ADVICE = (
-    ("refused", "Start PostgreSQL, or set the host and port of DATABASE_URL: nothing listens."),
-    ("resolve host", "Set the host of DATABASE_URL: this name has no address."),
-    ("password", "Set the user and password of DATABASE_URL, special characters as %XX."),
-    ("does not exist", "Create it, or set the user and database of DATABASE_URL."),
-    ("", "Set DATABASE_URL to a PostgreSQL that this machine may connect to."),
-)
-"""By a word of libpq's message, since a failed connection has no SQLSTATE."""
-
-
-@dataclass(frozen=True)
-class Check:
-    name: str
-    status: Literal["ok", "wrong", "not reached"]
-    detail: str
-    advice: str = ""
-
-
-RIGHTS = """
-    SELECT has_schema_privilege('api', 'USAGE') AND NOT has_table_privilege('tasks_task', 'SELECT')
-"""
 
 
 def diagnose() -> Iterator[Check]:
@@ -130,7 +100,7 @@ def _issuer() -> Iterator[Check]:
         yield _no_keys(plain(url), error)
         yield Check("issuer clock", "not reached", "")
         return
-    yield Check("issuer", "ok", f"{_usable(keys)} at {plain(url)} in {_ms(seconds)}")
+    yield Check("issuer", "ok", f"{_usable(keys)} at {plain(url)} in {milliseconds(seconds)}")
     yield _clock(headers.get("Date", ""), headers.get("Age", ""), before + seconds / 2)
 
 
@@ -178,124 +148,13 @@ def _clock(date: str, age: str, now: float) -> Check:
     return Check("issuer clock", "wrong", detail, advice)
 
 
-def _database() -> Iterator[Check]:
-    """On a connection of its own, so that what connecting costs is seen."""
-    wrapper = connections["default"].copy()
-    if wrapper.settings_dict.get("EMBEDDED") and not settings.DEBUG:
-        detail = "the embedded PostgreSQL, which is for development"
-        yield Check("database", "wrong", detail, "Set DATABASE_URL to a PostgreSQL of yours.")
-        yield from _unreached()
-        return
-    try:
-        # Starts the embedded server, which connecting is not to be blamed for.
-        wrapper.get_connection_params()
-        start = perf_counter()
-        wrapper.ensure_connection()
-        connected = perf_counter() - start
-        round_trip = median(_round_trip(wrapper) for _ in range(ROUND_TRIPS))
-    except (Error, ImproperlyConfigured) as error:
-        # What libpq asks back stands behind a tab.
-        cause = " ".join(line for line in str(error).splitlines() if line[:1] != "\t")
-        yield Check("database", "wrong", f"cannot be reached: {cause}", connection_advice(cause))
-        yield from _unreached()
-    else:
-        detail = f"connected in {_ms(connected)}, round trip {_ms(round_trip)}"
-        yield Check("database", "ok", f"{detail} (median of {ROUND_TRIPS})")
-        for look in CONNECTED.values():
-            yield look(wrapper)
-    finally:
-        wrapper.close()
-
-
-def connection_advice(cause: str) -> str:
-    return next(advice for word, advice in CONNECTION_ADVICE if word in cause)
-
-
-def _unreached() -> Iterator[Check]:
-    for name in CONNECTED:
-        yield Check(name, "not reached", "")
-
-
-def _round_trip(wrapper: BaseDatabaseWrapper) -> float:
-    start = perf_counter()
-    _value(wrapper, "SELECT 1")
-    return perf_counter() - start
-
-
-def _value(wrapper: BaseDatabaseWrapper, statement: str) -> Any:
-    with wrapper.cursor() as cursor:
-        cursor.execute(statement)
-        return cursor.fetchone()[0]
-
-
-def _server(wrapper: BaseDatabaseWrapper) -> Check:
-    version = _value(wrapper, "SHOW server_version")
-    embedded = ", embedded" if wrapper.settings_dict.get("EMBEDDED") else ""
-    return Check("server", "ok", f"PostgreSQL {version}{embedded}")
-
-
-def _pooler(wrapper: BaseDatabaseWrapper) -> Check:
-    pooled = is_pooled(wrapper.settings_dict)
-    return Check("pooler", "ok", "PgBouncer, as DATABASE_URL says" if pooled else "none: direct")
-
-
-def _tls(wrapper: BaseDatabaseWrapper) -> Check:
-    link = wrapper.connection.pgconn
-    if not link.ssl_in_use:
-        return in_the_clear(link.hostaddr.decode())
-    # A server behind a proxy tells of the proxy's connection, if of any.
-    direct = not is_pooled(wrapper.settings_dict) and _value(wrapper, TLS_VERSION)
-    return Check("TLS", "ok", f"on, {direct or 'as far as the proxy before the server'}")
-
-
-def in_the_clear(address: str) -> Check:
-    """`address` is empty for a socket of this machine."""
-    if address and ip_address(address).is_global:
-        detail = f"off, and the way to {address} is public"
-        return Check("TLS", "wrong", detail, "Add ?sslmode=require to DATABASE_URL.")
-    return Check("TLS", "ok", "off, on a private way")
-
-
-def _migrations(wrapper: BaseDatabaseWrapper) -> Check:
-    executor = MigrationExecutor(wrapper)
-    plan = executor.migration_plan(executor.loader.graph.leaf_nodes())
-    if not plan:
-        return Check("migrations", "ok", "all applied")
-    first = plan[0][0]
-    detail = f"{count(len(plan), 'migration')} not applied, from {first.app_label}.{first.name} on"
-    return Check("migrations", "wrong", detail, "Run: python manage.py migrate")
-
-
-def _role(_owner: BaseDatabaseWrapper) -> Check:
-    """The role of the API, on a connection of its own: its password, its rights, its timeouts."""
-    name = "role of the API"
-    advice = "Run: python manage.py migrate. It makes the role, and its password of SECRET_KEY."
-    wrapper = connections.create_connection("api")
-    try:
-        timeout = _value(wrapper, "SHOW statement_timeout")
-        rights = _value(wrapper, RIGHTS)
-        role = _value(wrapper, "SELECT current_user")
-    except Error as error:
-        cause = " ".join(line for line in str(error).splitlines() if line[:1] != "\t")
-        return Check(name, "wrong", f"cannot be used: {cause}", advice)
-    finally:
-        wrapper.close()
-    if not rights or timeout == "0":
-        return Check(name, "wrong", f"{role} has other rights or timeouts than it needs", advice)
-    return Check(name, "ok", f"{role}: six operations, statements of at most {timeout}")
-
-
-def _ms(seconds: float) -> str:
-    return f"{seconds * 1000:.{1 if seconds >= 0.01 else 2}f} ms"  # noqa: PLR2004
-
-
 def _secrets() -> list[str]:
     """What must not be read in any line, whatever text of a library it comes in."""
     urls = (settings.BETTER_AUTH_URL, settings.BETTER_AUTH_JWKS_URL, settings.BETTER_AUTH_ISSUER)
     known = [
         settings.SECRET_KEY,
         settings.BETTER_AUTH_SECRET,
-        connections["default"].settings_dict.get("PASSWORD"),
+        *(connections[alias].settings_dict.get("PASSWORD") for alias in connections),
         *(_password(url) for url in urls),
     ]
     return sorted((text for text in known if text), key=len, reverse=True)
@@ -328,13 +187,5 @@ LOOKS: dict[str, Callable[[], Iterator[Check]]] = {
     "CORS": _cors,
     "shared secret": _shared_secret,
     "issuer": _issuer,
-    "database": _database,
+    "database": database.look,
 }
-CONNECTED: dict[str, Callable[[BaseDatabaseWrapper], Check]] = {
-    "server": _server,
-    "pooler": _pooler,
-    "TLS": _tls,
-    "migrations": _migrations,
-    "role of the API": _role,
-}
-"""What can be seen once the database is reached."""

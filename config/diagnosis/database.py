@@ -1,0 +1,247 @@
+"""What an operator wants to know of the database, and of the way to it."""
+
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from ipaddress import ip_address
+from statistics import median
+from time import perf_counter
+from typing import Any
+
+from django.conf import settings
+from django.core.exceptions import ImproperlyConfigured
+from django.db import Error, OperationalError, connections
+from django.db.backends.base.base import BaseDatabaseWrapper
+from django.db.migrations.executor import MigrationExecutor
+
+from authjwt.wording import count
+from config.diagnosis.check import Check, milliseconds
+from config.turns import TURNS
+from tasks.operations.installation import COMMENT, REVISION, State
+from tasks.operations.role import TIMEOUTS, Role
+
+ROUND_TRIPS = 5
+OLDEST_VERSION = 15
+
+TLS_VERSION = "SELECT version FROM pg_stat_ssl WHERE pid = pg_backend_pid()"
+ALLOWED = """
+    SELECT least(
+        current_setting('max_connections')::int
+            - current_setting('superuser_reserved_connections')::int
+            - coalesce(current_setting('reserved_connections', true), '0')::int,
+        (SELECT nullif(datconnlimit, -1) FROM pg_database WHERE datname = current_database())
+    )
+"""
+REACHES_TABLES = "SELECT has_table_privilege('public.tasks_task', 'SELECT, INSERT, UPDATE, DELETE')"
+TABLE = "SELECT to_regclass('tasks_task')::oid = to_regclass('public.tasks_task')::oid"
+
+MIGRATE = "Run: python manage.py migrate"
+CONNECTION_ADVICE = (
+    ("refused", "Start PostgreSQL, or set the host and port of DATABASE_URL: nothing listens."),
+    ("resolve host", "Set the host of DATABASE_URL: this name has no address."),
+    ("password", "Set the user and password of DATABASE_URL, special characters as %XX."),
+    ("does not exist", "Create it, or set the user and database of DATABASE_URL."),
+    ("", "Set DATABASE_URL to a PostgreSQL that this machine may connect to."),
+)
+"""By a word of libpq's message, since a failed connection has no SQLSTATE."""
+
+
+def look() -> Iterator[Check]:
+    """On a connection of its own, so that what connecting costs is seen."""
+    wrapper = connections["default"].copy()
+    if wrapper.settings_dict.get("EMBEDDED") and not settings.DEBUG:
+        detail = "the embedded PostgreSQL, which is for development"
+        yield Check("database", "wrong", detail, "Set DATABASE_URL to a PostgreSQL of yours.")
+        yield from _unreached()
+        return
+    try:
+        # Starts the embedded server, which connecting is not to be blamed for.
+        wrapper.get_connection_params()
+        start = perf_counter()
+        wrapper.ensure_connection()
+        connected = perf_counter() - start
+        round_trip = median(_round_trip(wrapper) for _ in range(ROUND_TRIPS))
+    except (Error, ImproperlyConfigured) as error:
+        cause = _cause(error)
+        yield Check("database", "wrong", f"cannot be reached: {cause}", connection_advice(cause))
+        yield from _unreached()
+    else:
+        detail = f"connected in {milliseconds(connected)}, round trip {milliseconds(round_trip)}"
+        yield Check("database", "ok", f"{detail} (median of {ROUND_TRIPS})")
+        for name, part in PARTS.items():
+            yield _looked_at(name, part, wrapper)
+    finally:
+        wrapper.close()
+
+
+def _looked_at(
+    name: str, part: Callable[[BaseDatabaseWrapper], Check], wrapper: BaseDatabaseWrapper
+) -> Check:
+    """A part that cannot be looked at must not hide the others."""
+    try:
+        return part(wrapper)
+    except Error as error:
+        return Check(name, "wrong", f"cannot be looked at: {_cause(error)}")
+
+
+def connection_advice(cause: str) -> str:
+    return next(advice for word, advice in CONNECTION_ADVICE if word in cause)
+
+
+def _cause(error: Exception) -> str:
+    """Without what libpq asks back, which stands behind a tab."""
+    return " ".join(line for line in str(error).splitlines() if line[:1] != "\t")
+
+
+def _unreached() -> Iterator[Check]:
+    for name in PARTS:
+        yield Check(name, "not reached", "")
+
+
+def _round_trip(wrapper: BaseDatabaseWrapper) -> float:
+    start = perf_counter()
+    _value(wrapper, "SELECT 1")
+    return perf_counter() - start
+
+
+def _value(wrapper: BaseDatabaseWrapper, statement: str) -> Any:
+    with wrapper.cursor() as cursor:
+        cursor.execute(statement)
+        return cursor.fetchone()[0]
+
+
+def _server(wrapper: BaseDatabaseWrapper) -> Check:
+    number = wrapper.connection.info.server_version
+    embedded = ", embedded" if wrapper.settings_dict.get("EMBEDDED") else ""
+    return server_version(
+        number // 10_000, f"PostgreSQL {number // 10_000}.{number % 10_000}{embedded}"
+    )
+
+
+def server_version(major: int, detail: str) -> Check:
+    if major < OLDEST_VERSION:
+        advice = f"Upgrade it: {OLDEST_VERSION} is the oldest version that this project supports."
+        return Check("server", "wrong", detail, advice)
+    return Check("server", "ok", detail)
+
+
+def _encoding(wrapper: BaseDatabaseWrapper) -> Check:
+    encoding = _value(wrapper, "SHOW server_encoding")
+    if encoding == "UTF8":
+        return Check("encoding", "ok", encoding)
+    detail = f"{encoding}: it cannot store every text that a client sends"
+    advice = "Make a database with ENCODING 'UTF8', and move the data by pg_dump and pg_restore."
+    return Check("encoding", "wrong", detail, advice)
+
+
+def is_pooled(wrapper: BaseDatabaseWrapper) -> bool:
+    """Whether the server's process is another one than the client was told at its sign-in."""
+    return bool(_value(wrapper, "SELECT pg_backend_pid()") != wrapper.connection.info.backend_pid)
+
+
+def _pooler(wrapper: BaseDatabaseWrapper) -> Check:
+    return Check("pooler", "ok", "one in between" if is_pooled(wrapper) else "none: direct")
+
+
+def _tls(wrapper: BaseDatabaseWrapper) -> Check:
+    link = wrapper.connection.pgconn
+    if not link.ssl_in_use:
+        return in_the_clear(link.hostaddr.decode())
+    # A server behind a proxy tells of the proxy's connection, if of any.
+    direct = not is_pooled(wrapper) and _value(wrapper, TLS_VERSION)
+    return Check("TLS", "ok", f"on, {direct or 'as far as the proxy before the server'}")
+
+
+def in_the_clear(address: str) -> Check:
+    """`address` is empty for a socket of this machine."""
+    if address and ip_address(address).is_global:
+        detail = f"off, and the way to {address} is public"
+        return Check("TLS", "wrong", detail, "Add ?sslmode=require to DATABASE_URL.")
+    return Check("TLS", "ok", "off, on a private way")
+
+
+def _connections(wrapper: BaseDatabaseWrapper) -> Check:
+    allowed = _value(wrapper, ALLOWED)
+    wanted = settings.WEB_CONCURRENCY * TURNS
+    detail = f"{allowed} allowed, {wanted} wanted ({settings.WEB_CONCURRENCY} workers of {TURNS})"
+    if wanted <= allowed or is_pooled(wrapper):
+        return Check("connections", "ok", detail)
+    advice = "Set WEB_CONCURRENCY lower, raise max_connections, or put a pooler in between."
+    return Check("connections", "warning", detail, advice)
+
+
+def _migrations(wrapper: BaseDatabaseWrapper) -> Check:
+    executor = MigrationExecutor(wrapper)
+    plan = executor.migration_plan(executor.loader.graph.leaf_nodes())
+    if plan:
+        first = plan[0][0]
+        missing = count(len(plan), "migration")
+        detail = f"{missing} not applied, from {first.app_label}.{first.name} on"
+        return Check("migrations", "wrong", detail, MIGRATE)
+    if not _value(wrapper, TABLE):
+        detail = (
+            f"the tables are not in public: search_path is {_value(wrapper, 'SHOW search_path')}"
+        )
+        advice = "Let the search_path of the user of DATABASE_URL begin with public."
+        return Check("migrations", "wrong", detail, advice)
+    return Check("migrations", "ok", "all applied")
+
+
+def _operations(wrapper: BaseDatabaseWrapper) -> Check:
+    """The functions, and who may call them."""
+    role = Role(wrapper)
+    state = State.of(wrapper, role.name if role.is_there else role.owner)
+    fault = "" if state and state.is_complete else _fault_of(state)
+    if fault:
+        return Check("operations", "wrong", fault, MIGRATE)
+    return Check("operations", "ok", f"all installed, revision {REVISION}")
+
+
+def _fault_of(state: State | None) -> str:
+    if state is None:
+        return "there is no schema tasks_api"
+    if state.missing:
+        return f"missing: {', '.join(state.missing)}"
+    if state.comment != COMMENT:
+        return f"those of another release: {state.comment or 'the schema tasks_api has no comment'}"
+    if state.public:
+        return f"everybody may call {', '.join(state.public)}"
+    return f"the role of the API may not call {', '.join(state.forbidden) or 'them'}"
+
+
+def _role(wrapper: BaseDatabaseWrapper) -> Check:
+    """On a connection of its own: whether it can sign in, its timeouts and its other rights."""
+    name, role = "role of the API", Role(wrapper)
+    try:
+        timeouts = role.timeouts()
+    except OperationalError as error:
+        advice = MIGRATE if role.is_derived else "Set the user and password of API_DATABASE_URL."
+        return Check(name, "wrong", f"{role.name} cannot sign in: {_cause(error)}", advice)
+    told = ", ".join(f"{setting} {value}" for setting, value in timeouts.items())
+    if role.is_owner:
+        detail = f"{role.name}, the owner's: PostgreSQL does not keep users apart"
+        advice = "As API_DATABASE_URL says. Without it, migrate makes a role for the API alone."
+        return Check(name, "warning", detail, advice)
+    if timeouts != TIMEOUTS:
+        wanted = ", ".join(f"{setting} {value}" for setting, value in TIMEOUTS.items())
+        return Check(name, "wrong", f"{role.name} has {told}; wanted: {wanted}", MIGRATE)
+    with closing(role.connect()) as api:
+        if _value(api, REACHES_TABLES):
+            advice = f"Revoke what {role.name} may do to tables, or set API_DATABASE_URL."
+            return Check(name, "wrong", f"{role.name} reaches the tables of all users", advice)
+    if role.is_derived and not role.is_marked:
+        detail = f"{role.name} is not this project's: its comment does not say so"
+        return Check(name, "wrong", detail, MIGRATE)
+    return Check(name, "ok", f"{role.name}: operations alone, {told}")
+
+
+PARTS: dict[str, Callable[[BaseDatabaseWrapper], Check]] = {
+    "server": _server,
+    "encoding": _encoding,
+    "pooler": _pooler,
+    "TLS": _tls,
+    "connections": _connections,
+    "migrations": _migrations,
+    "operations": _operations,
+    "role of the API": _role,
+}
+"""What can be seen once the database is reached."""

@@ -1,0 +1,204 @@
+"""How the operations get into the database, and stay there through upgrades and rollbacks.
+
+`migrate` runs `operations.sql` unless the comment of the schema says that it did so before. So the
+functions are those of the release that ran `migrate` last, an older one included. Functions and
+grants appear in one transaction, and connections that are open go on, since nothing is dropped.
+"""
+
+from dataclasses import dataclass
+from hashlib import sha256
+from pathlib import Path
+
+from django.db import Error, ProgrammingError
+from django.db.backends.base.base import BaseDatabaseWrapper
+from django.db.migrations.recorder import MigrationRecorder
+from psycopg import sql
+
+from authjwt.wording import count
+from tasks.operations.role import Refusal, Role, first_line, lacks_privilege, row, run
+
+REVISION = 1
+"""Of `operations.sql`: a server learns from it whether the functions it finds are older ones."""
+
+SQL = (Path(__file__).parent / "operations.sql").read_text(encoding="utf-8")
+DIGEST = sha256(SQL.encode()).hexdigest()[:16]
+MARK = "better-auth-tasks: operations, revision "
+COMMENT = f"{MARK}{REVISION}, digest {DIGEST}"
+
+OPERATIONS = (
+    "tasks_api.list_tasks(text, jsonb)",
+    "tasks_api.create_task(text, jsonb)",
+    "tasks_api.read_task(text, bigint)",
+    "tasks_api.change_task(text, bigint, jsonb)",
+    "tasks_api.replace_task(text, bigint, jsonb)",
+    "tasks_api.trash_task(text, bigint)",
+    "tasks_api.delete_task(text, bigint)",
+)
+"""What the API may call. The other functions are helpers of these."""
+
+SCHEMA = """
+    SELECT obj_description(oid, 'pg_namespace'), pg_has_role(nspowner, 'USAGE') AND NOT EXISTS (
+        SELECT FROM pg_depend
+        WHERE refclassid = 'pg_namespace'::regclass AND refobjid = pg_namespace.oid
+    )
+    FROM pg_namespace WHERE nspname = 'tasks_api'
+"""
+STATE = """
+    SELECT obj_description(schema, 'pg_namespace'), has_schema_privilege(%(role)s, schema, 'USAGE'),
+        array_agg(name) FILTER (WHERE oid IS NULL),
+        array_agg(name) FILTER (WHERE NOT has_function_privilege(%(role)s, oid, 'EXECUTE')),
+        array_agg(name) FILTER (WHERE has_function_privilege('public', oid, 'EXECUTE'))
+    FROM to_regnamespace('tasks_api') AS schema,
+        unnest(%(names)s::text[]) AS name, to_regprocedure(name) AS oid
+    WHERE schema IS NOT NULL GROUP BY schema
+"""
+
+# Of releases up to 0.1.0, which called them in the schema `api` and as another role.
+OLD = "The functions of an earlier release, in the schema api,"
+OLD_MIGRATION = ("tasks", "0007_operations")
+OLD_FUNCTIONS = (
+    "list_tasks(api.owner, boolean, bigint, bigint)",
+    "create_task(api.owner, text, text, boolean, text)",
+    "read_task(api.owner, bigint)",
+    "change_task(api.owner, bigint, text, text, boolean, boolean, text)",
+    "trash_task(api.owner, bigint)",
+    "delete_task(api.owner, bigint)",
+    "json_of(public.tasks_task)",
+    "json_of(timestamptz)",
+    "after(timestamptz)",
+)
+OLD_CONNECTIONS = """
+    SELECT count(*) FROM pg_stat_activity
+    WHERE datname = current_database() AND usename = left(current_database(), 59) || '_api'
+"""
+IS_EMPTY = """
+    SELECT 1 FROM pg_namespace WHERE nspname = 'api' AND NOT EXISTS (
+        SELECT FROM pg_depend
+        WHERE refclassid = 'pg_namespace'::regclass AND refobjid = pg_namespace.oid
+    )
+"""
+
+
+@dataclass(frozen=True)
+class State:
+    """The operations as they are in a database; functions by name and arguments."""
+
+    comment: str
+    is_usable: bool
+    """Whether the role may use the schema."""
+    missing: list[str]
+    forbidden: list[str]
+    """What the role may not call."""
+    public: list[str]
+    """What everybody may call."""
+
+    @classmethod
+    def of(cls, connection: BaseDatabaseWrapper, role: str) -> "State | None":
+        """None where there is no schema."""
+        found = row(connection, STATE, role=role, names=list(OPERATIONS))
+        return found and cls(found[0] or "", found[1], *(names or [] for names in found[2:]))
+
+    @property
+    def revision(self) -> int:
+        """0 where the comment is not ours."""
+        number = self.comment.removeprefix(MARK).partition(",")[0]
+        return int(number) if number.isdecimal() else 0
+
+    @property
+    def is_complete(self) -> bool:
+        wrong = self.missing or self.forbidden or self.public
+        return self.comment == COMMENT and self.is_usable and not wrong
+
+
+def is_outdated(connection: BaseDatabaseWrapper) -> bool:
+    """Whether the functions are older than what this release calls; newer ones serve it too."""
+    (owner,) = row(connection, "SELECT current_user")
+    state = State.of(connection, owner)
+    return state is None or state.revision < REVISION or bool(state.missing)
+
+
+def install(connection: BaseDatabaseWrapper) -> list[str]:
+    """Makes the role, the functions and the grants; returns what was done, in sentences.
+
+    What can be done is done before it raises Refusal for what cannot.
+    """
+    role, did = Role(connection), list[str]()
+    try:
+        role.ensure()
+    finally:
+        if _install(connection, role):
+            did.append(f"The operations of the API were installed, revision {REVISION}.")
+        did += _remove_old(connection)
+    return did
+
+
+def _install(connection: BaseDatabaseWrapper, role: Role) -> bool:
+    """Whether there was something to do."""
+    is_there = _is_there(connection)
+    grantee = role.name if role.takes_grants else role.owner
+    state = State.of(connection, grantee)
+    if state and state.is_complete:
+        return False
+    operations, name = ", ".join(OPERATIONS), sql.Identifier(grantee)
+    statements = [
+        sql.SQL("SET LOCAL lock_timeout = '5s'"),
+        sql.SQL("SET LOCAL search_path = pg_catalog, pg_temp"),
+        *([] if is_there else [sql.SQL("CREATE SCHEMA tasks_api")]),
+        sql.SQL(SQL),
+        sql.SQL(f"REVOKE ALL ON FUNCTION {operations} FROM PUBLIC"),
+        sql.SQL(f"GRANT EXECUTE ON FUNCTION {operations} TO {{}}").format(name),
+        sql.SQL("GRANT USAGE ON SCHEMA tasks_api TO {}").format(name),
+        sql.SQL("COMMENT ON SCHEMA tasks_api IS {}").format(sql.Literal(COMMENT)),
+    ]
+    try:
+        run(connection, statements)
+    except ProgrammingError as error:
+        if is_there or not lacks_privilege(error):
+            raise
+        made = sql.SQL("CREATE SCHEMA tasks_api AUTHORIZATION {};").format(
+            sql.Identifier(role.owner)
+        )
+        raise Refusal(
+            "The user of DATABASE_URL may not make a schema in this database. An administrator has "
+            "to run the following once; then run migrate again.",
+            made.as_string(None),
+        ) from None
+    return True
+
+
+def _is_there(connection: BaseDatabaseWrapper) -> bool:
+    """Whether there is a schema to install into: with our comment, or empty and ours.
+
+    Raises Refusal for any other.
+    """
+    found = row(connection, SCHEMA)
+    if found and not (found[0] or "").startswith(MARK) and not found[1]:
+        raise Refusal(
+            "There is a schema tasks_api that this project has not made, so nothing in it was "
+            "touched. Rename it; or, if it is this project's and lost its comment, run: COMMENT ON "
+            f"SCHEMA tasks_api IS '{MARK}0'"
+        )
+    return found is not None
+
+
+def _remove_old(connection: BaseDatabaseWrapper) -> list[str]:
+    """Removes what earlier releases made in the schema `api`, once none of their servers runs."""
+    if not row(connection, "SELECT 1 FROM pg_type WHERE oid = to_regtype('api.owner')"):
+        return []
+    (connected,) = row(connection, OLD_CONNECTIONS)
+    if connected:
+        servers = f"its servers have {count(connected, 'connection')} open"
+        return [f"{OLD} were kept: {servers}. Run migrate again once they have ended."]
+    statements = [
+        *(sql.SQL(f"DROP FUNCTION IF EXISTS api.{function}") for function in OLD_FUNCTIONS),
+        sql.SQL("DROP DOMAIN api.owner"),
+    ]
+    try:
+        run(connection, statements)
+    except Error as error:
+        return [f"{OLD} were kept: {first_line(error)}."]
+    if row(connection, IS_EMPTY):
+        run(connection, [sql.SQL("DROP SCHEMA api")])
+    # So that the release before puts them back, where its `migrate` is run again.
+    MigrationRecorder(connection).record_unapplied(*OLD_MIGRATION)
+    return [f"{OLD} were removed."]

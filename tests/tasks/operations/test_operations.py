@@ -1,0 +1,175 @@
+"""The functions by themselves: the last line behind the schemas, for whoever calls them."""
+
+import json
+from typing import Any
+
+import pytest
+from django.db import Error, connection, transaction
+
+from tasks.models import Task
+from tasks.operations.installation import DIGEST, OPERATIONS, REVISION
+from tests.commands import execute
+
+pytestmark = pytest.mark.django_db
+
+DIGESTS = {1: "afa6be07901f0964"}
+"""Of each revision that was released. Whoever changes the SQL adds the next one."""
+
+ALL = '{"limit": 10, "offset": 0}'
+
+
+@pytest.fixture
+def task() -> Task:
+    return Task.objects.create(user_id="alice", title="Buy milk", description="2 l")
+
+
+def call(operation: str, *given: Any) -> Any:
+    places = ", ".join(["%s"] * len(given))
+    with connection.cursor() as cursor:
+        cursor.execute(f"SELECT * FROM tasks_api.{operation}({places})", given)
+        (row,) = cursor.fetchall()
+    return row
+
+
+def test_every_operation_answers(task: Task) -> None:
+    """PL/pgSQL looks at a statement when it first runs."""
+    fields = '{"title": "Buy bread"}'
+    answers = {
+        "create_task": call("create_task", "alice", fields),
+        "list_tasks": call("list_tasks", "alice", ALL),
+        "read_task": call("read_task", "alice", task.pk),
+        "change_task": call("change_task", "alice", task.pk, fields),
+        "replace_task": call("replace_task", "alice", task.pk, fields),
+        "trash_task": call("trash_task", "alice", task.pk),
+        "delete_task": call(
+            "delete_task", "alice", json.loads(call("create_task", "alice", fields)[0])["id"]
+        ),
+    }
+
+    assert all(answer[0] is not None for answer in answers.values())
+    assert {f"tasks_api.{name}" for name in answers} == {
+        each.partition("(")[0] for each in OPERATIONS
+    }
+
+
+GOOD = {"title": "Buy bread"}
+BAD: dict[str, Any] = {
+    "an unknown field": {**GOOD, "colour": "red"},
+    "the owner": {**GOOD, "user_id": "bob"},
+    "the id": {**GOOD, "id": 7},
+    "a time": {**GOOD, "updated_at": "2026-01-31T12:00:00Z"},
+    "the trash": {**GOOD, "deleted_at": None},
+    "a number as title": {"title": 5},
+    "null as title": {"title": None},
+    "a list as title": {"title": ["x"]},
+    "a number as description": {**GOOD, "description": 5},
+    "an object as description": {**GOOD, "description": {}},
+    "text as complete": {**GOOD, "complete": "true"},
+    "a number as complete": {**GOOD, "complete": 1},
+    "null as complete": {**GOOD, "complete": None},
+    "a number as priority": {**GOOD, "priority": 1},
+    "null as priority": {**GOOD, "priority": None},
+    "an unknown priority": {**GOOD, "priority": "urgent"},
+    "a blank title": {"title": " "},
+    "a long title": {"title": "x" * 201},
+    "a long description": {**GOOD, "description": "x" * 1001},
+    "text": "title",
+    "a list": ["title"],
+    "a number": 5,
+    "null": None,
+}
+
+
+@pytest.mark.parametrize("operation", ["create_task", "change_task", "replace_task"])
+@pytest.mark.parametrize("given", BAD.values(), ids=BAD.keys())
+def test_what_is_no_task_is_refused(operation: str, given: Any, task: Task) -> None:
+    before = list(Task.objects.values())
+    arguments = ("alice",) if operation == "create_task" else ("alice", task.pk)
+
+    with pytest.raises(Error), transaction.atomic():
+        call(operation, *arguments, json.dumps(given))
+
+    assert list(Task.objects.values()) == before
+
+
+@pytest.mark.parametrize("operation", ["create_task", "change_task", "replace_task"])
+def test_nothing_given_is_refused(operation: str, task: Task) -> None:
+    arguments = ("alice",) if operation == "create_task" else ("alice", task.pk)
+
+    with pytest.raises(Error), transaction.atomic():
+        call(operation, *arguments, None)
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        None,
+        "{}",
+        '{"limit": 10}',
+        '{"offset": 0}',
+        '{"limit": "10", "offset": 0}',
+        '{"limit": null, "offset": 0}',
+        '{"limit": 10, "offset": -1}',
+        '{"limit": -2, "offset": 0}',
+        '{"limit": 10, "offset": 0, "complete": "true"}',
+        '{"limit": 10, "offset": 0, "complete": 1}',
+        '{"limit": 10, "offset": 0, "complete": null}',
+        '{"limit": 10, "offset": 0, "status": "open"}',
+        "[]",
+        "5",
+    ],
+)
+def test_a_query_of_another_kind_is_refused(query: str | None) -> None:
+    with pytest.raises(Error), transaction.atomic():
+        call("list_tasks", "alice", query)
+
+
+def test_what_is_left_out_keeps_its_value_or_returns_to_its_default(task: Task) -> None:
+    changed = json.loads(call("change_task", "alice", task.pk, '{"priority": "high"}')[0])
+    emptied = json.loads(call("change_task", "alice", task.pk, '{"description": null}')[0])
+    replaced = json.loads(call("replace_task", "alice", task.pk, '{"title": "x"}')[0])
+
+    assert (changed["description"], changed["priority"]) == ("2 l", "high")
+    assert (emptied["description"], emptied["priority"]) == (None, "high")
+    assert (replaced["title"], replaced["priority"]) == ("x", "medium")
+
+
+SHADOWS = """
+    CREATE SCHEMA shadows;
+    CREATE TABLE shadows.tasks_task AS SELECT * FROM public.tasks_task;
+    {}
+"""
+SHADOW = """
+    CREATE FUNCTION {schema}.equal(varchar, text) RETURNS boolean LANGUAGE sql
+    AS 'SELECT true';
+    CREATE OPERATOR {schema}.= (FUNCTION = {schema}.equal, LEFTARG = varchar, RIGHTARG = text);
+    CREATE FUNCTION {schema}.nullif(text, text) RETURNS text LANGUAGE sql AS 'SELECT NULL::text';
+    CREATE FUNCTION {schema}.statement_timestamp() RETURNS timestamptz LANGUAGE sql
+    AS 'SELECT ''epoch''::timestamptz';
+    CREATE FUNCTION {schema}.to_json(varchar) RETURNS json LANGUAGE sql
+    AS 'SELECT ''"stolen"''::json';
+"""
+
+
+@pytest.mark.parametrize("path", ["public, pg_catalog", "shadows, public, pg_catalog", "''"])
+def test_names_mean_the_same_whatever_stands_in_other_schemas(path: str, task: Task) -> None:
+    """An operation runs with the rights of the owner: nobody else may say what `=` is in it."""
+    before = [call("read_task", user, task.pk)[0] for user in ("alice", "bob")]
+    both = "".join(SHADOW.format(schema=schema) for schema in ("public", "shadows"))
+    execute(SHADOWS.format(both))
+    execute(f"SET LOCAL search_path = {path}")
+    execute("DISCARD PLANS")
+
+    assert [call("read_task", user, task.pk)[0] for user in ("alice", "bob")] == before
+    assert before[1] is None
+    assert call("trash_task", "bob", task.pk) == (None,)
+    made = json.loads(call("create_task", "bob", '{"title": "x", "complete": true}')[0])
+    changed = json.loads(call("change_task", "bob", made["id"], '{"title": "y"}')[0])
+    assert made["title"] == "x"
+    assert made["created_at"] == made["completed_at"] > before[0][-29:]
+    assert changed["updated_at"] > made["updated_at"]
+
+
+def test_a_change_of_the_sql_raises_the_revision() -> None:
+    assert DIGESTS[REVISION] == DIGEST
+    assert max(DIGESTS) == REVISION
