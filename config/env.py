@@ -66,7 +66,7 @@ class Environment:
 
 
 def generated(path: Path) -> str:
-    """The secret in `path`, 43 random characters, made at the first call.
+    """The secret in `path`, 64 random characters, made at the first call.
 
     Two processes that call at once read the same secret: `link` puts the whole file in place,
     and refuses where one stands already.
@@ -75,7 +75,7 @@ def generated(path: Path) -> str:
         path.parent.mkdir(parents=True, exist_ok=True)
         draft = path.with_name(f".{path.name}.{secrets.token_hex(8)}")
         draft.touch(mode=0o600)
-        draft.write_text(secrets.token_urlsafe(32) + "\n", encoding="utf-8")
+        draft.write_text(secrets.token_urlsafe(48) + "\n", encoding="utf-8")
         try:
             path.hardlink_to(draft)
         except FileExistsError:

@@ -5,6 +5,7 @@ import shutil
 import signal
 import socket
 import subprocess
+import sys
 import time
 from contextlib import ExitStack
 from pathlib import Path
@@ -17,7 +18,7 @@ import psycopg
 import pytest
 from django.db import connection
 
-from tests.server import database_address, database_url_at, free_port
+from tests.server import INHERITED, ROOT, database_address, database_url_at, free_port
 
 START_UP = 10.0
 SHUT_DOWN = 10.0
@@ -128,7 +129,7 @@ class PgBouncer(Daemon):
     """Debian's PgBouncer in transaction mode, with fewer connections than the server has threads.
 
     It knows the login role from a file, and the API's role from PostgreSQL (`auth_query`).
-    url: a DATABASE_URL that leads through it.
+    url: a DATABASE_URL that leads through it, and does not tell so.
     """
 
     def __init__(self) -> None:
@@ -139,7 +140,7 @@ class PgBouncer(Daemon):
         self.user = connection.settings_dict["USER"]
         self.password = connection.settings_dict["PASSWORD"] or "known-to-the-pooler-alone"
         netloc = f"{self.user}:{self.password}@127.0.0.1:{self.port}"
-        self.url = parts._replace(netloc=netloc, query="pgbouncer=true").geturl()
+        self.url = parts._replace(netloc=netloc, query="").geturl()
 
     def configure(self, folder: Path) -> list[str]:
         users = folder / "users"
@@ -158,6 +159,12 @@ class PgBouncer(Daemon):
             text += "max_prepared_statements = 0\n"
         (folder / "pgbouncer.ini").write_text(text)
         return [str(folder / "pgbouncer.ini")]
+
+    def migrate(self) -> None:
+        """So that the role of the API gets the password that follows from this URL."""
+        environment = INHERITED | {"DATABASE_URL": self.url, "DEBUG": "true"}
+        command = [sys.executable, "manage.py", "migrate", "--verbosity=0"]
+        subprocess.run(command, cwd=ROOT, env=environment, check=True)
 
     def clients(self) -> list[str]:
         """The roles of the connections that it holds for clients."""

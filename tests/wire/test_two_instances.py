@@ -14,7 +14,6 @@ from typing import Any
 from urllib.parse import quote
 
 import pytest
-from django.conf import settings
 
 from tasks.models import Task
 from tests.people import SECRET, token_of
@@ -31,9 +30,10 @@ LONGEST = "🦆" * 255
 @pytest.fixture
 def instances(transactional_db: None, tmp_path: Path) -> Iterator[list[Server]]:
     with ExitStack() as running:
+        pooler = running.enter_context(PgBouncer())
+        pooler.migrate()
         environment = {
-            "DATABASE_URL": running.enter_context(PgBouncer()).url,
-            "SECRET_KEY": settings.SECRET_KEY,
+            "DATABASE_URL": pooler.url,
             "BETTER_AUTH_SECRET": SECRET,
         }
         both = [Server(tmp_path / name, **environment) for name in ("first", "second")]
