@@ -2,7 +2,6 @@
 
 from typing import Any
 
-from django.http import HttpRequest, HttpResponse
 from ninja import NinjaAPI
 from ninja.openapi.schema import OpenAPISchema
 
@@ -40,7 +39,6 @@ CODES = (
 )
 """Every `error_code` that there is."""
 
-UNUSED = HttpResponse()
 TEXT = {"schema": {"type": "string"}}
 RETRY_AFTER = {
     "Retry-After": {"description": "Seconds to wait.", "schema": {"type": "integer", "minimum": 1}}
@@ -146,10 +144,6 @@ RESPONSES = {
 
 class DocumentedAPI(NinjaAPI):
     """Adds errors, examples and headers, which are the same for operations of the same kind."""
-
-    def create_temporal_response(self, request: HttpRequest) -> HttpResponse:  # noqa: ARG002
-        """django-ninja makes one for endpoints that take it as an argument: none of ours does."""
-        return UNUSED
 
     def get_openapi_schema(self, **kwargs: Any) -> OpenAPISchema:
         document = super().get_openapi_schema(**kwargs)
