@@ -22,7 +22,7 @@ test: ## all tests
 	$(BIN)/python -m pytest --numprocesses=auto --dist=loadfile --cov --cov-report=term
 	$(BIN)/coverage report --include='authjwt/*,tasks/api.py,tasks/statements.py' --fail-under=100
 
-check: ## style, types, migrations, settings of production, locks
+check: ## style, types, migrations and what they lock, settings of production, locks of packages
 	$(SET_UP) .venv/test
 	$(BIN)/ruff format --check
 	$(BIN)/ruff check
@@ -30,6 +30,7 @@ check: ## style, types, migrations, settings of production, locks
 	DEBUG=true $(BIN)/python manage.py makemigrations --check
 	$(BIN)/python -m pytest --quiet tests/test_imports.py
 	$(BIN)/python tests/deploy_check.py
+	$(BIN)/python tests/lock_safety.py
 	$(BIN)/python tests/locks.py
 
 bench: ## against other frameworks, in turns; QUICK=1 for a first look, SCALE=1 for growth, ADMIN=1 for the admin

@@ -5,6 +5,8 @@ import django.db.models.functions.text
 import django.db.models.lookups
 from django.db import migrations, models
 
+from tasks.migrations._online import BRIEFLY
+
 
 class Migration(migrations.Migration):
     initial = True
@@ -12,7 +14,7 @@ class Migration(migrations.Migration):
     dependencies = []
 
     operations = [
-        migrations.RunSQL("SET LOCAL lock_timeout = '1s'", migrations.RunSQL.noop),
+        migrations.RunSQL(BRIEFLY, migrations.RunSQL.noop),
         migrations.CreateModel(
             name="Task",
             fields=[
@@ -104,4 +106,5 @@ class Migration(migrations.Migration):
                 ],
             },
         ),
+        migrations.RunSQL(migrations.RunSQL.noop, BRIEFLY),
     ]

@@ -1,5 +1,7 @@
-from django.contrib.postgres.operations import AddIndexConcurrently, RemoveIndexConcurrently
+from django.contrib.postgres.operations import RemoveIndexConcurrently
 from django.db import migrations, models
+
+from tasks.migrations._online import BESIDE_OTHERS, EXCLUSIVELY, RESET, IndexConcurrently
 
 
 class Migration(migrations.Migration):
@@ -9,13 +11,20 @@ class Migration(migrations.Migration):
 
     dependencies = [("tasks", "0001_initial")]
     operations = [
-        migrations.RunSQL("SET lock_timeout = '1s'", "RESET lock_timeout"),
-        migrations.AddField(
-            "task", "deleted_at", models.DateTimeField(blank=True, editable=False, null=True)
+        migrations.RunSQL(EXCLUSIVELY, RESET),
+        migrations.RunSQL(
+            'ALTER TABLE "tasks_task" ADD COLUMN IF NOT EXISTS "deleted_at" timestamp with time zone',
+            'ALTER TABLE "tasks_task" DROP COLUMN IF EXISTS "deleted_at"',
+            [
+                migrations.AddField(
+                    "task",
+                    "deleted_at",
+                    models.DateTimeField(blank=True, editable=False, null=True),
+                )
+            ],
         ),
-        # To wait for others is harmless from here on: they read and write meanwhile.
-        migrations.RunSQL("SET lock_timeout = '5min'", "SET lock_timeout = '1s'"),
-        AddIndexConcurrently(
+        migrations.RunSQL(BESIDE_OTHERS, EXCLUSIVELY),
+        IndexConcurrently(
             "task",
             models.Index(
                 models.F("user_id"),
@@ -25,7 +34,7 @@ class Migration(migrations.Migration):
                 name="task_alive",
             ),
         ),
-        AddIndexConcurrently(
+        IndexConcurrently(
             "task",
             models.Index(
                 condition=models.Q(("deleted_at__isnull", False)),
@@ -34,5 +43,5 @@ class Migration(migrations.Migration):
             ),
         ),
         RemoveIndexConcurrently("task", "task_list"),
-        migrations.RunSQL("RESET lock_timeout", "SET lock_timeout = '5min'"),
+        migrations.RunSQL(RESET, BESIDE_OTHERS),
     ]

@@ -1,7 +1,8 @@
 from django.contrib.postgres.indexes import BrinIndex, GinIndex
-from django.contrib.postgres.operations import AddIndexConcurrently
 from django.contrib.postgres.search import SearchVectorField
 from django.db import migrations, models
+
+from tasks.migrations._online import BESIDE_OTHERS, RESET, IndexConcurrently
 
 
 class Migration(migrations.Migration):
@@ -12,9 +13,8 @@ class Migration(migrations.Migration):
     replaces = [("tasks", "0004_search")]
     dependencies = [("tasks", "0002_trash")]
     operations = [
-        # To wait for others is harmless: they read and write meanwhile.
-        migrations.RunSQL("SET lock_timeout = '5min'", "RESET lock_timeout"),
-        AddIndexConcurrently(
+        migrations.RunSQL(BESIDE_OTHERS, RESET),
+        IndexConcurrently(
             "task",
             GinIndex(
                 models.Func(
@@ -27,8 +27,8 @@ class Migration(migrations.Migration):
                 gin_pending_list_limit=256,
             ),
         ),
-        AddIndexConcurrently("task", BrinIndex(models.F("created_at"), name="task_created")),
+        IndexConcurrently("task", BrinIndex(models.F("created_at"), name="task_created")),
         # An index of an expression is known to the planner by the words in it, once they are counted.
         migrations.RunSQL("ANALYZE public.tasks_task", migrations.RunSQL.noop),
-        migrations.RunSQL("RESET lock_timeout", "SET lock_timeout = '5min'"),
+        migrations.RunSQL(RESET, BESIDE_OTHERS),
     ]

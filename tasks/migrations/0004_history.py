@@ -1,5 +1,7 @@
 from django.db import migrations
 
+from tasks.migrations._online import BESIDE_OTHERS, RESET
+
 
 class Migration(migrations.Migration):
     """Finds what staff changed by task, by owner and by member of staff, in a log of millions."""
@@ -12,22 +14,25 @@ class Migration(migrations.Migration):
         ("admin", "0003_logentry_add_action_flag_choices"),
     ]
     operations = [
-        # To wait for others is harmless: they read and write meanwhile.
-        migrations.RunSQL("SET lock_timeout = '5min'", "RESET lock_timeout"),
+        migrations.RunSQL(BESIDE_OTHERS, RESET),
         migrations.RunSQL(
             [
                 # Entries of other models hold whatever they like: only ours are read as JSON.
                 """
-                CREATE FUNCTION task_owner(message text) RETURNS text LANGUAGE sql IMMUTABLE
+                CREATE OR REPLACE FUNCTION task_owner(message text) RETURNS text LANGUAGE sql IMMUTABLE
                 RETURN CASE WHEN message LIKE '[{"owner": %' THEN message::jsonb -> 0 ->> 'owner' END
                 """
             ],
-            ["DROP FUNCTION task_owner"],
+            ["DROP FUNCTION IF EXISTS task_owner"],
         ),
+        # As IndexConcurrently does it.
         *(
             migrations.RunSQL(
-                [f"CREATE INDEX CONCURRENTLY {name} ON django_admin_log ({columns})"],
-                [f"DROP INDEX CONCURRENTLY {name}"],
+                [
+                    f"DROP INDEX CONCURRENTLY IF EXISTS {name}",
+                    f"CREATE INDEX CONCURRENTLY IF NOT EXISTS {name} ON django_admin_log ({columns})",
+                ],
+                [f"DROP INDEX CONCURRENTLY IF EXISTS {name}"],
             )
             for name, columns in (
                 ("task_history_task", "object_id, id"),
@@ -35,5 +40,5 @@ class Migration(migrations.Migration):
                 ("task_history_staff", "user_id, action_time DESC"),
             )
         ),
-        migrations.RunSQL("RESET lock_timeout", "SET lock_timeout = '5min'"),
+        migrations.RunSQL(RESET, BESIDE_OTHERS),
     ]

@@ -2,6 +2,8 @@ from typing import Any
 
 from django.db import migrations
 
+from tasks.migrations._online import BRIEFLY
+
 PERMISSIONS = {
     "view_task": "Can view task",
     "add_task": "Can add task",
@@ -45,7 +47,7 @@ class Migration(migrations.Migration):
         ("contenttypes", "0002_remove_content_type_name"),
     ]
     operations = [
-        migrations.RunSQL("SET LOCAL lock_timeout = '1s'", migrations.RunSQL.noop),
+        migrations.RunSQL(BRIEFLY, migrations.RunSQL.noop),
         migrations.AlterModelOptions(
             "task",
             {

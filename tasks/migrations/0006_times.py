@@ -1,6 +1,6 @@
 from django.db import migrations
 
-LOCK_TIMEOUT = "SET LOCAL lock_timeout = '1s'"
+from tasks.migrations._online import BRIEFLY
 
 TIMES = """
     CREATE FUNCTION public.tasks_task_times() RETURNS trigger LANGUAGE plpgsql
@@ -40,9 +40,9 @@ class Migration(migrations.Migration):
     dependencies = [("tasks", "0005_groups")]
     operations = [
         migrations.RunSQL(
-            [LOCK_TIMEOUT, TIMES, ON_UPDATE, ON_INSERT],
+            [*BRIEFLY, TIMES, ON_UPDATE, ON_INSERT],
             [
-                LOCK_TIMEOUT,
+                *BRIEFLY,
                 "DROP TRIGGER task_times_on_insert ON public.tasks_task",
                 "DROP TRIGGER task_times_on_update ON public.tasks_task",
                 "DROP FUNCTION public.tasks_task_times()",
