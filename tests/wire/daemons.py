@@ -18,6 +18,7 @@ import psycopg
 import pytest
 from django.db import connection
 
+from tests.cluster import Cluster
 from tests.server import INHERITED, ROOT, database_address, database_url_at, free_port
 
 START_UP = 10.0
@@ -129,16 +130,20 @@ class PgBouncer(Daemon):
     """Debian's PgBouncer in transaction mode, with fewer connections than the server has threads.
 
     It knows the login role from a file, and the API's role from PostgreSQL (`auth_query`).
+    before: the cluster that it leads to; without one, that of the tests' database.
     url: a DATABASE_URL that leads through it, and does not tell so.
     """
 
-    def __init__(self) -> None:
-        self.host, self.database_port = database_address()
+    def __init__(self, before: Cluster | None = None) -> None:
+        self.host, self.database_port = ("127.0.0.1", before.port) if before else database_address()
         # The socket of the embedded server is open to its owner alone.
         super().__init__("pgbouncer", Path(self.host) if self.host.startswith("/") else None)
-        parts = urlsplit(database_url_at(self.port))
-        self.user = connection.settings_dict["USER"]
-        self.password = connection.settings_dict["PASSWORD"] or "known-to-the-pooler-alone"
+        parts = urlsplit(before.url if before else database_url_at(self.port))
+        if before:
+            self.user, self.password = parts.username, parts.password
+        else:
+            self.user = connection.settings_dict["USER"]
+            self.password = connection.settings_dict["PASSWORD"] or "known-to-the-pooler-alone"
         netloc = f"{self.user}:{self.password}@127.0.0.1:{self.port}"
         self.url = parts._replace(netloc=netloc, query="").geturl()
 

@@ -1,0 +1,424 @@
+"""An upgrade and the way back under load: servers of two releases busy on one database.
+
+The newer release is a copy of this one with a column more, which the operations set and show.
+"""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import ExitStack
+from http.client import HTTPConnection
+from pathlib import Path
+from random import Random
+from threading import Event
+from typing import Any, Self
+
+import pytest
+
+from tasks.operations.installation import REVISION
+from tests.cluster import Cluster, environment, manage
+from tests.people import SECRET, token_of
+from tests.server import ROOT, Answer, Server, free_port
+from tests.wire.daemons import PgBouncer
+
+CLIENTS = 20
+REQUESTS = int(os.environ.get("UPGRADE_REQUESTS", "150"))
+"""That a server, or all of them, answer in each of the states which an upgrade goes through."""
+LONGEST = 60.0
+"""Seconds that such a state may take before the test fails."""
+SHARES = {"list": 15, "create": 20, "read": 20, "replace": 15, "change": 20, "delete": 10}
+MOST_TASKS = 12
+"""Of a client; with more it deletes."""
+STAYS = 0.95
+"""How likely a client is to keep its connection for the next request."""
+PAUSE = 0.1
+"""Seconds from one look at the readiness of all servers to the next."""
+
+Task = dict[str, Any]
+FIELDS = {"id", "user_id", "title", "description", "complete", "priority"}
+TIMES = {"completed_at", "created_at", "updated_at"}
+# The copy has no place in the measured coverage of this tree.
+UNMEASURED = {"COVERAGE_PROCESS_CONFIG": "", "COVERAGE_PROCESS_START": ""}
+
+MIGRATION = """\
+from django.db import migrations, models
+
+class Migration(migrations.Migration):
+    dependencies = [("tasks", "{last}")]
+    operations = [
+        migrations.RunSQL("SET LOCAL lock_timeout = '1s'", migrations.RunSQL.noop),
+        migrations.AddField("task", "colour", models.TextField(null=True, blank=True)),
+    ]
+"""
+EDITS = {
+    "tasks/models.py": [
+        ("    complete = models.", "    colour = models.TextField(null=True, blank=True)\n"),
+    ],
+    "tasks/schemas.py": [
+        ("    complete: bool = False\n", "    colour: str | None = None\n"),
+        ("    complete: bool\n    priority: Priority", "    colour: str | None = None\n"),
+        ("    complete: bool = LEFT_OUT\n", "    colour: str | None = None\n"),
+        ("    complete: bool\n    priority: Literal", "    colour: str | None = None\n"),
+    ],
+    "tasks/operations/operations.sql": [
+        (
+            "        || ',\"complete\":'",
+            "        || ',\"colour\":' || coalesce(to_json(task.colour)::text, 'null')\n",
+        ),
+        ('"complete": false', '"colour": null, '),
+        ("complete,priority}'::text[] = '{}'", "colour,"),
+        (
+            "        AND coalesce(jsonb_typeof(given -> 'complete')",
+            "        AND coalesce(jsonb_typeof(given -> 'colour') IN ('string', 'null'), true)\n",
+        ),
+        ("complete, priority, created_at", "colour, "),
+        ("        (fields -> 'complete')::boolean", "        fields ->> 'colour',\n"),
+        (
+            "        complete = coalesce(",
+            "        colour = CASE WHEN given ? 'colour'\n"
+            "            THEN given ->> 'colour' ELSE stored.colour END,\n",
+        ),
+    ],
+}
+"""What the newer release has in front of a place in a file."""
+
+
+@pytest.fixture(scope="module")
+def newer(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of the newer release."""
+    root = tmp_path_factory.mktemp("newer")
+    for name in ("authjwt", "config", "tasks"):
+        shutil.copytree(ROOT / name, root / name, ignore=shutil.ignore_patterns("__pycache__"))
+    shutil.copy(ROOT / "manage.py", root)
+    for name, edits in EDITS.items():
+        for place, addition in edits:
+            edit(root / name, place, addition + place)
+    is_now = f"\nREVISION = {REVISION}\n"
+    edit(root / "tasks/operations/installation.py", is_now, f"\nREVISION = {REVISION + 1}\n")
+    migrations = root / "tasks/migrations"
+    last = max(path.stem for path in migrations.glob("[0-9]*.py"))
+    migration = migrations / f"{int(last[:4]) + 1:04}_colour.py"
+    migration.write_text(MIGRATION.format(last=last))
+    return root
+
+
+def edit(path: Path, old: str, new: str) -> None:
+    text = path.read_text()
+    assert text.count(old) == 1, f"{path.name} has {text.count(old)} times: {old}"
+    path.write_text(text.replace(old, new))
+
+
+@pytest.fixture(params=[15, 18], ids=lambda version: f"PostgreSQL {version}")
+def cluster(request: pytest.FixtureRequest) -> Iterator[Cluster]:
+    with Cluster.running(request.param) as running:
+        yield running
+
+
+@pytest.fixture(params=["direct", "pooled"])
+def url(request: pytest.FixtureRequest, cluster: Cluster) -> Iterator[str]:
+    with ExitStack() as running:
+        is_pooled = request.param == "pooled"
+        yield running.enter_context(PgBouncer(cluster)).url if is_pooled else cluster.url
+
+
+def migrate(url: str, root: Path) -> str:
+    done = manage(url, "migrate", root=root, **UNMEASURED)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
+
+
+class Instance(Server):
+    """A server of the release in `root`."""
+
+    def __init__(self, root: Path, url: str, log: Path) -> None:
+        self.port = free_port()
+        self.url = f"http://127.0.0.1:{self.port}"
+        self.log = log
+        self.environment = environment(
+            url,
+            BETTER_AUTH_SECRET=SECRET,
+            PORT=str(self.port),
+            WEB_CONCURRENCY="1",
+            **UNMEASURED,
+        )
+        with log.open("wb") as output:
+            self.process = subprocess.Popen(
+                [sys.executable, "manage.py", "serve"],
+                cwd=root,
+                env=self.environment,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+            )
+
+    def ready(self) -> Answer:
+        return self.request("GET", "/health/ready")
+
+    def patch(self, task: int, body: Any) -> Answer:
+        return self.request("PATCH", f"/api/alice/tasks/{task}", body, token=token_of("alice"))
+
+    def read(self, task: int) -> Any:
+        return self.request("GET", f"/api/alice/tasks/{task}", token=token_of("alice")).json()
+
+
+class Fleet:
+    """The servers on one database.
+
+    running: those that clients are sent to. A server leaves them before it is told to stop.
+    """
+
+    def __init__(self, url: str, folder: Path) -> None:
+        self.url = url
+        self.folder = folder
+        self.running: list[Instance] = []
+        self._started = ExitStack()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._started.close()
+
+    def start(self, root: Path) -> Instance:
+        log = self.folder / f"server-{time.monotonic_ns()}.log"
+        instance = self._started.enter_context(Instance(root, self.url, log))
+        assert instance.ready().status == 200, instance.log.read_text()
+        self.running.append(instance)
+        return instance
+
+    def stop(self, instance: Instance) -> None:
+        self.running.remove(instance)
+        instance.stop()
+        assert instance.process.returncode == 0, instance.log.read_text()
+
+
+class Client:
+    """A user on one connection at a time, who knows each of their tasks as it was last answered."""
+
+    def __init__(self, load: "Load", number: int) -> None:
+        self.load = load
+        self.random = Random(number)
+        self.user = f"person-{number:02}"
+        self.headers = {
+            "Authorization": f"Bearer {token_of(self.user)}",
+            "Content-Type": "application/json",
+        }
+        self.tasks: dict[int, Task] = {}
+        self.server: Instance | None = None
+        self.wire: HTTPConnection | None = None
+
+    def run(self) -> None:
+        try:
+            while not self.load.over.is_set():
+                (name,) = self.random.choices([*SHARES], [*SHARES.values()])
+                if len(self.tasks) >= MOST_TASKS:
+                    name = "delete"
+                getattr(self, name if self.tasks or name == "list" else "create")()
+            self.list()
+        finally:
+            self.hang_up()
+
+    def ask(self, method: str, path: str, status: int, body: Any = None) -> Any:
+        """The body of the answer, without the new field; nothing but this status will do."""
+        data = None if body is None else json.dumps(body).encode()
+        before = self.load.shown
+        found, content = self.exchange(method, f"/api/{self.user}/tasks{path}", data)
+        assert found == status, (method, path, body, found, content)
+        answer = json.loads(content) if content else {}
+        for task in [answer] if "id" in answer else answer.get("tasks", []):
+            assert ("colour" in task) in before | self.load.shown, (method, path, task)
+            assert task.pop("colour", None) is None
+            assert task.keys() == FIELDS | TIMES
+        return answer
+
+    def exchange(self, method: str, target: str, data: bytes | None) -> tuple[int, bytes]:
+        """Once more on another connection, where a stopping server gave no answer at all."""
+        while True:
+            server, wire = self.connection()
+            try:
+                wire.request(method, target, data, self.headers)
+                response = wire.getresponse()
+            except ConnectionError as error:
+                assert server not in self.load.fleet.running, (method, target, repr(error))
+                self.hang_up()
+                self.load.repeated.append(method)
+                continue
+            content = response.read()
+            self.load.answered.append(server.port)
+            return response.status, content
+
+    def connection(self) -> tuple[Instance, HTTPConnection]:
+        is_open = self.wire is not None and self.wire.sock is not None
+        if not is_open or self.random.random() > STAYS:
+            self.hang_up()
+            self.server = self.random.choice(self.load.fleet.running)
+            self.wire = HTTPConnection("127.0.0.1", self.server.port, timeout=10)
+        assert self.server
+        assert self.wire
+        return self.server, self.wire
+
+    def hang_up(self) -> None:
+        if self.wire:
+            self.wire.close()
+        self.wire = None
+
+    def some(self) -> Task:
+        return self.tasks[self.random.choice([*self.tasks])]
+
+    def text(self) -> str:
+        return f"{self.user} {self.random.random()}"
+
+    def keep(self, answer: Task, expected: Task) -> None:
+        """A task as the answer to a write has it, which must have what was written."""
+        assert {name: answer[name] for name in FIELDS} == {name: expected[name] for name in FIELDS}
+        assert (answer["completed_at"] is not None) == answer["complete"]
+        assert answer["created_at"] == expected.get("created_at", answer["updated_at"])
+        assert answer["updated_at"] > expected.get("updated_at", "")
+        self.tasks[answer["id"]] = answer
+
+    def list(self) -> None:
+        newest_first = sorted(
+            self.tasks.values(), key=lambda task: (task["created_at"], task["id"]), reverse=True
+        )
+        answer = self.ask("GET", "?limit=5", 200)
+        assert answer == {"tasks": newest_first[:5], "count": len(self.tasks)}
+
+    def create(self) -> None:
+        given = {"title": self.text(), "complete": self.random.random() < 0.5}
+        answer = self.ask("POST", "", 201, given)
+        assert answer["id"] not in self.tasks
+        own = {"id": answer["id"], "user_id": self.user}
+        self.keep(answer, own | {"description": None, "priority": "medium"} | given)
+
+    def read(self) -> None:
+        task = self.some()
+        assert self.ask("GET", f"/{task['id']}", 200) == task
+
+    def replace(self) -> None:
+        task, given = self.some(), {"title": self.text(), "complete": self.random.random() < 0.5}
+        answer = self.ask("PUT", f"/{task['id']}", 200, given)
+        self.keep(answer, task | {"description": None, "priority": "medium"} | given)
+
+    def change(self) -> None:
+        task, given = self.some(), {"description": self.text(), "priority": "high"}
+        self.keep(self.ask("PATCH", f"/{task['id']}", 200, given), task | given)
+
+    def delete(self) -> None:
+        task = self.some()
+        self.ask("DELETE", f"/{task['id']}", 204)
+        del self.tasks[task["id"]]
+
+
+class Load:
+    """Keeps its clients busy, and looks at the readiness of all servers, while its block runs.
+
+    shown: whether answers may have the new field, and whether they may lack it.
+    answered: the port of the server, of each answer.
+    repeated: the method, of each request that a stopping server gave no answer.
+    """
+
+    def __init__(self, fleet: Fleet) -> None:
+        self.fleet = fleet
+        self.over = Event()
+        self.shown = frozenset({False})
+        self.answered: list[int] = []
+        self.repeated: list[str] = []
+        self.looks = 0
+        self.pool = ThreadPoolExecutor(CLIENTS + 1)
+        self.running: list[Future[None]] = []
+
+    def __enter__(self) -> Self:
+        clients = [Client(self, number) for number in range(CLIENTS)]
+        runs = [self.look_at_readiness, *(client.run for client in clients)]
+        self.running = [self.pool.submit(run) for run in runs]
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.over.set()
+        self.pool.shutdown()
+        self.fail_with_the_first()
+
+    def fail_with_the_first(self) -> None:
+        for each in self.running:
+            if each.done():
+                each.result()
+
+    def look_at_readiness(self) -> None:
+        while not self.over.wait(PAUSE):
+            for instance in [*self.fleet.running]:
+                try:
+                    answer = instance.ready()
+                except ConnectionError:
+                    assert instance not in self.fleet.running
+                else:
+                    assert answer.status == 200, answer.body
+                    self.looks += 1
+
+    def go_on(self, server: Instance | None = None) -> None:
+        """Until so many more answers have come, of this server or of any."""
+        goal = self.answers(server) + REQUESTS
+        deadline = time.monotonic() + LONGEST
+        while self.answers(server) < goal:
+            self.fail_with_the_first()
+            assert time.monotonic() < deadline, Counter(self.answered)
+            time.sleep(0.01)
+
+    def answers(self, server: Instance | None) -> int:
+        return self.answered.count(server.port) if server else len(self.answered)
+
+    def migrate(self, root: Path, *, shows_colour: bool) -> None:
+        self.shown = frozenset({True, False})
+        said = migrate(self.fleet.url, root)
+        assert "The operations of the API were installed" in said
+        self.shown = frozenset({shows_colour})
+        self.go_on()
+
+    def change_servers(self, root: Path) -> None:
+        """To those of the release in `root`, one by one."""
+        for old in [*self.fleet.running]:
+            self.go_on(self.fleet.start(root))
+            self.fleet.stop(old)
+            self.go_on()
+
+
+def test_an_upgrade_and_the_way_back_under_load_fail_no_request(
+    url: str, newer: Path, tmp_path: Path, record_property: Callable[[str, object], None]
+) -> None:
+    migrate(url, ROOT)
+    with Fleet(url, tmp_path) as fleet:
+        old, _ = fleet.start(ROOT), fleet.start(ROOT)
+        with Load(fleet) as load:
+            load.go_on()
+            task = create(old)
+
+            load.migrate(newer, shows_colour=True)
+            load.change_servers(newer)
+            new = fleet.running[0]
+            assert new.patch(task, {"colour": "red"}).json()["colour"] == "red"
+            assert [server.read(task)["colour"] for server in fleet.running] == ["red", "red"]
+
+            load.migrate(ROOT, shows_colour=False)
+            assert "colour" not in new.read(task)
+            assert new.patch(task, {"title": "Buy bread"}).json()["title"] == "Buy bread"
+            # The field is gone for a while, and nothing takes what it cannot keep.
+            assert new.patch(task, {"title": "Buy wine", "colour": "blue"}).status == 503
+            load.change_servers(ROOT)
+            assert fleet.running[0].read(task)["title"] == "Buy bread"
+
+        record_property("answers", len(load.answered))
+        record_property("repeated", load.repeated)
+        assert load.looks > 10
+
+
+def create(server: Instance) -> int:
+    made = server.request(
+        "POST", "/api/alice/tasks", {"title": "Buy milk"}, token=token_of("alice")
+    )
+    assert made.status == 201
+    number: int = made.json()["id"]
+    return number
