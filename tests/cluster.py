@@ -29,7 +29,7 @@ SECRET_KEY = "a-key-of-fifty-characters-or-more-for-the-tests-only-0123456789"
 CONFIGURATION = """
     listen_addresses = '127.0.0.1'
     fsync = off
-    max_connections = 60
+    max_connections = 100
     shared_buffers = 32MB
 """
 

@@ -1,0 +1,144 @@
+"""The migrations on a database that is in use, is half migrated, or is of the release before."""
+
+import os
+import re
+from collections.abc import Iterator
+from io import StringIO
+from itertools import product
+from typing import Any
+from urllib.parse import urlsplit
+
+import psycopg
+import pytest
+from django.core.management import call_command
+from django.db import connection
+from django.db.migrations.loader import MigrationLoader
+from pytest_django import DjangoDbBlocker
+
+from config.database import derived_role
+from tests.cluster import manage
+from tests.server import database_url
+
+MIGRATIONS = sorted(
+    name for app, name in MigrationLoader(None).disk_migrations if app == "tasks"
+)  # fmt: skip
+INDEXES = """
+    SELECT relname, pg_get_indexdef(oid), indisvalid
+    FROM pg_index JOIN pg_class ON oid = indexrelid
+    WHERE relname LIKE 'task%' ORDER BY relname
+"""
+NAMES = "SELECT name FROM django_migrations WHERE app = 'tasks' ORDER BY name"
+
+OLD_NAMES = ("0001_initial", "0002_trash", "0004_search", "0005_history", "0006_groups")
+OPERATIONS_OF_THE_OLD_RELEASE = "0007_operations"
+
+
+class Database:
+    """Empty at first, on the server of the tests."""
+
+    def __init__(self, url: str) -> None:
+        self.url = url
+
+    def execute(self, sql: str) -> list[Any]:
+        with psycopg.connect(self.url, autocommit=True) as own:
+            cursor = own.execute(sql)
+            return cursor.fetchall() if cursor.description else []
+
+    def migrate(self, *arguments: str) -> str:
+        done = manage(self.url, "migrate", *arguments)
+        assert done.returncode == 0, done.stderr
+        return done.stdout
+
+
+@pytest.fixture
+def database() -> Iterator[Database]:
+    name = f"migrations_{os.getpid()}"
+    parts = urlsplit(database_url())
+    server = Database(parts._replace(path="/postgres").geturl())
+    server.execute(f"CREATE DATABASE {name}")
+    try:
+        yield Database(parts._replace(path=f"/{name}").geturl())
+    finally:
+        server.execute(f"DROP DATABASE {name} WITH (FORCE)")
+        server.execute(f"DROP ROLE IF EXISTS {derived_role(name)}")
+
+
+@pytest.fixture(scope="module")
+def statements(
+    django_db_setup: None, django_db_blocker: DjangoDbBlocker
+) -> dict[tuple[str, bool], list[str]]:
+    """The SQL of each migration, forwards and backwards, by lines and without comments.
+
+    Outside of transactions, in which some of them cannot run.
+    """
+    found = {}
+    with django_db_blocker.unblock():
+        for key in product(MIGRATIONS, (False, True)):
+            output = StringIO()
+            call_command("sqlmigrate", "tasks", key[0], backwards=key[1], stdout=output)
+            lines = output.getvalue().splitlines()
+            found[key] = [line for line in lines if line and not line.startswith("--")]
+    return found
+
+
+def test_numbers_have_no_hole() -> None:
+    assert [int(name[:4]) for name in MIGRATIONS] == list(range(1, len(MIGRATIONS) + 1))
+
+
+@pytest.mark.parametrize("backwards", [False, True], ids=["forwards", "backwards"])
+@pytest.mark.parametrize("migration", MIGRATIONS)
+def test_no_migration_makes_others_wait_for_long(
+    migration: str, *, backwards: bool, statements: dict[tuple[str, bool], list[str]]
+) -> None:
+    first, *others = statements[migration, backwards]
+
+    if first == "BEGIN;":
+        assert others[0] == "SET LOCAL lock_timeout = '1s';" or others == ["COMMIT;"]
+    else:
+        # No transaction ends these.
+        assert re.fullmatch("SET lock_timeout = '(1s|5min)';", first)
+        assert others[-2:] == ["RESET lock_timeout;", "RESET statement_timeout;"]
+
+
+@pytest.mark.django_db
+def test_what_was_interrupted_runs_again(database: Database) -> None:
+    database.migrate("tasks", "0001")
+    database.migrate("admin")
+    database.execute(
+        "ALTER TABLE tasks_task ADD COLUMN deleted_at timestamptz;"
+        "INSERT INTO tasks_task (user_id, title) VALUES ('alice', 'A'), ('alice', 'A');"
+        "CREATE FUNCTION task_owner(message text) RETURNS text LANGUAGE sql RETURN NULL;"
+        "CREATE INDEX task_history_task ON django_admin_log (id);"
+    )
+    for name in ("task_alive", "task_words"):
+        with pytest.raises(psycopg.errors.UniqueViolation):
+            database.execute(f"CREATE UNIQUE INDEX CONCURRENTLY {name} ON tasks_task (user_id)")
+    assert ("task_alive", False) in [(name, valid) for name, _, valid in database.execute(INDEXES)]
+
+    database.migrate()
+
+    with connection.cursor() as cursor:
+        assert database.execute(INDEXES) == cursor.execute(INDEXES).fetchall()
+        source = "SELECT pg_get_functiondef('task_owner'::regproc)"
+        assert database.execute(source) == cursor.execute(source).fetchall()
+
+
+def test_names_of_the_old_release_count_as_applied(database: Database) -> None:
+    """The rows are those that release 0.1.0 wrote; its functions have tests of their own."""
+    database.migrate("tasks", "0005")
+    old = (*OLD_NAMES, OPERATIONS_OF_THE_OLD_RELEASE)
+    rows = ", ".join(f"('tasks', '{name}', now())" for name in old)
+    database.execute(
+        "DELETE FROM django_migrations WHERE app = 'tasks';"
+        f"INSERT INTO django_migrations (app, name, applied) VALUES {rows}"
+    )
+    before = database.execute("SELECT oid, relname FROM pg_class WHERE relname LIKE 'task%'")
+
+    told = database.migrate()
+
+    assert re.findall(r"Applying tasks\.(\w+)\.\.\. OK", told) == ["0006_times"]
+    assert before == database.execute(
+        "SELECT oid, relname FROM pg_class WHERE relname LIKE 'task%'"
+    )
+    assert database.execute(NAMES) == [(name,) for name in sorted({*old, *MIGRATIONS})]
+    assert "Applying" not in database.migrate()
