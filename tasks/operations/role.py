@@ -129,12 +129,12 @@ class Role:
             # A server that lets nobody in says nothing about the role.
             with closing(self.connection.copy()) as another:
                 another.ensure_connection()
-            self._run_login()
+            self._set_login()
         else:
             if timeouts != TIMEOUTS:
                 self._run(self._settings())
 
-    def _run_login(self) -> None:
+    def _set_login(self) -> None:
         try:
             self._run([*self._login(self._encrypted()), *self._settings()])
         except Error as error:

@@ -49,7 +49,7 @@ def _many_tasks() -> None:
 def scans() -> dict[str, tuple[int, int]]:
     with connection.cursor() as cursor:
         cursor.execute(SCANS)
-        return {name: tuple(numbers) for name, *numbers in cursor.fetchall()}  # type: ignore[misc]
+        return {name: tuple(numbers) for name, *numbers in cursor.fetchall()}
 
 
 def read_by(call: str) -> dict[str, tuple[int, int]]:
