@@ -33,7 +33,7 @@ check: ## style, types, migrations and what they lock, settings of production, l
 	$(BIN)/python tests/lock_safety.py
 	$(BIN)/python tests/locks.py
 
-bench: ## against other frameworks, in turns; QUICK=1 for a first look, SCALE=1 for growth, ADMIN=1 for the admin
+bench: ## against other frameworks, in turns, or BASE=commit; PG=15; QUICK=1 for a first look; SCALE=1 growth, ADMIN=1 admin
 	$(SET_UP) .venv/run
 	@$(BIN)/python -m tests.benchmarks
 

@@ -1,7 +1,9 @@
 """`make bench`: measures, prints, and keeps the raw results and a picture of them.
 
 QUICK=1 takes two short rounds instead of five; SCALE=1 measures growth instead of peers, ADMIN=1
-the pages of the admin.
+the pages of the admin. BASE=<commit> compares with an earlier release of this project instead of
+the peers, which both stand next to no framework. PG=<version> takes another PostgreSQL than the
+embedded one, for any of these.
 """
 
 import json
@@ -13,25 +15,33 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from tests.benchmarks import admin_pages, installation, machine, report, scale
+from tests.benchmarks import admin_pages, installation, machine, postgres, release, report, scale
 from tests.benchmarks.comparison import compare
 from tests.benchmarks.database import Database
 from tests.benchmarks.issuer import Issuer, issuer
-from tests.benchmarks.servers import HERE, LOGS, OURS, PEERS, PYTHON, production
+from tests.benchmarks.servers import HERE, LOGS, OURS, PEERS, PYTHON, Candidate, production
 
-RAW = LOGS / "result.json"
-RAW_GROWTH = LOGS / "growth.json"
-RAW_PAGES = LOGS / "admin.json"
 PICTURE = HERE / "result.svg"
+
+VERSION = os.environ.get("PG", "")
+BASE = os.environ.get("BASE", "")
+ROUNDS, SHARE = (2, 0.2) if os.environ.get("QUICK") else (5, 1)
 
 
 def main() -> None:
+    other = [name for name in ("SCALE", "ADMIN") if os.environ.get(name)]
+    if BASE and other:
+        raise SystemExit(f"BASE compares the operations of the API: not together with {other[0]}.")
+    if VERSION:
+        postgres.programs(VERSION)
     if os.environ.get("SCALE"):
         measure_growth()
     elif os.environ.get("ADMIN"):
         measure_admin()
+    elif BASE:
+        compare_with_base()
     else:
-        compare_with_peers(quick=bool(os.environ.get("QUICK")))
+        compare_with_peers()
 
 
 def measure_growth() -> None:
@@ -39,19 +49,17 @@ def measure_growth() -> None:
         facts = machine.facts(database)
         found = list(scale.measure(database, running))
     show(scale.table(found), facts)
-    keep(RAW_GROWTH, {"facts": facts, "runs": [asdict(growth) for growth in found]})
+    keep("growth", {"facts": facts, "runs": [asdict(growth) for growth in found]})
 
 
 def measure_admin() -> None:
-    with issuer() as running:
-        database = Database.of_the_benchmarks()
-        database.migrate({**production(database.url), **running.environment})
+    with migrated() as (database, running):
         admin_pages.fill(database)
         facts = machine.facts(database)
         pages, exports = admin_pages.measure(database, running)
     show(admin_pages.table(pages, exports), facts)
     keep(
-        RAW_PAGES,
+        "admin",
         {
             "facts": facts,
             "pages": [asdict(page) for page in pages],
@@ -60,19 +68,41 @@ def measure_admin() -> None:
     )
 
 
-def compare_with_peers(*, quick: bool) -> None:
+def compare_with_peers() -> None:
     installation.install()
     candidates = [OURS, *(peer for peer in PEERS if peer.is_installed)]
-    titles = {candidate.name: candidate.title for candidate in candidates}
     with ready() as (database, running):
-        facts = machine.facts(database)
-        rounds, share = (2, 0.2) if quick else (5, 1)
-        found = compare(candidates, database, running, rounds=rounds, share=share)
-        samples = [asdict(sample) for sample in found]
-    show(report.table(samples, titles), facts)
-    keep(RAW, {"facts": facts, "titles": titles, "samples": samples})
-    subprocess.run([PYTHON, HERE / "picture.py", RAW, PICTURE], check=True)
-    print(f"Picture: {PICTURE}")
+        results = measured(dict.fromkeys(candidates, database), running)
+    show(report.table(results["samples"], results["titles"]), results["facts"])
+    raw = keep("result", results)
+    picture = raw.with_suffix(".svg") if VERSION else PICTURE
+    subprocess.run([PYTHON, HERE / "picture.py", raw, picture], check=True)
+    print(f"Picture: {picture}")
+
+
+def compare_with_base() -> None:
+    base = release.exported(BASE)
+    installation.install()
+    floor = PEERS[0]
+    with ready() as (database, running):
+        print("Filling the database of the earlier release ...", flush=True)
+        candidates = {OURS: database, base: release.database_of(base, database, running)}
+        results = measured(candidates | {floor: database}, running)
+    samples, titles = results["samples"], results["titles"]
+    tables = (report.table(samples, titles), report.changes(samples, titles))
+    show("\n\n".join(tables), results["facts"])
+    keep("base", results)
+
+
+def measured(candidates: Mapping[Candidate, Database], running: Issuer) -> dict[str, Any]:
+    """The raw results."""
+    facts = machine.facts(candidates[OURS])
+    found = compare(candidates, running, rounds=ROUNDS, share=SHARE)
+    return {
+        "facts": facts,
+        "titles": {candidate.name: candidate.title for candidate in candidates},
+        "samples": [asdict(sample) for sample in found],
+    }
 
 
 def show(table: str, facts: Mapping[str, str]) -> None:
@@ -82,19 +112,27 @@ def show(table: str, facts: Mapping[str, str]) -> None:
         print(f"{name:{width}}{fact}")
 
 
-def keep(path: Path, results: Mapping[str, Any]) -> None:
+def keep(name: str, results: Mapping[str, Any]) -> Path:
+    path = LOGS / f"{name}{f'-{VERSION}' if VERSION else ''}.json"
     path.write_text(json.dumps(results, indent=1), encoding="utf-8")
     print(f"\nRaw results: {path}")
+    return path
 
 
 @contextmanager
 def ready() -> Iterator[tuple[Database, Issuer]]:
     """The database filled, the issuer running."""
-    print("Filling the database ...", flush=True)
-    with issuer() as running:
-        database = Database.of_the_benchmarks()
-        database.migrate({**production(database.url), **running.environment})
+    with migrated() as (database, running):
+        print("Filling the database ...", flush=True)
         database.fill()
+        yield database, running
+
+
+@contextmanager
+def migrated() -> Iterator[tuple[Database, Issuer]]:
+    with postgres.running(VERSION) as url, issuer() as running:
+        database = Database(url)
+        database.migrate({**production(url), **running.environment})
         yield database, running
 
 

@@ -16,8 +16,9 @@ from urllib.parse import urlencode
 
 import psycopg
 
-from tests.benchmarks.database import ROOT, Database, user_id
+from tests.benchmarks.database import Database, user_id
 from tests.benchmarks.issuer import Issuer
+from tests.benchmarks.postgres import ROOT
 from tests.benchmarks.report import aligned, number
 from tests.benchmarks.servers import OURS, Server, production, tree
 

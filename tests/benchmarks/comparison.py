@@ -1,6 +1,6 @@
-"""This project and its peers, in turns, in a number of scenes."""
+"""This project and others, in turns, in a number of scenes."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from time import monotonic
@@ -130,22 +130,21 @@ class Bench:
 
 
 def compare(
-    candidates: Sequence[Candidate],
-    database: Database,
+    candidates: Mapping[Candidate, Database],
     issuer: Issuer,
     *,
     rounds: int,
     share: float = 1,
     scenes: Sequence[Scene] = SCENES,
 ) -> Iterator[Sample]:
-    """share: how much of the requests of each scene is sent.
+    """candidates: each with its database. share: how much of the requests of a scene is sent.
 
     A round that would not end within LONGEST does not begin: a busy machine gets fewer.
     """
     begin = monotonic()
     for turn in range(1, rounds + 1):
         start = monotonic()
-        for candidate in candidates:
+        for candidate, database in candidates.items():
             for distance in sorted({scene.distance for scene in scenes}):
                 with bench(candidate, database, issuer, distance) as running:
                     here = [scene for scene in scenes if scene.distance == distance]

@@ -1,4 +1,4 @@
-"""The database of the benchmarks: an embedded PostgreSQL of its own, and the tasks in it."""
+"""The database of the benchmarks, and the tasks in it."""
 
 import subprocess
 import sys
@@ -6,13 +6,13 @@ from collections.abc import Sequence
 from hashlib import md5
 from pathlib import Path
 from typing import Self
+from urllib.parse import urlsplit
 
 import psycopg
+from psycopg.sql import SQL, Identifier
 
-from config.database import embedded
+from tests.benchmarks.postgres import ROOT
 
-ROOT = Path(__file__).parents[2]
-DATA = ROOT / ".dev" / "bench" / "postgres"
 USERS = 10_000
 TASKS = 200_000
 
@@ -59,15 +59,25 @@ class Database:
         assert row
         self.pid = int(Path(row[0], "postmaster.pid").read_text().split()[0])
 
-    @classmethod
-    def of_the_benchmarks(cls) -> Self:
-        return cls(embedded.url(DATA))
+    def beside(self, name: str) -> Self:
+        """A new database on the same server; one that had this name is gone."""
+        with psycopg.connect(self.url, autocommit=True) as connection:
+            for statement in ("DROP DATABASE IF EXISTS {} WITH (FORCE)", "CREATE DATABASE {}"):
+                connection.execute(SQL(statement).format(Identifier(name)))
+        return type(self)(urlsplit(self.url)._replace(path=f"/{name}").geturl())
 
-    def migrate(self, environment: dict[str, str]) -> None:
+    def settings(self, *names: str) -> dict[str, str]:
+        with psycopg.connect(self.url) as connection:
+            rows = connection.execute(
+                "SELECT name, current_setting(name) FROM unnest(%s::text[]) AS name", [list(names)]
+            )
+            return dict(rows.fetchall())
+
+    def migrate(self, environment: dict[str, str], root: Path = ROOT) -> None:
         """By the project's own command, so that the table is what the release would make."""
         subprocess.run(
             [sys.executable, "manage.py", "migrate", "--verbosity=0"],
-            cwd=ROOT,
+            cwd=root,
             env=environment,
             check=True,
         )

@@ -11,12 +11,14 @@ from pathlib import Path
 import psutil  # type: ignore[import-untyped]
 
 from config.turns import TURNS
-from tests.benchmarks.database import ROOT, Database
+from tests.benchmarks.database import Database
 from tests.benchmarks.installation import LOCK
 from tests.benchmarks.load import WRK
+from tests.benchmarks.postgres import ROOT
 from tests.benchmarks.servers import NEWER_PYTHON, THREADS, WORKERS
 
 OURS = ("django", "django-ninja", "granian", "psycopg", "pyjwt", "orjson")
+SETTINGS = ("shared_buffers", "fsync", "synchronous_commit", "data_checksums", "max_connections")
 THEIRS = ("fastapi", "sqlmodel", "sqlalchemy", "uvicorn", "djangorestframework", "django-bolt")
 
 
@@ -34,7 +36,8 @@ def facts(database: Database) -> dict[str, str]:
         "machine": f"{_processor()}, {os.cpu_count()} cores, {memory:.0f} GiB, {platform.system()}",
         "load before": f"{os.getloadavg()[0]:.2f}",
         "python": python,
-        "postgresql": f"{database.version}, embedded, default settings, without autovacuum",
+        "postgresql": f"{database.version}, default settings, without autovacuum",
+        "settings": ", ".join(map(" ".join, database.settings(*SETTINGS).items())),
         "data": f"{database.tasks:,} tasks of {database.users:,} users at first",
         "servers": f"{WORKERS} workers; threads {THREADS}, ours {TURNS} turns, FastAPI 40",
         "load": "wrk on the same machine" if WRK else "a Python client on the same machine",

@@ -1,9 +1,11 @@
 """From samples to a table: medians, with the least and the most of the rounds."""
 
+import math
 import statistics
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import groupby
+from operator import itemgetter
 from typing import Any
 
 Sample = Mapping[str, Any]
@@ -14,6 +16,9 @@ HEAD = (
     *("", "CPU, times ours", "server µs", "database µs", "requests/s"),
     *("p50 ms", "p95 ms", "p99 ms", "MiB", "round trips"),
 )
+
+FIGURES = ("server_cpu", "database_cpu", "throughput", "p50", "p95")
+CHANGES = ("ours / base", "CPU", "of server", "of database", "requests/s", "p50", "p95")
 
 
 @dataclass(frozen=True)
@@ -41,10 +46,17 @@ def cpu(sample: Sample) -> float:
     return float(sample["server_cpu"] + sample["database_cpu"])
 
 
-def ratios(theirs: Sequence[Sample], ours: Sequence[Sample]) -> Spread:
+def ratios(
+    theirs: Sequence[Sample], ours: Sequence[Sample], figure: Callable[[Sample], float] = cpu
+) -> Spread:
     """How many times our CPU per request theirs is, each round compared with itself."""
-    base = {sample["turn"]: cpu(sample) for sample in ours}
-    return spread(cpu(sample) / base[sample["turn"]] for sample in theirs)
+    base = {sample["turn"]: figure(sample) for sample in ours}
+    return spread(_divided(figure(sample), base[sample["turn"]]) for sample in theirs)
+
+
+def _divided(value: float, by: float) -> float:
+    """Not a number where nothing was measured: the CPU of very few requests may be none."""
+    return value / by if by else math.nan
 
 
 def cells(samples: Sequence[Sample]) -> dict[tuple[Any, ...], dict[str, list[Sample]]]:
@@ -56,13 +68,38 @@ def cells(samples: Sequence[Sample]) -> dict[tuple[Any, ...], dict[str, list[Sam
     return found
 
 
+def changes(samples: Sequence[Sample], titles: Mapping[str, str]) -> str:
+    """What the earlier release, `base`, took, and what of that this project takes."""
+    rows: list[Sequence[str]] = [
+        CHANGES,
+        (f"{titles['ours']} / {titles['base']}: less than 1 is better, except of requests/s",),
+    ]
+    by_scene = groupby(cells(samples).items(), key=lambda item: item[0][:3])
+    for scene, operations in by_scene:
+        rows += [(), (_heading(*scene),)]
+        rows += [
+            (f"  {cell[-1]}", *_changes(by_server["ours"], by_server["base"]))
+            for cell, by_server in operations
+        ]
+    return aligned(rows)
+
+
+def _changes(ours: Sequence[Sample], base: Sequence[Sample]) -> list[str]:
+    of_each = (ratios(ours, base, itemgetter(name)) for name in FIGURES)
+    return [str(ratios(ours, base)), *map(str, of_each)]
+
+
+def _heading(token: str, connections: int, distance: int) -> str:
+    plural = "" if connections == 1 else "s"
+    return f"{token}, {connections} connection{plural}, database at {distance} ms"
+
+
 def table(samples: Sequence[Sample], titles: Mapping[str, str], base: str = "ours") -> str:
     rounds = len({sample["turn"] for sample in samples})
     rows: list[Sequence[str]] = [HEAD, (f"Medians (least-most), rounds: {rounds}",)]
     by_scene = groupby(cells(samples).items(), key=lambda item: item[0][:3])
-    for (token, connections, distance), operations in by_scene:
-        plural = "" if connections == 1 else "s"
-        rows += [(), (f"{token}, {connections} connection{plural}, database at {distance} ms",)]
+    for scene, operations in by_scene:
+        rows += [(), (_heading(*scene),)]
         for (*_, operation), by_server in operations:
             rows.append((operation,))
             rows += [

@@ -13,11 +13,11 @@ from typing import Self
 
 import psutil  # type: ignore[import-untyped]
 
-from tests.benchmarks.database import ROOT
+from tests.benchmarks.postgres import FOLDER, ROOT
 from tests.server import free_port, send
 
 HERE = Path(__file__).parent
-LOGS = ROOT / ".dev" / "bench"
+LOGS = FOLDER
 ENVIRONMENT = ROOT / ".venv-bench"
 PYTHON = ENVIRONMENT / "bin" / "python"
 NEWER_PYTHON = ENVIRONMENT / "newer" / "bin" / "python"
@@ -98,7 +98,7 @@ class Server:
             **issuer,
             "PYTHONPATH": str(candidate.folder),
         }
-        if candidate is not OURS:
+        if candidate.folder == HERE:
             environment["DJANGO_SETTINGS_MODULE"] = f"peers.{candidate.name}.settings"
         with self.log.open("wb") as output:
             self.process = subprocess.Popen(

@@ -35,7 +35,7 @@ SCENE = Scene("EdDSA", connections=1, distance=50, requests=1)
 def test_a_comparison_has_every_figure_of_every_operation_and_leaves_the_table_as_it_was(
     database: Database, issuer: Issuer
 ) -> None:
-    samples = list(compare([OURS], database, issuer, rounds=1, scenes=[SCENE]))
+    samples = list(compare({OURS: database}, issuer, rounds=1, scenes=[SCENE]))
 
     assert [sample.operation for sample in samples] == [each.name for each in OPERATIONS]
     for sample in samples:

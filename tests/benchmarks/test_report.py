@@ -69,6 +69,28 @@ def test_the_table_says_ratios_first_and_everything_by_scene_operation_and_serve
     ]
 
 
+def test_changes_are_told_as_ratios_to_the_earlier_release_by_operation() -> None:
+    samples = [
+        *(sample(turn, "base", 200, p95=4.0) for turn in (1, 2, 3)),
+        *(sample(turn, "ours", cpu) for turn, cpu in ((1, 100), (2, 150), (3, 300))),
+        sample(1, "base", 100, operation="list", database_cpu=0),
+        sample(1, "ours", 100, operation="list"),
+        sample(1, "floor", 50),
+    ]
+
+    table = report.changes(samples, {"ours": "this project", "base": "that of old"})
+
+    one, ratio = "1 (1-1)", "0.75 (0.5-1.5)"
+    assert [" ".join(line.split()) for line in table.splitlines()] == [
+        "ours / base CPU of server of database requests/s p50 p95",
+        "this project / that of old: less than 1 is better, except of requests/s",
+        "",
+        "EdDSA, 1 connection, database at 2 ms",
+        f"read {ratio} {ratio} {ratio} 1.33 (0.667-2) {one} 0.5 (0.5-0.5)",
+        f"list 1.33 (1.33-1.33) {one} nan (nan-nan) {one} {one} {one}",
+    ]
+
+
 def test_growth_is_told_against_the_smallest_table_and_the_smallest_page() -> None:
     found = [
         scale.Growth(operation, tasks, server_cpu=cpu, database_cpu=cpu, p50=1)
