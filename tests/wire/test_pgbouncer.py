@@ -12,6 +12,9 @@ import sys
 from collections import defaultdict
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
+from datetime import UTC
+from http.client import HTTPConnection
 from pathlib import Path
 from random import Random
 from time import perf_counter
@@ -35,6 +38,10 @@ from tests.wire.daemons import POOL, PgBouncer
 
 OPERATIONS = int(os.environ.get("POOLER_OPERATIONS", "1000"))
 CONNECTIONS = 16
+CLIENTS = 24
+KEPT = 200
+READS = 4
+"""Before each delete of the same client."""
 PEOPLE = [f"person-{number:02}" for number in range(50)]
 SHARES = {"create": 22, "list": 20, "read": 22, "replace": 12, "change": 12, "delete": 8, "spy": 4}
 
@@ -51,13 +58,13 @@ def pooler(transactional_db: None) -> Iterator[PgBouncer]:
 
 @pytest.fixture
 def server(pooler: PgBouncer, tmp_path: Path) -> Iterator[Server]:
-    environment = {
-        "DATABASE_URL": pooler.url,
-        "BETTER_AUTH_SECRET": SECRET,
-        "WEB_CONCURRENCY": "2",
-    }
-    with Server(tmp_path / "log", **environment) as running:
+    with behind(pooler.url, tmp_path) as running:
         yield running
+
+
+def behind(url: str, folder: Path) -> Server:
+    environment = {"DATABASE_URL": url, "BETTER_AUTH_SECRET": SECRET, "WEB_CONCURRENCY": "2"}
+    return Server(folder / "log", **environment)
 
 
 def role() -> str:
@@ -195,6 +202,72 @@ def test_a_crowd_on_shared_connections_sees_no_foreign_byte(
     assert is_shared(pooler)
 
 
+@pytest.mark.parametrize("query", ["", "?pgbouncer=true"], ids=["not told", "told"])
+def test_no_read_ever_runs_the_delete_of_another_client(
+    pooler: PgBouncer, tmp_path: Path, query: str
+) -> None:
+    """As it did when each connection prepared its statements under names that others used too."""
+    kept, doomed = some_tasks(KEPT), some_tasks(OPERATIONS // (READS + 1))
+    with behind(pooler.url + query, tmp_path) as server, ThreadPoolExecutor(CLIENTS) as pool:
+        clients = [
+            pool.submit(read_and_delete, server.port, kept, doomed[number::CLIENTS])
+            for number in range(CLIENTS)
+        ]
+        wrong = [answer for client in clients for answer in client.result()]
+        assert is_shared(pooler)
+    alive = set(Task.objects.alive().values_list("id", flat=True))
+
+    assert wrong == []
+    assert {task.pk for task in kept} - alive == set(), "lost"
+    assert {task.pk for task in doomed} & alive == set(), "not deleted"
+
+
+def some_tasks(number: int) -> list[Task]:
+    made = Task.objects.bulk_create(
+        Task(user_id="alice", title=f"Task {each}") for each in range(number)
+    )
+    return list(Task.objects.filter(pk__in=[task.pk for task in made]))
+
+
+def read_and_delete(port: int, kept: list[Task], doomed: list[Task]) -> list[Any]:
+    """Reads some between one delete and the next; returns the answers that are wrong."""
+    random, wrong = Random(port + doomed[0].pk), list[Any]()
+    headers = {"Authorization": f"Bearer {token_of('alice')}"}
+    with closing(HTTPConnection("127.0.0.1", port, timeout=30)) as wire:
+        for gone in doomed:
+            expected = [
+                ("GET", task, 200, as_answered(task)) for task in random.sample(kept, READS)
+            ]
+            expected.append(("DELETE", gone, 204, b""))
+            for method, task, status, content in expected:
+                wire.request(method, f"/api/alice/tasks/{task.pk}", headers=headers)
+                response = wire.getresponse()
+                answer = response.status, response.read()
+                if answer != (status, content):
+                    wrong.append((method, task.pk, *answer))
+    return wrong
+
+
+def as_answered(task: Task) -> bytes:
+    created, updated = (
+        moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+        for moment in (task.created_at, task.updated_at)
+    )
+    return orjson.dumps(
+        {
+            "id": task.pk,
+            "user_id": task.user_id,
+            "title": task.title,
+            "description": None,
+            "complete": False,
+            "priority": "medium",
+            "completed_at": None,
+            "created_at": created,
+            "updated_at": updated,
+        }
+    )
+
+
 def is_shared(pooler: PgBouncer) -> bool:
     """Whether more connections of the API went in than out: each carried several of them."""
     with connection.cursor() as cursor:
@@ -305,8 +378,10 @@ def test_commands_work_through_the_pooler(server: Server) -> None:
 
 
 def test_readiness_goes_through_the_pooler(pooler: PgBouncer, server: Server) -> None:
+    """A place for a connection serves admin and API in turns, and there are two workers: of three
+    requests, one comes to a worker that has looked at the migrations, and stays with the API."""
     seen = set[str]()
-    for _ in range(2):
+    for _ in range(3):
         assert server.request("GET", "/health/ready").status == 200
         seen |= set(pooler.clients())
 
