@@ -12,9 +12,10 @@ from typing import Any
 
 from django.core.management.base import CommandError
 from django.core.management.commands import migrate
-from django.db import DEFAULT_DB_ALIAS, connections
+from django.db import DEFAULT_DB_ALIAS, OperationalError, connections
 from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.migrations.executor import MigrationExecutor
+from psycopg.errors import LockNotAvailable
 
 from tasks.management.lock import take
 from tasks.operations.installation import install
@@ -24,6 +25,11 @@ LOCK = int.from_bytes(b"migrate")
 PAUSE = 0.2
 """Seconds until it asks for the lock again."""
 
+LOCKED = (
+    "Another transaction keeps a table locked, and requests would have to wait behind a migration "
+    "that waits for it. This migration was not applied; those before it were. Run migrate again."
+)
+
 
 class Command(migrate.Command):
     def handle(self, *args: Any, **options: Any) -> None:
@@ -32,7 +38,12 @@ class Command(migrate.Command):
             super().handle(*args, **options)
             return
         with self.alone(connection):
-            super().handle(*args, **options)
+            try:
+                super().handle(*args, **options)
+            except OperationalError as error:
+                if not isinstance(error.__cause__, LockNotAvailable):
+                    raise
+                raise CommandError(LOCKED) from None
             if connection.alias == DEFAULT_DB_ALIAS and all_applied(connection):
                 self.install(connection)
 

@@ -350,6 +350,18 @@ def test_no_password_stands_in_the_log_of_the_server_or_in_what_is_said(newest: 
     assert password not in log + told
 
 
+def test_a_table_that_somebody_keeps_locked_is_told(newest: Cluster) -> None:
+    database = Database(newest, "CREATEROLE")
+    database.migrate()
+    with psycopg.connect(newest.url_of("postgres", CLUSTER_PASSWORD, database.name)) as other:
+        other.execute("LOCK TABLE tasks_task IN ACCESS SHARE MODE")
+        done = manage(database.url, "migrate", "tasks", "0005")
+
+    assert done.returncode == 1
+    assert "Another transaction keeps a table locked" in said(done)
+    assert database.migrate().returncode == 0
+
+
 def test_an_encoding_that_cannot_hold_every_text_is_told(newest: Cluster) -> None:
     name = f"case_{next(numbers)}"
     newest.execute(f"CREATE DATABASE {name} TEMPLATE template0 ENCODING 'SQL_ASCII'")
