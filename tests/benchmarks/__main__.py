@@ -88,6 +88,7 @@ def compare_with_base() -> None:
         print("Filling the database of the earlier release ...", flush=True)
         candidates = {OURS: database, base: release.database_of(base, database, running)}
         results = measured(candidates | {floor: database}, running)
+    results["facts"]["earlier release"] = f"{BASE}, with the packages of this tree"
     samples, titles = results["samples"], results["titles"]
     tables = (report.table(samples, titles), report.changes(samples, titles))
     show("\n\n".join(tables), results["facts"])
