@@ -21,7 +21,7 @@ from typing import Any, Self
 
 import pytest
 
-from tasks.operations.installation import REVISION
+from tasks.operations.installation import MARK, REVISION
 from tests.cluster import Cluster, environment, manage
 from tests.people import SECRET, token_of
 from tests.server import ROOT, Answer, Server, free_port
@@ -30,12 +30,14 @@ from tests.wire.daemons import PgBouncer
 CLIENTS = 20
 REQUESTS = int(os.environ.get("UPGRADE_REQUESTS", "100"))
 """That a server, or all of them, answer in each of the states which an upgrade goes through."""
+INSTALLATIONS = REQUESTS // 5
+"""Of the operations, after each `migrate`: a short gap seldom shows in a single one."""
 LONGEST = 60.0
 """Seconds that such a state may take before the test fails."""
 SHARES = {"list": 15, "create": 20, "read": 20, "replace": 15, "change": 20, "delete": 10}
 MOST_TASKS = 12
 """Of a client; with more it deletes."""
-PACE = 0.02
+PACE = 0.04
 """Seconds from an answer to the next request of the same client."""
 STAYS = 0.95
 """How likely a client is to keep its connection for the next request."""
@@ -87,6 +89,15 @@ EDITS = {
 }
 """What the newer release has in front of a place in a file."""
 
+INSTALL_AGAIN = f"""
+from django.db import connection
+from tasks.operations import installation
+for _ in range({INSTALLATIONS}):
+    with connection.cursor() as cursor:
+        cursor.execute("COMMENT ON SCHEMA tasks_api IS '{MARK}0'")
+    assert installation.install(connection)
+"""
+
 
 @pytest.fixture(scope="module")
 def newer(tmp_path_factory: pytest.TempPathFactory) -> Path:
@@ -127,7 +138,11 @@ def url(request: pytest.FixtureRequest, cluster: Cluster) -> Iterator[str]:
 
 
 def migrate(url: str, root: Path) -> str:
-    done = manage(url, "migrate", root=root, **UNMEASURED)
+    return run(url, root, "migrate")
+
+
+def run(url: str, root: Path, *command: str) -> str:
+    done = manage(url, *command, root=root, **UNMEASURED)
     assert done.returncode == 0, done.stdout + done.stderr
     return done.stdout
 
@@ -377,6 +392,7 @@ class Load:
         self.shown = frozenset({True, False})
         said = migrate(self.fleet.url, root)
         assert "The operations of the API were installed" in said
+        run(self.fleet.url, root, "shell", "-c", INSTALL_AGAIN)
         self.shown = frozenset({shows_colour})
         self.go_on()
 
