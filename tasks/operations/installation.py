@@ -153,17 +153,25 @@ def _install(connection: BaseDatabaseWrapper, role: Role) -> bool:
     try:
         run(connection, statements)
     except ProgrammingError as error:
-        if is_there or not lacks_privilege(error):
+        if not lacks_privilege(error):
             raise
-        made = sql.SQL("CREATE SCHEMA tasks_api AUTHORIZATION {};").format(
-            sql.Identifier(role.owner)
-        )
-        raise Refusal(
-            "The user of DATABASE_URL may not make a schema in this database. An administrator has "
-            "to run the following once; then run migrate again.",
-            made.as_string(None),
-        ) from None
+        raise _lacking(role, error, is_there=is_there) from None
     return True
+
+
+def _lacking(role: Role, error: Error, *, is_there: bool) -> Refusal:
+    if is_there:
+        return Refusal(
+            f"The user of DATABASE_URL, {role.owner}, may not change the schema tasks_api: "
+            f"{first_line(error)}. Use the user that made it, or let an administrator make "
+            f"{role.owner} the owner of the schema and of all functions in it."
+        )
+    made = "CREATE SCHEMA tasks_api AUTHORIZATION {};"
+    return Refusal(
+        "The user of DATABASE_URL may not make a schema in this database. An administrator has to "
+        "run the following once; then run migrate again.",
+        sql.SQL(made).format(sql.Identifier(role.owner)).as_string(None),
+    )
 
 
 def _is_there(connection: BaseDatabaseWrapper) -> bool:

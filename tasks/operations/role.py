@@ -95,16 +95,7 @@ class Role:
             if not self.is_there:
                 raise Refusal(f"There is no role {self.name}, which API_DATABASE_URL names.")
             return
-        if self.is_owner:
-            raise Refusal(
-                f"The user of DATABASE_URL has the name that the role of the API would have, "
-                f"{self.name}. Use another user, or set API_DATABASE_URL."
-            )
-        if self.is_there and not self.is_marked:
-            raise Refusal(
-                f"There is a role {self.name} that this project has not made, so it was left as it "
-                "is. Rename it, or set API_DATABASE_URL to a role for the API."
-            )
+        self._refuse_a_foreign_name()
         self._make_or_mend()
         try:
             self.timeouts()
@@ -117,10 +108,26 @@ class Role:
             return dict(zip(TIMEOUTS, row(api, SHOW), strict=True))
 
     def administrators_sql(self) -> str:
-        """What does by hand what `migrate` does by itself."""
+        """What does by hand what `migrate` does by itself.
+
+        Raises Refusal where it would change a role of somebody else.
+        """
+        self._refuse_a_foreign_name()
         statements = [*self._login(self._encrypted()), *self._settings()]
         self.connection.ensure_connection()
         return "\n".join(f"{each.as_string(self.connection.connection)};" for each in statements)
+
+    def _refuse_a_foreign_name(self) -> None:
+        if self.is_owner:
+            raise Refusal(
+                f"The user of DATABASE_URL has the name that the role of the API would have, "
+                f"{self.name}. Use another user, or set API_DATABASE_URL."
+            )
+        if self.is_there and not self.is_marked:
+            raise Refusal(
+                f"There is a role {self.name} that this project has not made, so it was left as it "
+                "is. Rename it, or set API_DATABASE_URL to a role for the API."
+            )
 
     def _make_or_mend(self) -> None:
         try:

@@ -5,7 +5,7 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.db import connection
 
-from tasks.operations.role import Role
+from tasks.operations.role import Refusal, Role
 
 
 class Command(BaseCommand):
@@ -22,4 +22,7 @@ class Command(BaseCommand):
             raise CommandError(
                 f"API_DATABASE_URL names the role {role.name}: whoever made it looks after it."
             )
-        self.stdout.write(role.administrators_sql())
+        try:
+            self.stdout.write(role.administrators_sql())
+        except Refusal as refusal:
+            raise CommandError(str(refusal)) from None

@@ -206,6 +206,8 @@ def test_a_role_of_somebody_else_is_left_alone(newest: Cluster, tmp_path: Path) 
         f"SELECT has_schema_privilege('{database.role}', 'tasks_api', 'USAGE')"
     ) == [(False,)]
     assert database.doctor().returncode == 1
+    printed = manage(database.url, "api_role", "--sql")
+    assert (printed.returncode, printed.stdout) == (1, "")
 
     api = f"api_{database.name}"
     database.execute(f"CREATE ROLE {api} LOGIN PASSWORD 'mine'")
@@ -268,6 +270,18 @@ def test_what_was_lost_comes_back(newest: Cluster) -> None:
         assert database.migrate().returncode == 0, loss
         assert is_installed(database), loss
     assert said(database.doctor()).endswith("All is well.\n")
+
+
+def test_functions_of_another_owner_are_told(newest: Cluster) -> None:
+    database = Database(newest, "CREATEROLE")
+    database.migrate()
+    database.execute("COMMENT ON SCHEMA tasks_api IS 'better-auth-tasks: operations, revision 0'")
+    database.execute("ALTER FUNCTION tasks_api.defaults() OWNER TO postgres")
+
+    done = database.migrate()
+
+    assert done.returncode == 1
+    assert f"{database.owner}, may not change the schema tasks_api: must be owner of" in said(done)
 
 
 def test_isolation_can_be_switched_off_and_is_told(newest: Cluster, tmp_path: Path) -> None:
