@@ -37,7 +37,7 @@ LONGEST = 60.0
 SHARES = {"list": 15, "create": 20, "read": 20, "replace": 15, "change": 20, "delete": 10}
 MOST_TASKS = 12
 """Of a client; with more it deletes."""
-PACE = 0.04
+PACE = 0.05
 """Seconds from an answer to the next request of the same client."""
 STAYS = 0.95
 """How likely a client is to keep its connection for the next request."""
