@@ -20,7 +20,7 @@ serve: ## the same server for production: everything from the environment
 test: ## all tests
 	$(SET_UP) .venv/test
 	$(BIN)/python -m pytest --numprocesses=auto --dist=loadfile --cov --cov-report=term
-	$(BIN)/coverage report --include='authjwt/*,tasks/api.py,tasks/statements.py' --fail-under=100
+	$(BIN)/coverage report --include='authjwt/*,tasks/api.py,tasks/operations/*' --fail-under=100
 
 check: ## style, types, migrations and what they lock, settings of production, locks of packages
 	$(SET_UP) .venv/test
