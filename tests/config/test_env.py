@@ -95,6 +95,6 @@ def test_a_generated_secret_is_made_once_and_kept_from_others(tmp_path: Path) ->
     with ThreadPoolExecutor(8) as pool:
         (secret,) = set(pool.map(generated, [path] * 32))
 
-    assert len(secret) == 43
+    assert len(secret) == 64
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
     assert [file.name for file in path.parent.iterdir()] == ["secret"]

@@ -43,8 +43,12 @@ def task() -> Task:
 @pytest.fixture
 def api() -> Iterator[psycopg.Connection[Any]]:
     """A connection as the server's API has it."""
-    with psycopg.connect(database_url(), user=role(), autocommit=True) as connection:
-        yield connection
+    found = Role(connection)
+    password = found.password or None
+    with psycopg.connect(
+        database_url(), user=found.name, password=password, autocommit=True
+    ) as api:
+        yield api
 
 
 @pytest.mark.parametrize(
