@@ -31,6 +31,7 @@ CONFIGURATION = """
     fsync = off
     max_connections = 100
     shared_buffers = 32MB
+    timezone = 'UTC'
 """
 
 

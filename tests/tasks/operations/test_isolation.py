@@ -205,7 +205,9 @@ def test_an_endpoint_cannot_reach_past_the_operations_where_isolation_is_switche
     task: Task, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """As with API_DATABASE_URL of the owner, whom PostgreSQL refuses nothing."""
-    monkeypatch.setitem(connections["api"].settings_dict, "ROLE_IS_DERIVED", value=False)
+    settings = connections["api"].settings_dict
+    monkeypatch.setitem(settings, "ROLE_IS_DERIVED", value=False)
+    monkeypatch.setitem(settings, "PASSWORD", connection.settings_dict["PASSWORD"])
     connections["api"].close()
     try:
         for careless in CARELESS.values():
