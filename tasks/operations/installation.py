@@ -53,7 +53,7 @@ STATE = """
     WHERE schema IS NOT NULL GROUP BY schema
 """
 
-# Of releases up to 0.1.0, which called them in the schema `api` and as another role.
+# Of earlier releases, which called them in the schema `api` and as another role.
 OLD = "The functions of an earlier release, in the schema api,"
 OLD_MIGRATION = ("tasks", "0007_operations")
 OLD_FUNCTIONS = (

@@ -26,7 +26,7 @@ VERSIONS = tuple(BINARIES) if os.environ.get("CI") else (max(BINARIES),)
 """At a desk the newest one has to do."""
 
 PASSWORD = "of-the-owner"
-OLD_OPERATIONS = Path(__file__).with_name("operations_of_0_1_0.sql")
+OLD_OPERATIONS = Path(__file__).with_name("earlier_operations.sql")
 ROLE_ADVICE = (
     "may not make or change the role {role}. An administrator has to run the following once"
 )
@@ -412,7 +412,7 @@ def test_three_at_once_all_end_well(newest: Cluster, template: str) -> None:
 
 @pytest.fixture
 def old(newest: Cluster) -> Database:
-    """A database that was migrated by release 0.1.0."""
+    """A database that an earlier release has migrated."""
     database = Database(newest, "CREATEROLE")
     database.execute(OLD_OPERATIONS.read_text())
     database.execute(
