@@ -172,7 +172,8 @@ def bench(
 def proxied(url: str, port: int) -> str:
     """The same database, by way of a port of the loopback."""
     given = conninfo_to_dict(url)
-    return f"postgresql://{given['user']}@127.0.0.1:{port}/{given['dbname']}"
+    password = f":{given['password']}" if "password" in given else ""
+    return f"postgresql://{given['user']}{password}@127.0.0.1:{port}/{given['dbname']}"
 
 
 def _samples(

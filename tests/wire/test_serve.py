@@ -15,7 +15,6 @@ from typing import Any
 
 import psycopg
 import pytest
-from django.conf import settings
 from django.contrib.auth.models import User
 from django.test import Client
 
@@ -266,13 +265,14 @@ def test_api_and_admin_share_the_connections_of_a_worker(serve: Serve, settings:
     assert 1 < max(open_ for _, open_ in asked) <= TURNS
 
 
-def test_exports_that_are_cut_off_give_their_turns_back(serve: Serve) -> None:
+def test_exports_that_are_cut_off_give_their_turns_back(serve: Serve, settings: Any) -> None:
     Task.objects.bulk_create(
         (Task(user_id="alice", title="x" * 200) for _ in range(20_000)), batch_size=2000
     )
+    server = serve(BETTER_AUTH_SECRET=SECRET, WEB_CONCURRENCY="1")
+    settings.SECRET_KEY = server.environment["SECRET_KEY"]  # signs the session
     client = Client()
     client.force_login(User.objects.create_superuser("root", password="unused"))
-    server = serve(BETTER_AUTH_SECRET=SECRET, SECRET_KEY=settings.SECRET_KEY, WEB_CONCURRENCY="1")
     session = client.cookies[settings.SESSION_COOKIE_NAME].value
     ask = (
         "GET /admin/tasks/task/export.jsonl HTTP/1.1\r\nHost: 127.0.0.1\r\n"
