@@ -1,6 +1,7 @@
 """Runs pytest on another version of PostgreSQL: `python -m tests.on_version 15 tests/config -x`."""
 
 import os
+import signal
 import subprocess
 import sys
 
@@ -10,6 +11,8 @@ from tests.cluster import BINARIES, Cluster
 def main(version: int, *arguments: str) -> int:
     if not BINARIES[version].exists():
         raise SystemExit(f"PostgreSQL {version} is not installed here.")
+    # So that the cluster does not outlive this process.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
     with Cluster.running(version) as cluster:
         return subprocess.run(
             [sys.executable, "-m", "pytest", *arguments],
