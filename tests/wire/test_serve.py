@@ -30,9 +30,8 @@ def create(server: Server) -> Answer:
     return server.request("POST", "/api/alice/tasks", {"title": "x"}, token=token_of("alice"))
 
 
-def test_a_taken_port_is_one_clear_sentence(serve: Serve) -> None:
-    port = str(serve(BETTER_AUTH_SECRET=SECRET).port)
-    environment = serve(BETTER_AUTH_SECRET=SECRET).environment | {"PORT": port}
+def refusal(environment: dict[str, str]) -> str:
+    """What a server says that does not start."""
     done = subprocess.run(
         [sys.executable, "manage.py", "serve"],
         cwd=ROOT,
@@ -42,9 +41,14 @@ def test_a_taken_port_is_one_clear_sentence(serve: Serve) -> None:
         timeout=20,
         check=False,
     )
-
     assert done.returncode == 1
-    assert done.stderr == (
+    return done.stderr
+
+
+def test_a_taken_port_is_one_clear_sentence(serve: Serve) -> None:
+    port = str(serve(BETTER_AUTH_SECRET=SECRET).port)
+    environment = serve(BETTER_AUTH_SECRET=SECRET).environment | {"PORT": port}
+    assert refusal(environment) == (
         f"CommandError: Port {port} cannot be used (Address already in use): "
         "set PORT to another one.\n"
     )
@@ -59,18 +63,7 @@ def test_a_weak_key_is_refused(key: str) -> None:
         "BETTER_AUTH_SECRET": SECRET,
         "DATABASE_URL": "postgresql://nobody@127.0.0.1:1/none",
     }
-    done = subprocess.run(
-        [sys.executable, "manage.py", "serve"],
-        cwd=ROOT,
-        env=environment,
-        capture_output=True,
-        text=True,
-        timeout=20,
-        check=False,
-    )
-
-    assert done.returncode == 1
-    assert done.stderr.startswith("CommandError: SECRET_KEY is weak: ")
+    assert refusal(environment).startswith("CommandError: SECRET_KEY is weak: ")
 
 
 def test_without_a_package_of_the_embedded_server_one_sentence_says_what_to_do() -> None:
