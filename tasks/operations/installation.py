@@ -9,13 +9,13 @@ from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
 
-from django.db import Error, ProgrammingError
+from django.db import Error
 from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.migrations.recorder import MigrationRecorder
-from psycopg import sql
+from psycopg import errors, sql
 
 from authjwt.wording import count
-from tasks.operations.role import Refusal, Role, first_line, lacks_privilege, row, run
+from tasks.operations.role import Refusal, Role, first_line, row, run
 
 REVISION = 1
 """Of `operations.sql`: a server learns from it whether the functions it finds are older ones."""
@@ -67,6 +67,10 @@ OLD_FUNCTIONS = (
     "json_of(timestamptz)",
     "after(timestamptz)",
 )
+HAS_OLD = """
+    SELECT 1 FROM pg_type JOIN pg_namespace ON pg_namespace.oid = typnamespace
+    WHERE nspname = 'api' AND typname = 'owner' AND pg_has_role(typowner, 'USAGE')
+"""
 OLD_CONNECTIONS = """
     SELECT count(*) FROM pg_stat_activity
     WHERE datname = current_database() AND usename = left(current_database(), 59) || '_api'
@@ -152,14 +156,12 @@ def _install(connection: BaseDatabaseWrapper, role: Role) -> bool:
     ]
     try:
         run(connection, statements)
-    except ProgrammingError as error:
-        if not lacks_privilege(error):
-            raise
+    except errors.InsufficientPrivilege as error:
         raise _lacking(role, error, is_there=is_there) from None
     return True
 
 
-def _lacking(role: Role, error: Error, *, is_there: bool) -> Refusal:
+def _lacking(role: Role, error: Exception, *, is_there: bool) -> Refusal:
     if is_there:
         return Refusal(
             f"The user of DATABASE_URL, {role.owner}, may not change the schema tasks_api: "
@@ -191,7 +193,7 @@ def _is_there(connection: BaseDatabaseWrapper) -> bool:
 
 def _remove_old(connection: BaseDatabaseWrapper) -> list[str]:
     """Removes what earlier releases made in the schema `api`, once none of their servers runs."""
-    if not row(connection, "SELECT 1 FROM pg_type WHERE oid = to_regtype('api.owner')"):
+    if not row(connection, HAS_OLD):
         return []
     (connected,) = row(connection, OLD_CONNECTIONS)
     if connected:
@@ -203,7 +205,7 @@ def _remove_old(connection: BaseDatabaseWrapper) -> list[str]:
     ]
     try:
         run(connection, statements)
-    except Error as error:
+    except (Error, errors.InsufficientPrivilege) as error:
         return [f"{OLD} were kept: {first_line(error)}."]
     if row(connection, IS_EMPTY):
         run(connection, [sql.SQL("DROP SCHEMA api")])

@@ -20,6 +20,7 @@ from typing import Any, LiteralString
 from django.db import Error, OperationalError, ProgrammingError, connections, transaction
 from django.db.backends.base.base import BaseDatabaseWrapper
 from psycopg import sql
+from psycopg.errors import InsufficientPrivilege
 
 TIMEOUTS = {
     "statement_timeout": "2s",
@@ -32,7 +33,6 @@ COMMENT = "SELECT shobj_description(oid, 'pg_authid') FROM pg_roles WHERE rolnam
 SHOW = "SELECT " + ", ".join(f"current_setting('{name}')" for name in TIMEOUTS)
 EVERYBODY_CONNECTS = "SELECT has_database_privilege('public', current_database(), 'CONNECT')"
 
-INSUFFICIENT_PRIVILEGE = "42501"
 PLAIN_TEXT_ONLY = "plaintext passwords"
 """Of the words in which Neon refuses an encrypted password, when the transaction commits."""
 
@@ -154,16 +154,12 @@ class Role:
     def _run(self, statements: Iterable[sql.Composable]) -> None:
         try:
             run(self.connection, statements)
-        except ProgrammingError as error:
-            if not lacks_privilege(error):
-                raise
-        else:
-            return
-        raise Refusal(
-            f"The user of DATABASE_URL may not make or change the role {self.name}. An "
-            "administrator has to run the following once; then run migrate again.",
-            self.administrators_sql(),
-        )
+        except InsufficientPrivilege:
+            raise Refusal(
+                f"The user of DATABASE_URL may not make or change the role {self.name}. An "
+                "administrator has to run the following once; then run migrate again.",
+                self.administrators_sql(),
+            ) from None
 
     def _encrypted(self) -> str:
         """As the server keeps it, so that no password stands in its log."""
@@ -220,16 +216,17 @@ def row(connection: BaseDatabaseWrapper, statement: str, **given: Any) -> Any:
 
 
 def run(connection: BaseDatabaseWrapper, statements: Iterable[sql.Composable]) -> None:
-    """In one transaction."""
-    with transaction.atomic(using=connection.alias), connection.cursor() as cursor:
-        for statement in statements:
-            cursor.execute(statement)
+    """In one transaction. Raises InsufficientPrivilege where the user may not do this."""
+    try:
+        with transaction.atomic(using=connection.alias), connection.cursor() as cursor:
+            for statement in statements:
+                cursor.execute(statement)
+    except ProgrammingError as error:
+        if isinstance(error.__cause__, InsufficientPrivilege):
+            raise error.__cause__ from None
+        raise
 
 
-def lacks_privilege(error: Error) -> bool:
-    return getattr(error.__cause__, "sqlstate", None) == INSUFFICIENT_PRIVILEGE
-
-
-def first_line(error: Error) -> str:
+def first_line(error: Exception) -> str:
     """Of what PostgreSQL says; the rest may quote a statement."""
     return str(error).partition("\n")[0]

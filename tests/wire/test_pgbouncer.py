@@ -223,10 +223,10 @@ def test_no_read_ever_runs_the_delete_of_another_client(
 
 
 def some_tasks(number: int) -> list[Task]:
-    made = Task.objects.bulk_create(
-        Task(user_id="alice", title=f"Task {each}") for each in range(number)
+    Task.objects.bulk_create(
+        (Task(user_id="alice", title=f"Task {each}") for each in range(number)), batch_size=1000
     )
-    return list(Task.objects.filter(pk__in=[task.pk for task in made]))
+    return list(Task.objects.order_by("-pk")[:number])
 
 
 def read_and_delete(port: int, kept: list[Task], doomed: list[Task]) -> list[Any]:

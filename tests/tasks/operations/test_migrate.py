@@ -339,6 +339,29 @@ def test_a_url_without_a_password_has_a_role_without_one(newest: Cluster, tmp_pa
     assert is_installed(database)
 
 
+def test_a_role_that_the_server_keeps_out_is_told(newest: Cluster) -> None:
+    database = Database(newest, "CREATEROLE")
+    database.migrate()
+    database.execute(f"ALTER ROLE {database.role} CONNECTION LIMIT 0")
+
+    done = database.migrate()
+
+    assert done.returncode == 1
+    assert f"The role {database.role} is there, but cannot sign in: " in said(done)
+    assert "too many connections for role" in said(done)
+
+
+def test_an_old_schema_of_another_owner_stays(newest: Cluster) -> None:
+    database = Database(newest, "CREATEROLE")
+    database.execute(OLD_OPERATIONS.read_text())
+
+    done = database.migrate()
+
+    assert done.returncode == 0
+    assert "schema api" not in said(done)
+    assert len(left_of(database)) == 9
+
+
 def test_where_not_everybody_may_connect_the_role_may(newest: Cluster) -> None:
     database = Database(newest, "CREATEROLE")
     database.execute(f"REVOKE CONNECT ON DATABASE {database.name} FROM PUBLIC")

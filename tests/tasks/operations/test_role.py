@@ -4,13 +4,13 @@ from collections.abc import Iterable
 from typing import Any
 
 import pytest
-from django.db import InternalError, connection
+from django.db import InternalError, ProgrammingError, connection
 from psycopg import sql
 
 from tasks.operations import role as module
 from tasks.operations.role import Role
 
-pytestmark = pytest.mark.django_db(databases=["default", "api"])
+pytestmark = pytest.mark.django_db
 
 NEON = (
     "Received HTTP code 400 from control plane: "
@@ -25,6 +25,11 @@ def role(monkeypatch: pytest.MonkeyPatch) -> Role:
     found = Role(connection)
     found.password = "derived"
     return found
+
+
+def test_only_a_missing_right_is_called_one() -> None:
+    with pytest.raises(ProgrammingError, match="syntax error"):
+        module.run(connection, [sql.SQL("nonsense")])
 
 
 def test_a_host_that_wants_the_password_itself_gets_it(
