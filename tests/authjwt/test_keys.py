@@ -118,10 +118,12 @@ def test_a_fetch_that_is_only_just_starting_began_before_the_key_too(
     found: list[keys.Key | None] = []
     early = threading.Thread(target=lambda: found.append(ring.get("new")))
     start = threading.Thread.start
+    lingered = threading.Event()
 
     def start_and_linger(thread: threading.Thread) -> None:
         start(thread)
-        if thread.name == "key-set" and not gate.arrived.is_set():
+        if thread.name == "key-set" and not lingered.is_set():
+            lingered.set()
             assert gate.arrived.wait(10)
             issuer.lists(OLD, NEW)
             early.start()
