@@ -27,7 +27,10 @@ class InvalidToken(Exception):
 
     `reason` is one of a closed list; `detail` is a sentence for the person who sent the token,
     printable ASCII without quotes, so that it can stand in a header, and never part of the token.
+    `user_id` is whom a token names whose signature is good, for the log.
     """
+
+    user_id: str | None = None
 
     def __init__(self, reason: Reason, detail: str) -> None:
         super().__init__(f"{reason}: {detail}")

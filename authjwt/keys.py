@@ -47,6 +47,17 @@ REFILL = 5.0
 """Seconds. A fetch as a whole, the age that starts a refresh, the pauses after failures in a row;
 and for unknown keys a token bucket: so many fetches at once, and one more per so many seconds."""
 
+MAX_WAITING = 64
+"""Requests that wait for a key set at once. Further ones are refused, since each holds a thread."""
+
+
+def ignore(_seconds: float) -> None:
+    pass
+
+
+tell_of_a_wait: Callable[[float], None] = ignore
+"""Is told how many seconds a request has waited for a key set."""
+
 TOO_SLOW = "the key set took more than {:g} s"
 USER_AGENT = "better-auth-tasks/0.1 (key set)"
 
@@ -197,6 +208,7 @@ class KeyRing:
         self._clock = clock
         self._lock = threading.Lock()
         self._refresh: Refresh | None = None
+        self._places = threading.BoundedSemaphore(MAX_WAITING)
         self._due = 0.0
         self._failures = 0
         self._retry_at = -math.inf
@@ -227,8 +239,19 @@ class KeyRing:
             self._wait(self._begin())
 
     def _wait(self, refresh: Refresh | None) -> None:
-        if refresh is None or not refresh.done.wait(TIMEOUT) or not refresh.succeeded:
+        if refresh is None or not self._wait_in_turn(refresh) or not refresh.succeeded:
             raise self._unavailable()
+
+    def _wait_in_turn(self, refresh: Refresh) -> bool:
+        """Whether the fetch has ended in time."""
+        start = time.perf_counter()
+        if not self._places.acquire(blocking=False):
+            return False
+        try:
+            return refresh.done.wait(TIMEOUT)
+        finally:
+            self._places.release()
+            tell_of_a_wait(time.perf_counter() - start)
 
     def _unavailable(self) -> KeysUnavailable:
         pause = math.ceil(max(1.0, self._retry_at - self._clock()))

@@ -11,6 +11,7 @@ import time
 import traceback
 from base64 import urlsafe_b64decode, urlsafe_b64encode
 from collections.abc import Callable, Collection
+from contextlib import suppress
 from dataclasses import dataclass
 from hashlib import sha256
 from typing import Any
@@ -114,7 +115,11 @@ class Verifier:
             return None
         claims, key_id, key = remembered
         if key_id is None or (self.keys and self.keys.get(key_id) is key):
-            _check_expiry(claims.expires, self._clock())
+            try:
+                _check_expiry(claims.expires, self._clock())
+            except InvalidToken as refused:
+                refused.user_id = claims.user_id
+                raise
             return claims
         self._remembered.pop(digest, None)
         return None
@@ -127,10 +132,19 @@ class Verifier:
         check_signature(segments, signature, algorithm, material)
         claims = read_object(payload, "payload")
         from_key_set = header.key_id is not None
+        try:
+            expires = self._check_claims(claims, from_key_set=from_key_set)
+        except InvalidToken as refused:
+            with suppress(InvalidToken):
+                refused.user_id = user_of(claims, from_key_set=from_key_set)
+            raise
+        return Claims(user_of(claims, from_key_set=from_key_set), expires), header.key_id, key
+
+    def _check_claims(self, claims: dict[str, Any], *, from_key_set: bool) -> int:
         expires = check_times(claims, self._clock())
         check_issuer(claims, self.issuers, required=from_key_set)
         check_audience(claims, self.audiences, required=from_key_set)
-        return Claims(user_of(claims, from_key_set=from_key_set), expires), header.key_id, key
+        return expires
 
     def key_for(self, header: Header) -> tuple[Key | None, Algorithm, Any]:
         """What verifies the signature; without a Key it is the shared secret."""

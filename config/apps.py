@@ -1,4 +1,9 @@
+from functools import partial
+
 from django.apps import AppConfig
+from django.conf import settings
+
+from authjwt import keys
 
 
 class Config(AppConfig):
@@ -6,3 +11,9 @@ class Config(AppConfig):
 
     def ready(self) -> None:
         from config import checks  # noqa: F401, PLC0415  registers them
+        from config.server.account import account  # noqa: PLC0415
+        from config.server.pool import Pool  # noqa: PLC0415
+        from tasks import operations  # noqa: PLC0415  models are there only now
+
+        operations.use(Pool("api", settings.API_CONNECTIONS))
+        keys.tell_of_a_wait = partial(account.waited, "keys")

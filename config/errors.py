@@ -15,12 +15,16 @@ from django.core.exceptions import RequestDataTooBig
 from django.db import DatabaseError, InterfaceError, OperationalError
 from django.http import HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
+from django.urls import re_path
+from django.views.decorators.csrf import csrf_exempt
 from ninja import NinjaAPI
 from ninja.errors import HttpError, ValidationError
 
 from authjwt.exceptions import Forbidden, InvalidToken, KeysUnavailable, MissingToken
 from config.logs import summary
 from config.parser import UnreadableBody
+from config.server.bodies import BODY_TIMEOUT, REFUSAL
+from config.server.connection import AnswerLost, ConnectionFailed
 from tasks.models import Task
 from tasks.schemas import sentence
 
@@ -32,6 +36,10 @@ MOST_CHARACTERS = 100
 
 # Of a function that is not there, that may not be called, or that refuses what it is given.
 OF_ANOTHER_RELEASE = ("42883", "3F000", "42501", "22023")
+
+# A statement, or the wait for a lock, that PostgreSQL has ended.
+TIMEOUTS = ("57014", "55P03")
+SAFE_METHODS = ("GET", "HEAD")
 
 # Answers that Django, and not the API, gives.
 BY_STATUS = {
@@ -74,6 +82,11 @@ def body(request: HttpRequest, error_code: str, detail: str, **members: Any) -> 
     )
 
 
+def explain(request: HttpRequest, **members: Any) -> None:
+    """What the line in the log says beside the status."""
+    request.explanation = members  # type: ignore[attr-defined]
+
+
 def jsonify(request: HttpRequest, response: HttpResponseBase) -> None:
     """Turns an error page of Django into the form of the API, its headers kept."""
     if not isinstance(response, HttpResponse) or response["Content-Type"] == "application/json":
@@ -112,7 +125,7 @@ def _missing_token(request: HttpRequest, exc: MissingToken) -> HttpResponse:
 
 
 def _invalid_token(request: HttpRequest, exc: InvalidToken) -> HttpResponse:
-    request.refusal = exc.reason  # type: ignore[attr-defined] # for the line in the log
+    explain(request, reason=exc.reason, **({"user_id": exc.user_id} if exc.user_id else {}))
     challenge = f'Bearer error="invalid_token", error_description="{exc.reason}: {exc.detail}"'
     return error(
         request,
@@ -162,6 +175,8 @@ def _invalid(request: HttpRequest, exc: ValidationError) -> HttpResponse:
     if any(item["loc"][0] == "path" for item in found):
         return _not_found(request, exc)
     errors = list(_sentences(found))
+    # A name that the client made up may be a text of theirs.
+    explain(request, fields=[_field(item) for item in errors if item["type"] != "extra_forbidden"])
     first = errors[0]
     detail = ": ".join([*map(str, first["loc"][1:]), first["msg"]])
     status = HTTPStatus.UNPROCESSABLE_ENTITY
@@ -184,6 +199,10 @@ def _sentences(found: Iterable[Mapping[str, Any]]) -> Iterable[dict[str, Any]]:
         yield {"loc": [source, *map(_readable, place)], "msg": message, "type": kind}
 
 
+def _field(item: Mapping[str, Any]) -> str:
+    return ".".join(map(str, item["loc"]))
+
+
 def _readable(part: str | int) -> str | int:
     """A name that the client made up may be endless, or no text at all."""
     if isinstance(part, int):
@@ -193,13 +212,18 @@ def _readable(part: str | int) -> str | int:
 
 def _database_away(request: HttpRequest, exc: DatabaseError) -> HttpResponse:
     log.error("database unavailable", error=summary(exc), request_id=getattr(request, "id", ""))
-    return error(
-        request,
-        503,
-        "DATABASE_ERROR",
-        "The database cannot be reached at the moment. Please try again.",
-        headers={"Retry-After": RETRY_AFTER},
-    )
+    headers = {"Retry-After": RETRY_AFTER}
+    if isinstance(exc, AnswerLost) and request.method not in SAFE_METHODS:
+        detail = "It is not known whether this was done: the answer of the database was lost."
+        if request.method == "POST":
+            headers = {}  # to send it again by itself could make a second task
+    elif isinstance(exc, ConnectionFailed) and exc.cause == "no_connection":
+        detail = "Too many requests are waiting for the database. Nothing was done: try again."
+    elif getattr(exc.__cause__, "sqlstate", None) in TIMEOUTS:
+        detail = "The database took too long. Nothing was done: please try again."
+    else:
+        detail = "The database cannot be reached at the moment. Nothing was done: please try again."
+    return error(request, 503, "DATABASE_ERROR", detail, headers=headers)
 
 
 def _database_error(request: HttpRequest, exc: DatabaseError) -> HttpResponse:
@@ -218,3 +242,19 @@ def _database_error(request: HttpRequest, exc: DatabaseError) -> HttpResponse:
 def _internal_error(request: HttpRequest, exc: Exception) -> HttpResponse:
     log.error("internal error", exc_info=exc, request_id=getattr(request, "id", ""))
     return error(request, 500, "INTERNAL_ERROR", "Something went wrong here. It has been recorded.")
+
+
+@csrf_exempt
+def refuse_body(request: HttpRequest, **_: Any) -> HttpResponse:
+    """In the place of every view, where the server has not taken the body."""
+    headers = {"Connection": "close"}
+    if request.META[REFUSAL] == "late":
+        detail = f"The body did not arrive within {BODY_TIMEOUT:g} s."
+        return error(request, 408, "REQUEST_TIMEOUT", detail, headers=headers)
+    detail = "Too many bodies are on their way here at the moment. Nothing was done: try again."
+    headers["Retry-After"] = RETRY_AFTER
+    return error(request, 503, "INTERNAL_ERROR", detail, headers=headers)
+
+
+BODY_REFUSED = (re_path("", refuse_body),)
+"""The URLs of a request whose body the server has not taken."""

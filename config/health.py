@@ -1,6 +1,6 @@
 """Whether the process lives, and whether it can serve."""
 
-from collections.abc import Callable
+from collections.abc import Iterator
 from functools import cache
 from typing import Literal
 
@@ -33,12 +33,23 @@ def check_health(request: HttpRequest) -> HttpResponse:
 @router.get("/ready", operation_id="checkReadiness", response=Health)
 def check_readiness(request: HttpRequest) -> HttpResponse:
     """Whether a request with a good token would be served."""
-    missing = [name for name, ready in CHECKS.items() if not ready()]
+    missing = list(_missing())
     if not missing:
         return _ok()
     code = "AUTH_UNAVAILABLE" if missing == ["verification keys"] else "DATABASE_ERROR"
     detail = f"Not ready: {', '.join(missing)}."
+    errors.explain(request, missing=missing)
     return errors.error(request, 503, code, detail, headers={"Retry-After": errors.RETRY_AFTER})
+
+
+def _missing() -> Iterator[str]:
+    if not _database():
+        yield "database"
+    # Of a database that does not answer, nothing more is asked.
+    elif not _migrations():
+        yield "migrations"
+    if not _keys():
+        yield "verification keys"
 
 
 def _ok() -> HttpResponse:
@@ -86,10 +97,3 @@ def _keys() -> bool:
     except KeysUnavailable:
         return False
     return True
-
-
-CHECKS: dict[str, Callable[[], bool]] = {
-    "database": _database,
-    "migrations": _migrations,
-    "verification keys": _keys,
-}

@@ -3,11 +3,14 @@
 import logging
 import sys
 from collections.abc import MutableMapping
+from contextlib import suppress
 from typing import Any
 
 import orjson
 import structlog
-from django.db import DatabaseError
+from django.db import DatabaseError, OperationalError
+
+from config.server.connection import ConnectionFailed, cause_of
 
 
 def configure(*, readable: bool) -> None:
@@ -26,8 +29,10 @@ class StandardOutput:
         pass
 
     def msg(self, line: str) -> None:
-        sys.stdout.write(f"{line}\n")
-        sys.stdout.flush()
+        # A full disk or a closed pipe loses the line, and never the request.
+        with suppress(OSError, ValueError):
+            sys.stdout.write(f"{line}\n")
+            sys.stdout.flush()
 
     debug = info = warning = error = msg
 
@@ -87,8 +92,12 @@ def without_database_texts(
 
 
 def summary(error: DatabaseError) -> str:
-    """For instance `IntegrityError 23514 tasks_task.task_priority`."""
+    """For instance `IntegrityError 23514 tasks_task.task_priority`, `ConnectionFailed too_many`."""
     cause = error.__cause__
+    if isinstance(error, ConnectionFailed):
+        return f"ConnectionFailed {error.cause}"
+    if isinstance(error, OperationalError) and cause and not getattr(cause, "sqlstate", None):
+        return f"{type(error).__name__} {cause_of(str(cause))}"
     diag = getattr(cause, "diag", None)
     place = ".".join(
         name

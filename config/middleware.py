@@ -18,8 +18,9 @@ from django.middleware.csrf import CsrfViewMiddleware
 from django.utils.deprecation import MiddlewareMixin
 
 from config import errors
-from config.database.base import sent, serving_the_api
-from config.database.patience import DUE, PATIENCE, due
+from config.database.base import serving_the_api
+from config.server.account import account
+from config.server.bodies import REFUSAL
 
 log = structlog.get_logger()
 
@@ -37,14 +38,18 @@ PAGES = {
 }
 ERRORS_FROM = 400
 CRASHES_FROM = 500
+TRACE = re.compile(r"(?!ff)[0-9a-f]{2}-(?!0{32})([0-9a-f]{32})-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}.*")
+"""A `traceparent` (W3C Trace Context, section 3.2.2)."""
+LEAST_WAIT = 0.001
+"""Seconds: a shorter wait is not worth a word in the log."""
 
 
 def request_log(get_response: GetResponse) -> GetResponse:
     """The outermost middleware, so that its line tells what the client really got."""
 
     def middleware(request: HttpRequest) -> HttpResponseBase:
-        start = perf_counter()
-        before = sent.count
+        if account.arrived is None:  # without the server, as in a test
+            account.begin()
         method = request.method
         given = request.META.get("HTTP_X_REQUEST_ID", "")
         request_id = given if SANE_ID.fullmatch(given) else f"{random.getrandbits(128):032x}"
@@ -52,20 +57,21 @@ def request_log(get_response: GetResponse) -> GetResponse:
         if method == "HEAD":
             # The server sends the headers of the answer and keeps the body.
             request.method = "GET"
+        if REFUSAL in request.META:
+            request.urlconf = errors.BODY_REFUSED  # type: ignore[assignment] # Django takes patterns too
 
         api = serving_the_api.set(request.path_info.startswith("/api/"))
-        limit = due.set(request.META.get(DUE, start + PATIENCE))
         try:
             response = get_response(request)
         finally:
-            due.reset(limit)
             serving_the_api.reset(api)
 
         request.method = method
         if response.status_code >= ERRORS_FROM and not request.path_info.startswith("/admin/"):
             errors.jsonify(request, response)
         response["X-Request-ID"] = request_id
-        _write(request, response, perf_counter() - start, sent.count - before)
+        _write(request, response)
+        account.arrived = None
         return response
 
     return middleware
@@ -122,9 +128,7 @@ class Cors(CorsMiddleware):
         return response
 
 
-def _write(
-    request: HttpRequest, response: HttpResponseBase, seconds: float, statements: int
-) -> None:
+def _write(request: HttpRequest, response: HttpResponseBase) -> None:
     """Names of routes, never paths: a path holds whatever a client puts there."""
     line: dict[str, Any] = {
         "request_id": response["X-Request-ID"],
@@ -132,11 +136,18 @@ def _write(
         "method": request.method,
         "route": request.resolver_match.route if request.resolver_match else None,
         "status": response.status_code,
-        "ms": round(seconds * 1000, 2),
-        "sql": statements,
+        "ms": round((perf_counter() - (account.arrived or 0)) * 1000, 2),
+        "sql": account.statements,
     }
-    if reason := getattr(request, "refusal", None):
-        line["reason"] = reason
+    if waits := account.waits:
+        waited = sum(waits.values())
+        if waited >= LEAST_WAIT:
+            line["waited_ms"] = round(waited * 1000, 2)
+            line["waited_for"] = max(waits, key=waits.__getitem__)
+    if trace := TRACE.fullmatch(request.META.get("HTTP_TRACEPARENT", "")):
+        line["trace_id"] = trace[1]
+    if response.status_code >= ERRORS_FROM:
+        line |= getattr(request, "explanation", {})
     if response.status_code >= CRASHES_FROM:
         log.error("request", **line)
     else:

@@ -34,6 +34,7 @@ CODES = (
     "METHOD_NOT_ALLOWED",
     "NOT_FOUND",
     "PAYLOAD_TOO_LARGE",
+    "REQUEST_TIMEOUT",
     "UNSUPPORTED_MEDIA_TYPE",
     "VALIDATION_ERROR",
 )
@@ -114,6 +115,11 @@ RESPONSES = {
         "The token is another user's.", "AUTH_FORBIDDEN", "This token belongs to another user."
     ),
     "404": _response("The user has no such task.", "NOT_FOUND", "There is no such task."),
+    "408": _response(
+        "The body did not arrive in time.",
+        "REQUEST_TIMEOUT",
+        "The body did not arrive within 10 s.",
+    ),
     "413": _response(
         "The body is too large.", "PAYLOAD_TOO_LARGE", "The body must have at most 64 KiB."
     ),
@@ -136,7 +142,7 @@ RESPONSES = {
     "503": _response(
         "The database, or the keys that verify tokens, cannot be reached.",
         "DATABASE_ERROR",
-        "The database cannot be reached at the moment. Please try again.",
+        "The database cannot be reached at the moment. Nothing was done: please try again.",
         headers=RETRY_AFTER,
     ),
 }
@@ -207,5 +213,5 @@ def _statuses(operation: dict[str, Any]) -> set[str]:
     if "limit" in names:
         statuses.add("422")
     if "requestBody" in operation:
-        statuses |= {"400", "413", "415", "422"}
+        statuses |= {"400", "408", "413", "415", "422"}
     return statuses

@@ -94,6 +94,10 @@ try:
 except ValueError as error:
     env.faults.append(f"API_DATABASE_URL {error}.")
     DATABASES["api"] = database.of_the_api(DATABASES["default"], "", LOCAL / "postgres")
+DATABASE_CONNECTIONS = env.integer("DATABASE_CONNECTIONS", 16, least=2, most=1000)
+# Of each worker: the admin has its own, so that neither waits for the other.
+ADMIN_CONNECTIONS = max(1, DATABASE_CONNECTIONS // 4)
+API_CONNECTIONS = DATABASE_CONNECTIONS - ADMIN_CONNECTIONS
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
 # Security: TLS ends at a proxy, which sets X-Forwarded-Proto

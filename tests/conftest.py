@@ -1,19 +1,24 @@
 """Three people, and a configuration that is the same on every machine."""
 
 import os
+import select
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
-from unittest.mock import patch
 
 import pytest
-from django.db import connection, connections
+from django.conf import settings as configuration
+from django.db import connection
+from psycopg.pq import TransactionStatus
+from psycopg.pq.abc import PGconn
 
 from config.database import derived_role
-from config.database.base import sent
-from config.turns import Turn
+from config.server.account import account
+from config.server.connection import Connection, Row
+from config.server.pool import ANSWER_TIMEOUT, Pool
+from tasks import operations
 from tasks.operations.installation import install
 from tests.people import SECRET, Person, Sends
 from tests.server import Server
@@ -35,30 +40,50 @@ def _shared_secret(settings: Any) -> None:
     settings.BETTER_AUTH_SECRET = SECRET
 
 
+class InTheTransaction:
+    """The operations on the connection of a test, which rolls back what it did."""
+
+    def call(self, statement: bytes, values: Sequence[bytes]) -> Row:
+        connection.ensure_connection()
+        libpq = connection.connection.pgconn
+        if connection.in_atomic_block and libpq.transaction_status == TransactionStatus.IDLE:
+            connection.connection.execute("SELECT")  # begins the transaction
+        account.sent += 1
+        with connection.wrap_database_errors:
+            return OnLibpq(libpq).call(statement, values, ANSWER_TIMEOUT)
+
+
+class OnLibpq(Connection):
+    def __init__(self, libpq: PGconn) -> None:
+        self._libpq = libpq
+        self._socket = select.poll()
+        self._socket.register(libpq.socket, select.POLLIN)
+
+
 @pytest.fixture(autouse=True)
 def _one_connection(request: pytest.FixtureRequest, _django_db_helper: None) -> Iterator[None]:
     """A test rolls back what it did, so no other connection sees it: the API runs on this one.
 
     As its own role it runs in tests of the server process, and where a test asks for `api`.
     """
-    apart = connections["api"]
     marker = request.node.get_closest_marker("django_db")
     if marker and "api" in marker.kwargs.get("databases", ()):
+        pool = Pool("api", configuration.API_CONNECTIONS)
+        operations.use(pool)
         yield
+        pool.close()
     else:
-        connections["api"] = connections["default"]
-        with patch.object(Turn, "begin"):  # which would bring connections of its own
-            yield
-    connections["api"] = apart
+        operations.use(InTheTransaction())
+        yield
 
 
 @pytest.fixture
 def sends() -> Sends:
     @contextmanager
     def counted(expected: int) -> Iterator[None]:
-        before = sent.count
+        before = account.sent
         yield
-        assert sent.count - before == expected
+        assert account.sent - before == expected
 
     return counted
 

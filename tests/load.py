@@ -29,6 +29,14 @@ class Reply:
     body: Any
     retry_after: str | None
     error: str = ""
+    method: str = ""
+
+    @property
+    def is_uncertain(self) -> bool:
+        """Whether the write may have been done all the same."""
+        return not self.succeeded and (
+            self.status == 0 or self.body["detail"].startswith("It is not known")
+        )
 
     @property
     def succeeded(self) -> bool:
@@ -74,17 +82,18 @@ class Client(Thread):
             answer = response.read()
         except (OSError, HTTPException) as error:
             self.wire.close()
-            return Reply(sent, time.monotonic() - sent, 0, None, None, type(error).__name__)
+            return Reply(sent, time.monotonic() - sent, 0, None, None, type(error).__name__, method)
         seconds = time.monotonic() - sent
         content = json.loads(answer) if answer else None
-        return Reply(sent, seconds, response.status, content, response.headers["Retry-After"])
+        retry_after = response.headers["Retry-After"]
+        return Reply(sent, seconds, response.status, content, retry_after, method=method)
 
 
 class Load:
     """Runs its clients for as long as its block does, and judges their answers.
 
-    doubtful: whether a write that was not acknowledged may have been done all the same. It may
-    where a connection is lost between a commit and its answer, and only there.
+    doubtful: whether a write may have been done that was not acknowledged. It may where a
+    connection is lost between a commit and its answer, and only there; then its answer says so.
     """
 
     def __init__(self, url: str, name: str, *, clients: int = 8, doubtful: bool) -> None:
@@ -116,7 +125,8 @@ class Load:
             if reply.succeeded:
                 self.possible[title] = {becomes}
             else:
-                self.possible[title] = before | ({becomes} if self.doubtful else set())
+                doubtful = self.doubtful and reply.is_uncertain
+                self.possible[title] = before | ({becomes} if doubtful else set())
             if becomes == NEW and reply.succeeded:
                 self.ids[title] = reply.body["id"]
         self.news.set()
@@ -170,7 +180,9 @@ class Load:
         for reply in self.refused:
             assert (reply.status, reply.body["error_code"]) == (503, "DATABASE_ERROR")
             assert reply.body.keys() == {"detail", "error_code", "timestamp", "request_id"}
-            assert reply.retry_after == "2"
+            blindly = reply.method == "POST" and reply.is_uncertain
+            assert reply.retry_after == (None if blindly else "2")
+            assert self.doubtful or not reply.is_uncertain
 
     def check_rows(self, rows: Sequence[tuple[int, str, str | None]]) -> None:
         """Each task is there once, or not at all, as the answers said; of all rows of the table."""

@@ -51,7 +51,8 @@ MAY_IMPORT = {
         "tasks.schemas",
     },
     "tasks": {"tasks.models"},
-    "config.database": {"config.database"},
+    "config.database": {"config.database", "config.server.account"},
+    "config.server": {"config.server"},
     "config.env": set[str](),
     "config": {"authjwt", "config", "tasks"},
 }

@@ -13,8 +13,7 @@ ROLE_SUFFIX = "_tasks_api"
 def configure(url: str, data: Path) -> dict[str, Any]:
     """Django's settings for a PostgreSQL URL, or for the word `embedded` (its data in `data`).
 
-    Connections persist, one per turn (`config/turns.py`). That one still stands is looked up on its
-    socket at each statement (`base.py`). Raises ValueError for anything that is no PostgreSQL URL.
+    Raises ValueError for anything that is no PostgreSQL URL.
     """
     if url == EMBEDDED:
         config: dict[str, Any] = {"NAME": "postgres", "USER": "postgres", "EMBEDDED": data}
@@ -34,7 +33,6 @@ def configure(url: str, data: Path) -> dict[str, Any]:
     )  # that other libraries want to be told; here nothing depends on it
     return config | {
         "ENGINE": "config.database",
-        "CONN_MAX_AGE": None,
         # Behind a pooler in transaction mode, which nobody may have told of, no cursor may stay.
         "DISABLE_SERVER_SIDE_CURSORS": True,
         "OPTIONS": {
@@ -67,3 +65,13 @@ def of_the_api(owner: dict[str, Any], url: str, data: Path) -> dict[str, Any]:
 def derived_role(database: str) -> str:
     """A name of PostgreSQL has at most 63 bytes."""
     return database.encode()[: 63 - len(ROLE_SUFFIX)].decode(errors="ignore") + ROLE_SUFFIX
+
+
+def pooled(config: dict[str, Any], size: int) -> dict[str, Any]:
+    """The same for a server, whose threads share connections: Django's own option does it."""
+    pool = {"min_size": 0, "max_size": size, "timeout": 3.0, "max_waiting": 32, "max_idle": 60.0}
+    # Each connection is looked at before it is used again: one may have ended while it was idle.
+    return config | {
+        "CONN_HEALTH_CHECKS": True,
+        "OPTIONS": config["OPTIONS"] | {"pool": pool | {"num_workers": 1}},
+    }

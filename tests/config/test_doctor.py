@@ -466,7 +466,7 @@ ADVICE = [
     pytest.param("failed to resolve host 'nowhere.invalid'", "Set the host", id="unknown-host"),
     pytest.param("password authentication failed", "Set the user and password", id="password"),
     pytest.param('role "x" does not exist', "Create it", id="role"),
-    pytest.param("timeout expired", "Set DATABASE_URL to a PostgreSQL that", id="anything-else"),
+    pytest.param("database system is starting up", "Set DATABASE_URL to a", id="anything-else"),
 ]
 
 
@@ -517,11 +517,12 @@ def test_too_few_connections_are_a_warning(settings: Any) -> None:
             "status": "warning",
             "detail": "97 allowed, 112 wanted (7 workers of 16)",
             "advice": (
-                "Set WEB_CONCURRENCY lower, raise max_connections, or put a pooler in between."
+                "Set DATABASE_CONNECTIONS or WEB_CONCURRENCY lower, raise max_connections, or put "
+                "a pooler in between."
             ),
         },
     )
-    assert "note: Set WEB_CONCURRENCY lower" in output.getvalue()
+    assert "note: Set DATABASE_CONNECTIONS or" in output.getvalue()
     assert output.getvalue().endswith("\n\nAll is well.\n")
 
 

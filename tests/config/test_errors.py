@@ -63,13 +63,13 @@ def raising(error: Exception) -> Any:
             OperationalError("secret"),
             503,
             "DATABASE_ERROR",
-            "The database cannot be reached at the moment. Please try again.",
+            "The database cannot be reached at the moment. Nothing was done: please try again.",
         ),
         (
             InterfaceError("secret"),
             503,
             "DATABASE_ERROR",
-            "The database cannot be reached at the moment. Please try again.",
+            "The database cannot be reached at the moment. Nothing was done: please try again.",
         ),
         (
             IntegrityError("secret"),

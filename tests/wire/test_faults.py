@@ -11,12 +11,13 @@ from pathlib import Path
 
 import pytest
 
-from config.turns import TURNS
 from tests.load import SLOWEST, Load
 from tests.outage import Postgres
 from tests.people import SECRET, token_of
 from tests.server import Answer, Server
 
+CONNECTIONS = 16
+"""Of the server: those of the API and of the admin."""
 SOON = 2.0
 """Seconds from the return of the database to the first good answer."""
 
@@ -37,7 +38,7 @@ def server(postgres: Postgres, tmp_path_factory: pytest.TempPathFactory) -> Iter
 
 @pytest.fixture
 def load(server: Server, request: pytest.FixtureRequest) -> Callable[..., Load]:
-    def start(*, doubtful: bool, clients: int = 2 * TURNS) -> Load:
+    def start(*, doubtful: bool, clients: int = 2 * CONNECTIONS) -> Load:
         return Load(server.url, request.node.name, clients=clients, doubtful=doubtful)
 
     return start
@@ -49,9 +50,9 @@ def create(server: Server) -> Answer:
 
 def warm_up(server: Server) -> None:
     """Every thread of the server has a connection afterwards, and no request failed for it."""
-    with ThreadPoolExecutor(4 * TURNS) as pool:
-        answers = list(pool.map(lambda _: create(server).status, range(8 * TURNS)))
-    assert answers == [201] * 8 * TURNS
+    with ThreadPoolExecutor(4 * CONNECTIONS) as pool:
+        answers = list(pool.map(lambda _: create(server).status, range(8 * CONNECTIONS)))
+    assert answers == [201] * 8 * CONNECTIONS
 
 
 def check_strangers(server: Server, within: float = SLOWEST) -> None:
@@ -97,7 +98,11 @@ def test_a_write_whose_answer_was_lost_is_not_repeated(server: Server, postgres:
     before = postgres.query("SELECT count(*) FROM tasks_task")[0][0]
     postgres.wire.loses_an_answer = True
 
-    assert create(server).status == 503
+    answer = create(server)
+
+    assert answer.status == 503
+    assert answer.json()["detail"].startswith("It is not known whether this was done: ")
+    assert "Retry-After" not in answer.headers
     assert postgres.wire.loses_an_answer is False
     assert postgres.query("SELECT count(*) FROM tasks_task") == [(before + 1,)]
     assert create(server).status == 201
@@ -121,8 +126,8 @@ def test_backends_that_are_terminated(
 @pytest.mark.parametrize(
     ("fault", "clients"),
     [
-        pytest.param(Postgres.exhausted, 2 * TURNS, id="connections are exhausted"),
-        pytest.param(Postgres.locked, 4 * TURNS, id="the table is locked"),
+        pytest.param(Postgres.exhausted, 2 * CONNECTIONS, id="connections are exhausted"),
+        pytest.param(Postgres.locked, 4 * CONNECTIONS, id="the table is locked"),
     ],
 )
 def test_what_is_refused_is_not_done(
@@ -178,9 +183,9 @@ def test_a_database_that_wakes_up_slowly(server: Server, postgres: Postgres) -> 
     postgres.wire.delay = 2.0
     try:
         start = time.monotonic()
-        with ThreadPoolExecutor(TURNS) as pool:
-            answers = list(pool.map(lambda _: create(server).status, range(TURNS)))
-        assert answers == [201] * TURNS
+        with ThreadPoolExecutor(CONNECTIONS) as pool:
+            answers = list(pool.map(lambda _: create(server).status, range(CONNECTIONS)))
+        assert answers == [201] * CONNECTIONS
         assert time.monotonic() - start < SLOWEST
     finally:
         postgres.wire.delay = 0.0

@@ -5,6 +5,7 @@ SIGTERM and Ctrl-C let the requests under way finish.
 """
 
 import os
+import resource
 import socket
 from typing import Any
 
@@ -18,11 +19,11 @@ from granian.log import LogLevels
 from granian.server import Server
 
 from config import demo
-from config.database import embedded
+from config.database import embedded, pooled
 
-THREADS = 512
-CONNECTIONS = 1024
-"""Of each worker, at most: a client that sends slowly holds a thread, and no turn (`turns.py`)."""
+MAX_THREADS = 512
+SOCKETS = 8192
+"""Of each worker, at most: a client that is idle, or slow to send its headers, holds no thread."""
 
 
 class Command(BaseCommand):
@@ -46,6 +47,9 @@ class Command(BaseCommand):
         if demo:
             self.prepare()
         self.tell_of_isolation()
+        allow_files(SOCKETS + MAX_THREADS)
+        owner = settings.DATABASES["default"]
+        owner |= pooled(owner, settings.ADMIN_CONNECTIONS)
         Server(
             "config.wsgi:application",
             address=host,
@@ -54,8 +58,8 @@ class Command(BaseCommand):
             http=HTTPModes.http1,
             websockets=False,
             workers=settings.WEB_CONCURRENCY,
-            blocking_threads=THREADS,
-            backpressure=CONNECTIONS,
+            blocking_threads=MAX_THREADS,
+            backpressure=SOCKETS,
             http1_settings=HTTP1Settings(header_read_timeout=10_000),
             # Its warnings come at every stop: it looks for a worker's end before the system tells.
             log_level=LogLevels.error,
@@ -75,6 +79,14 @@ class Command(BaseCommand):
     def prepare(self) -> None:
         demo.prepare()
         demo.announce_when_ready(self.stdout.write, settings.PORT)
+
+
+def allow_files(number: int) -> None:
+    """Each socket is an open file, and the soft limit of a system is often 1024."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = number if hard == resource.RLIM_INFINITY else min(number, hard)
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
 
 
 def refuse_a_weak_key() -> None:

@@ -1,0 +1,143 @@
+"""What a call gives and takes, and how long it waits, whatever the database does."""
+
+import socket
+from collections.abc import Iterator
+from contextlib import closing
+from time import perf_counter
+from unittest.mock import Mock
+
+import psycopg
+import pytest
+
+from config.server.connection import AnswerLost, Connection, ConnectionFailed, cause_of
+from tests.server import database_url
+
+LONG = 5.0
+SHORT = 0.5
+
+
+@pytest.fixture
+def connection(db: None) -> Iterator[Connection]:
+    with closing(Connection(database_url().encode(), perf_counter() + LONG)) as opened:
+        yield opened
+
+
+def test_all_addresses_of_a_host_share_the_deadline() -> None:
+    start = perf_counter()
+    with socket.create_server(("127.0.0.1", 0)) as mute:
+        conninfo = f"host=127.0.0.1,127.0.0.1 port={mute.getsockname()[1]} connect_timeout=2"
+        with pytest.raises(ConnectionFailed) as caught:
+            Connection(conninfo.encode(), start + SHORT)
+
+    assert caught.value.cause == "timeout"
+    assert SHORT - 0.1 < perf_counter() - start < SHORT + 1
+
+
+def test_a_port_where_nothing_listens_is_refused() -> None:
+    with pytest.raises(ConnectionFailed) as caught:
+        Connection(b"host=127.0.0.1 port=1", perf_counter() + LONG)
+
+    assert caught.value.cause == "refused"
+
+
+@pytest.mark.parametrize(
+    ("message", "cause"),
+    [
+        ("connection to server at ... failed: Connection refused", "refused"),
+        ('connection to server on socket "/x/.s.PGSQL.5432" failed: No such file', "refused"),
+        ("connection failed: No route to host", "refused"),
+        ('could not translate host name "x" to address: Name or service not known', "dns"),
+        ('FATAL:  password authentication failed for user "x"', "password"),
+        ("fe_sendauth: no password supplied", "password"),
+        ('FATAL:  role "x" does not exist', "password"),
+        ('FATAL:  no pg_hba.conf entry for host "::1", user "x", no encryption', "password"),
+        ("FATAL:  sorry, too many clients already", "too_many"),
+        ("FATAL:  remaining connection slots are reserved for roles", "too_many"),
+        ('FATAL:  too many connections for role "x"', "too_many"),
+        ("server does not support SSL, but SSL was required", "tls"),
+        ("SSL error: certificate verify failed", "tls"),
+        ("connection timeout expired", "timeout"),
+        ("FATAL:  the database system is starting up", "no_connection"),
+    ],
+)
+def test_each_kind_of_failure_has_its_word(message: str, cause: str) -> None:
+    assert cause_of(message) == cause
+
+
+def test_a_connection_whose_answer_is_late_is_not_used_again(connection: Connection) -> None:
+    start = perf_counter()
+    with pytest.raises(AnswerLost):
+        connection.call(b"SELECT pg_sleep($1)", [b"3"], SHORT)
+
+    assert not connection.is_open
+    assert SHORT - 0.1 < perf_counter() - start < SHORT + 1
+
+
+def test_a_call_gives_and_takes_text(connection: Connection) -> None:
+    statement = b"SELECT $1::int + 1, $2::text, repeat($2, 100000), nullif($2, 'x')"
+    for _ in range(3):
+        answer = [b"42", b"x", b"x" * 100_000, None]
+        assert connection.call(statement, [b"41", b"x"], LONG) == answer
+
+
+def test_a_value_may_be_larger_than_what_the_socket_takes_at_once(connection: Connection) -> None:
+    large = b"x" * 20_000_000
+
+    assert connection.call(b"SELECT length($1::text)", [large], LONG) == [b"20000000"]
+
+
+def test_a_call_that_fails_leaves_the_connection_as_it_was(connection: Connection) -> None:
+    for _ in range(2):
+        with pytest.raises(psycopg.errors.DivisionByZero):
+            connection.call(b"SELECT 1 / $1::int", [b"0"], LONG)
+        with pytest.raises(psycopg.errors.SyntaxError):
+            connection.call(b"SELECT nonsense $1", [b"0"], LONG)
+
+        assert connection.call(b"SELECT 4 / $1::int", [b"2"], LONG) == [b"2"]
+
+
+def test_a_text_is_never_cut_short(connection: Connection) -> None:
+    with pytest.raises(psycopg.DataError, match="NUL"):
+        connection.call(b"SELECT $1::text", [b"alice\0's neighbour"], LONG)
+
+
+def test_a_call_that_breaks_off_leaves_no_answer_behind(
+    connection: Connection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(connection, "_next_result", Mock(side_effect=MemoryError))
+    with pytest.raises(MemoryError):
+        connection.call(b"SELECT $1::text", [b"alice"], LONG)
+
+    assert not connection.is_open
+
+
+def backend_of(connection: Connection) -> int:
+    (pid,) = connection.call(b"SELECT pg_backend_pid()", [], LONG)
+    assert pid
+    return int(pid)
+
+
+def test_the_answer_of_a_server_that_ends_during_a_call_is_lost(connection: Connection) -> None:
+    pid = b"%d" % backend_of(connection)
+    with pytest.raises(AnswerLost):
+        connection.call(b"SELECT pg_terminate_backend($1::int)", [pid], LONG)
+
+    assert not connection.is_open
+
+
+def test_an_answer_that_is_cut_off_is_lost(connection: Connection) -> None:
+    """As that of a server that was killed, or of a network that broke."""
+    with socket.socket(fileno=socket.dup(connection._libpq.socket)) as wire:  # noqa: SLF001
+        wire.shutdown(socket.SHUT_RD)
+    with pytest.raises(AnswerLost):
+        connection.call(b"SELECT $1::text", [b"x"], LONG)
+
+    assert not connection.is_open
+
+
+def test_what_went_stale_while_idle_is_seen_without_a_word(connection: Connection) -> None:
+    assert not connection.is_stale
+    with psycopg.connect(database_url()) as other:
+        other.execute("SELECT pg_terminate_backend(%s, 5000)", [backend_of(connection)])
+
+    assert connection.is_stale

@@ -1,0 +1,202 @@
+"""Many threads, few connections: who waits for one, and for how long."""
+
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from time import perf_counter
+
+import psycopg
+import pytest
+from django.db import DatabaseError, OperationalError, connections
+
+from authjwt import keys
+from config.management.commands.serve import MAX_THREADS
+from config.server import bodies, pool
+from config.server.connection import AnswerLost, Connection, ConnectionFailed
+from config.server.pool import ANSWER_TIMEOUT, CONNECTION_TIMEOUT, Pool
+from tasks.operations.role import TIMEOUTS
+from tests.commands import execute, wait_until
+from tests.load import SLOWEST
+from tests.server import database_url
+
+pytestmark = pytest.mark.django_db(transaction=True, databases=["default", "api"])
+
+SLEEP = b"SELECT pg_sleep($1)"
+BACKEND = b"SELECT pg_backend_pid()"
+
+
+@pytest.fixture
+def make() -> Iterator[Callable[[int], Pool]]:
+    made = []
+
+    def make(size: int) -> Pool:
+        made.append(Pool("api", size))
+        return made[-1]
+
+    yield make
+    for each in made:
+        each.close()
+
+
+def seconds(text: str) -> float:
+    return float(text.removesuffix("ms")) / 1000 if text.endswith("ms") else float(text[:-1])
+
+
+def test_the_timeouts_fit_into_one_another() -> None:
+    statement, lock = (seconds(TIMEOUTS[f"{name}_timeout"]) for name in ("statement", "lock"))
+
+    assert lock < statement < ANSWER_TIMEOUT
+    assert CONNECTION_TIMEOUT + ANSWER_TIMEOUT < SLOWEST
+
+
+def test_whatever_requests_wait_for_threads_are_left_for_others() -> None:
+    waiting = bodies.MAX_BODIES + pool.MAX_WAITING + keys.MAX_WAITING
+
+    assert MAX_THREADS - waiting >= 64
+
+
+def test_a_connection_is_given_back_and_used_again(make: Callable[[int], Pool]) -> None:
+    pool = make(4)
+
+    assert len({pool.call(BACKEND, [])[0] for _ in range(5)}) == 1
+    assert pool.in_use == 0
+
+
+def test_the_last_one_used_is_the_first_one_used_again(make: Callable[[int], Pool]) -> None:
+    pool = make(2)
+    with ThreadPoolExecutor(2) as threads:
+        list(threads.map(lambda _: pool.call(SLEEP, [b"0.1"]), range(2)))
+
+    assert len({pool.call(BACKEND, [])[0] for _ in range(5)}) == 1
+
+
+def test_there_are_never_more_than_its_size(make: Callable[[int], Pool]) -> None:
+    pool = make(3)
+    with ThreadPoolExecutor(30) as threads:
+        found = set(threads.map(lambda _: pool.call(BACKEND, [])[0], range(300)))
+
+    assert 1 <= len(found) <= 3
+
+
+def test_a_request_waits_until_one_is_free(make: Callable[[int], Pool]) -> None:
+    pool = make(1)
+    with ThreadPoolExecutor(2) as threads:
+        slow = threads.submit(pool.call, SLEEP, [b"0.3"])
+        wait_until(lambda: pool.in_use == 1)
+        start = perf_counter()
+        assert pool.call(b"SELECT 1", []) == [b"1"]
+        assert perf_counter() - start > 0.1
+        slow.result()
+
+
+def test_who_waits_in_vain_is_told_that_all_are_in_use(
+    make: Callable[[int], Pool], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("config.server.pool.CONNECTION_TIMEOUT", 0.2)
+    pool = make(1)
+    with ThreadPoolExecutor(1) as threads:
+        threads.submit(pool.call, SLEEP, [b"0.6"])
+        wait_until(lambda: pool.in_use == 1)
+        with pytest.raises(ConnectionFailed) as caught:
+            pool.call(b"SELECT 1", [])
+
+    assert caught.value.cause == "no_connection"
+    assert pool.waiting == 0
+
+
+def test_when_many_wait_the_next_one_is_refused_at_once(
+    make: Callable[[int], Pool], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("config.server.pool.MAX_WAITING", 1)
+    pool = make(1)
+    with ThreadPoolExecutor(2) as threads:
+        calls = [threads.submit(pool.call, SLEEP, [b"0.5"]) for _ in range(2)]
+        wait_until(lambda: pool.waiting == 1)
+        start = perf_counter()
+        with pytest.raises(ConnectionFailed):
+            pool.call(b"SELECT 1", [])
+        assert perf_counter() - start < 0.2
+        assert [call.result() for call in calls] == [[b""], [b""]]
+
+
+def test_a_statement_that_fails_gives_its_connection_back(make: Callable[[int], Pool]) -> None:
+    pool = make(1)
+    for _ in range(3):
+        with pytest.raises(DatabaseError):
+            pool.call(b"SELECT 1 / 0", [])
+
+    assert pool.call(b"SELECT 1", []) == [b"1"]
+
+
+def test_one_that_breaks_is_replaced(
+    make: Callable[[int], Pool], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pool = make(1)
+    before = pool.call(BACKEND, [])
+    with monkeypatch.context() as patch:
+        patch.setattr(Connection, "_next_result", lambda *_: 1 / 0)
+        with pytest.raises(ZeroDivisionError):
+            pool.call(b"SELECT 1", [])
+
+    assert pool.call(BACKEND, []) != before
+
+
+def test_one_that_went_stale_while_idle_costs_no_request(make: Callable[[int], Pool]) -> None:
+    pool = make(1)
+    (before,) = pool.call(BACKEND, [])
+    assert before
+    with psycopg.connect(database_url()) as other:
+        other.execute("SELECT pg_terminate_backend(%s, 5000)", [int(before)])
+
+    assert pool.call(BACKEND, []) != [before]
+
+
+def test_idle_ones_are_closed_after_a_while(
+    make: Callable[[int], Pool], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("config.server.pool.MAX_IDLE", 0.2)
+    pool = make(2)
+    pool.call(BACKEND, [])
+
+    wait_until(lambda: pool.open == 0)
+    assert pool.call(b"SELECT 1", []) == [b"1"]
+
+
+def test_where_the_server_opens_no_further_one_requests_wait_for_those_that_are_open(
+    make: Callable[[int], Pool],
+) -> None:
+    pool = make(8)
+    pool.call(b"SELECT 1", [])
+    role = connections["api"].get_connection_params()["user"]
+    execute(f"ALTER ROLE {role} CONNECTION LIMIT 1")
+    try:
+        with ThreadPoolExecutor(16) as threads:
+            answers = list(threads.map(lambda _: pool.call(SLEEP, [b"0.01"]), range(64)))
+    finally:
+        execute(f"ALTER ROLE {role} CONNECTION LIMIT -1")
+
+    assert answers == [[b""]] * 64
+
+
+def test_a_worker_without_any_says_why_at_once(make: Callable[[int], Pool]) -> None:
+    pool = make(2)
+    role = connections["api"].get_connection_params()["user"]
+    execute(f"ALTER ROLE {role} CONNECTION LIMIT 0")
+    try:
+        start = perf_counter()
+        with pytest.raises(ConnectionFailed) as caught:
+            pool.call(b"SELECT 1", [])
+        assert perf_counter() - start < 1
+    finally:
+        execute(f"ALTER ROLE {role} CONNECTION LIMIT -1")
+
+    assert caught.value.cause == "too_many"
+    assert pool.call(b"SELECT 1", []) == [b"1"]
+
+
+def test_a_lost_answer_is_told_from_a_failed_connection(
+    make: Callable[[int], Pool], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("config.server.pool.ANSWER_TIMEOUT", 0.2)
+    with pytest.raises(AnswerLost):
+        make(1).call(SLEEP, [b"1"])
+    assert issubclass(AnswerLost, OperationalError)
