@@ -192,7 +192,8 @@ class KeyRing:
     """The keys of one issuer by id, shared by the threads of a process.
 
     A known key is one dictionary look-up. An unknown one starts a refresh, or waits for the one
-    under way. `fetch` and `clock` (seconds, never backwards) are for tests.
+    under way. `fetch` and `clock` (seconds, never backwards) are for tests. `fetched_at` is when
+    the last fetch succeeded, and `failures` is how many have failed since then.
     """
 
     def __init__(
@@ -203,6 +204,8 @@ class KeyRing:
     ) -> None:
         self.url = url
         self.keys: Mapping[str, Key] = {}
+        self.fetched_at: float | None = None
+        self.failures = 0
         self._document: bytes | None = None
         self.fetch = fetch
         self._clock = clock
@@ -210,7 +213,6 @@ class KeyRing:
         self._refresh: Refresh | None = None
         self._places = threading.BoundedSemaphore(MAX_WAITING)
         self._due = 0.0
-        self._failures = 0
         self._retry_at = -math.inf
         self._allowance = float(BURST)
         self._counted_at = clock()
@@ -229,7 +231,7 @@ class KeyRing:
             self._wait(under_way)
         if kid not in self.keys:
             refresh = self._begin(limited=bool(self.keys))
-            if refresh or self._failures or not self.keys:
+            if refresh or self.failures or not self.keys:
                 self._wait(refresh)
         return self.keys.get(kid)
 
@@ -293,13 +295,14 @@ class KeyRing:
             document = self.fetch(self.url)
             if document != self._document:
                 self.keys, self._document = parse(document), document
-            self._failures, self._retry_at = 0, -math.inf
-            self._due = self._clock() + FRESH
+            self.failures, self._retry_at = 0, -math.inf
+            self.fetched_at = self._clock()
+            self._due = self.fetched_at + FRESH
             refresh.succeeded = True
         except Exception as error:  # noqa: BLE001  whatever an issuer does, the good keys stay
             log.warning("key set: %s", error)
-            self._retry_at = self._clock() + BACK_OFF[min(self._failures, len(BACK_OFF) - 1)]
-            self._failures += 1
+            self._retry_at = self._clock() + BACK_OFF[min(self.failures, len(BACK_OFF) - 1)]
+            self.failures += 1
         finally:
             with self._lock:
                 self._refresh = None

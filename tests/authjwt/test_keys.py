@@ -262,6 +262,26 @@ def test_a_refresh_starts_a_new_age(ring: KeyRing, issuer: Issuer, clock: Clock)
     assert refreshes() == []
 
 
+def test_it_says_when_it_fetched_and_how_often_it_failed_since(
+    ring: KeyRing, issuer: Issuer, clock: Clock
+) -> None:
+    assert (ring.fetched_at, ring.failures) == (None, 0)
+    ring.load()
+    fetched = clock.now
+    issuer.answer = answer(b"", 500)
+    clock.now += FRESH
+    for failures in (1, 2):
+        ring.get("key-EdDSA")
+        settle()
+        assert (ring.fetched_at, ring.failures) == (fetched, failures)
+        clock.now += max(BACK_OFF)
+
+    issuer.lists(signer())
+    ring.get("key-EdDSA")
+    settle()
+    assert (ring.fetched_at, ring.failures) == (clock.now, 0)
+
+
 def test_refresh_by_age_is_not_held_up_by_a_flood(
     ring: KeyRing, issuer: Issuer, clock: Clock
 ) -> None:
