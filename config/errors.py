@@ -70,6 +70,7 @@ def error(
 
 
 def body(request: HttpRequest, error_code: str, detail: str, **members: Any) -> bytes:
+    request.error_code = error_code  # type: ignore[attr-defined] # for the metrics
     now = datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
     return orjson.dumps(
         {

@@ -19,6 +19,7 @@ from django.utils.deprecation import MiddlewareMixin
 
 from config import errors
 from config.database.base import serving_the_api
+from config.server import metrics
 from config.server.account import account
 from config.server.bodies import REFUSAL
 
@@ -46,10 +47,10 @@ LEAST_WAIT = 0.001
 
 def request_log(get_response: GetResponse) -> GetResponse:
     """The outermost middleware, so that its line tells what the client really got."""
+    metrics.attach()
 
     def middleware(request: HttpRequest) -> HttpResponseBase:
-        if account.arrived is None:  # without the server, as in a test
-            account.begin()
+        arrived = account.arrived or account.begin()
         method = request.method
         given = request.META.get("HTTP_X_REQUEST_ID", "")
         request_id = given if SANE_ID.fullmatch(given) else f"{random.getrandbits(128):032x}"
@@ -70,7 +71,9 @@ def request_log(get_response: GetResponse) -> GetResponse:
         if response.status_code >= ERRORS_FROM and not request.path_info.startswith("/admin/"):
             errors.jsonify(request, response)
         response["X-Request-ID"] = request_id
-        _write(request, response)
+        seconds = perf_counter() - arrived
+        _write(request, response, seconds)
+        metrics.answered(request, response.status_code, seconds)
         account.arrived = None
         return response
 
@@ -128,7 +131,7 @@ class Cors(CorsMiddleware):
         return response
 
 
-def _write(request: HttpRequest, response: HttpResponseBase) -> None:
+def _write(request: HttpRequest, response: HttpResponseBase, seconds: float) -> None:
     """Names of routes, never paths: a path holds whatever a client puts there."""
     line: dict[str, Any] = {
         "request_id": response["X-Request-ID"],
@@ -136,7 +139,7 @@ def _write(request: HttpRequest, response: HttpResponseBase) -> None:
         "method": request.method,
         "route": request.resolver_match.route if request.resolver_match else None,
         "status": response.status_code,
-        "ms": round((perf_counter() - (account.arrived or 0)) * 1000, 2),
+        "ms": round(seconds * 1000, 2),
         "sql": account.statements,
     }
     if waits := account.waits:

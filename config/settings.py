@@ -197,6 +197,10 @@ TASKS_RETENTION_DAYS = env.integer("TASKS_RETENTION_DAYS", 30, least=0, most=36_
 
 PORT = env.integer("PORT", 8000, least=1, most=65535)
 WEB_CONCURRENCY = env.integer("WEB_CONCURRENCY", os.cpu_count() or 1, least=1, most=256)
+METRICS_PORT = env.integer("METRICS_PORT", 0, least=0, most=65535)  # 0 is off
+METRICS_HOST = env.text("METRICS_HOST", "127.0.0.1")
+if METRICS_PORT == PORT:
+    env.faults.append("METRICS_PORT must be another port than PORT.")
 
 # Logging
 

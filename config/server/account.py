@@ -26,10 +26,11 @@ class Account(threading.local):
     def statements(self) -> int:
         return self.sent - self.sent_before
 
-    def begin(self) -> None:
-        self.arrived = perf_counter()
+    def begin(self) -> float:
         self.sent_before = self.sent
         self.waits = {}
+        self.arrived = perf_counter()
+        return self.arrived
 
     def waited(self, what_for: Awaited, seconds: float) -> None:
         self.waits[what_for] = self.waits.get(what_for, 0.0) + seconds

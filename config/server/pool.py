@@ -12,6 +12,7 @@ from time import perf_counter, sleep
 from django.db import connections
 from psycopg.conninfo import make_conninfo
 
+from config.server import metrics
 from config.server.account import account
 from config.server.connection import Connection, ConnectionFailed, Row
 
@@ -94,6 +95,7 @@ class Pool:
                     failure = error
         finally:
             account.waited("connection", perf_counter() - start)
+            metrics.connections(self.in_use, self._waiting)
 
     def _idle_one(self, deadline: float, failure: ConnectionFailed | None) -> Connection | None:
         """None where the caller may open one. Raises ConnectionFailed."""
@@ -146,6 +148,7 @@ class Pool:
         with self._free:
             self._idle.append((connection, perf_counter()))
             self._free.notify()
+        metrics.connections(self.in_use, self._waiting)
 
     def _forget(self, connection: Connection) -> None:
         connection.close()

@@ -20,6 +20,7 @@ from granian.server import Server
 
 from config import demo
 from config.database import embedded, pooled
+from config.server import exporter
 
 MAX_THREADS = 512
 SOCKETS = 8192
@@ -40,6 +41,8 @@ class Command(BaseCommand):
         refuse_a_weak_key()
         host = "127.0.0.1" if settings.DEBUG else "0.0.0.0"  # noqa: S104  a container's proxy
         refuse_a_taken_port(host, settings.PORT)
+        if settings.METRICS_PORT:
+            exporter.start(settings.METRICS_HOST, settings.METRICS_PORT, settings.WEB_CONCURRENCY)
         try:
             pass_on_the_database()
         except ImproperlyConfigured as error:
