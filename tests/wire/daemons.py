@@ -238,3 +238,35 @@ class Nginx(Daemon):
             )
         )
         return ["-e", "stderr", "-p", str(folder), "-c", str(path)]
+
+
+PROMETHEUS = """\
+global:
+  scrape_interval: 250ms
+  evaluation_interval: 250ms
+rule_files: [{rules}]
+scrape_configs:
+  - job_name: tasks
+    static_configs:
+      - targets: ["127.0.0.1:{scraped}"]
+"""
+
+
+class Prometheus(Daemon):
+    """Debian's Prometheus, which scrapes this port and evaluates the alerts of `deploy`."""
+
+    def __init__(self, scraped: int) -> None:
+        super().__init__("prometheus")
+        self.scraped = scraped
+        self.url = f"http://127.0.0.1:{self.port}"
+
+    def configure(self, folder: Path) -> list[str]:
+        rules = folder / "alerts.yml"
+        shutil.copyfile(ROOT / "deploy" / "prometheus-alerts.yml", rules)
+        path = folder / "prometheus.yml"
+        path.write_text(PROMETHEUS.format(rules=rules, scraped=self.scraped))
+        return [
+            f"--config.file={path}",
+            f"--storage.tsdb.path={folder / 'data'}",
+            f"--web.listen-address=127.0.0.1:{self.port}",
+        ]
