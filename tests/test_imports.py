@@ -53,6 +53,12 @@ MAY_IMPORT = {
     "tasks": {"tasks.models"},
     "config.database": {"config.database", "config.server.account"},
     "config.server": {"config.server"},
+    "config.server.metrics": {
+        "authjwt.bearer",
+        "authjwt.exceptions",
+        "config.api",
+        "config.server.account",
+    },
     "config.env": set[str](),
     "config": {"authjwt", "config", "tasks"},
 }

@@ -18,7 +18,8 @@ from tests.authjwt.conftest import document, signer
 from tests.commands import wait_until
 from tests.people import SECRET, token_of
 from tests.server import Answer, Server, free_port, send
-from tests.wire.test_serve import HALF_A_BODY, refusal
+from tests.wire.test_bodies import HALF_A_BODY
+from tests.wire.test_serve import refusal
 
 Serve = Callable[..., Server]
 
