@@ -64,7 +64,7 @@ def test_a_weak_key_is_refused(key: str) -> None:
         "BETTER_AUTH_SECRET": SECRET,
         "DATABASE_URL": "postgresql://nobody@127.0.0.1:1/none",
     }
-    assert refusal(environment).startswith("CommandError: SECRET_KEY is weak: ")
+    assert "(config.E005) SECRET_KEY is weak: " in refusal(environment)
 
 
 def test_without_a_package_of_the_embedded_server_one_sentence_says_what_to_do() -> None:

@@ -4,6 +4,7 @@ System checks come first: a bad configuration is told whole, and nothing starts.
 SIGTERM and Ctrl-C let the requests under way finish.
 """
 
+import errno
 import os
 import socket
 from typing import Any
@@ -11,7 +12,12 @@ from typing import Any
 from django.conf import settings
 from django.core import checks
 from django.core.exceptions import ImproperlyConfigured
-from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.core.management.base import (
+    BaseCommand,
+    CommandError,
+    CommandParser,
+    SystemCheckError,
+)
 from granian.constants import HTTPModes, Interfaces
 from granian.http import HTTP1Settings
 from granian.log import LogLevels
@@ -25,6 +31,10 @@ CONNECTIONS = 1024
 """Of each worker, at most: a client that sends slowly holds a thread, and no turn (`turns.py`)."""
 
 
+WEAK_KEYS = {"security.W009": "SECRET_KEY", "security.W025": "SECRET_KEY_FALLBACKS"}
+"""They sign the sessions of staff. Django looks at them for deployments only, and then warns."""
+
+
 class Command(BaseCommand):
     help = "Runs the production server."
 
@@ -35,10 +45,23 @@ class Command(BaseCommand):
             help="migrate, make a staff account and a demo user, and print how to use them",
         )
 
+    def check(self, *_: Any, **__: Any) -> None:
+        """All checks at once, with those of the server; what Django says of deployments, it says
+        in `check --deploy`."""
+        errors: list[checks.CheckMessage] = []
+        for message in checks.run_checks(include_deployment_checks=True):
+            if message.id in WEAK_KEYS:
+                errors += [] if settings.DEBUG else [weak(WEAK_KEYS[message.id])]
+            elif message.is_serious() and not message.is_silenced():
+                errors.append(message)
+            elif not message.is_silenced() and not str(message.id).startswith("security."):
+                self.stderr.write(str(message), self.style.WARNING)
+        if errors:
+            lines = "\n".join(sorted(map(str, errors)))
+            raise SystemCheckError(f"The server cannot start with this configuration:\n\n{lines}")
+
     def handle(self, *, demo: bool, **_: Any) -> None:
-        refuse_a_weak_key()
-        host = "127.0.0.1" if settings.DEBUG else "0.0.0.0"  # noqa: S104  a container's proxy
-        refuse_a_taken_port(host, settings.PORT)
+        refuse_a_taken_port(settings.HOST, settings.PORT)
         try:
             pass_on_the_database()
         except ImproperlyConfigured as error:
@@ -48,7 +71,7 @@ class Command(BaseCommand):
         self.tell_of_isolation()
         Server(
             "config.wsgi:application",
-            address=host,
+            address=settings.HOST,
             port=settings.PORT,
             interface=Interfaces.WSGI,
             http=HTTPModes.http1,
@@ -77,23 +100,23 @@ class Command(BaseCommand):
         demo.announce_when_ready(self.stdout.write, settings.PORT)
 
 
-def refuse_a_weak_key() -> None:
-    """It signs the sessions of staff. Django looks at it for deployments only, and then warns."""
-    found = checks.run_checks(tags=[checks.Tags.security], include_deployment_checks=True)
-    if not settings.DEBUG and any(message.id == "security.W009" for message in found):
-        raise CommandError(
-            "SECRET_KEY is weak: set it to 50 random characters or more. "
-            "openssl rand -base64 48 makes a good one."
-        )
+def weak(name: str) -> checks.Error:
+    return checks.Error(
+        f"{name} is weak: set it to 50 random characters or more.",
+        hint="openssl rand -base64 48 makes a good one.",
+        id="config.E005",
+    )
 
 
 def refuse_a_taken_port(host: str, port: int) -> None:
     """Asks the system, since the server shares its port with whoever is willing to."""
-    with socket.socket() as probe:
+    with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET) as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             probe.bind((host, port))
         except OSError as error:
+            if error.errno == errno.EADDRNOTAVAIL:
+                raise CommandError(f"HOST {host} is not an address of this machine.") from error
             raise CommandError(
                 f"Port {port} cannot be used ({error.strerror}): set PORT to another one."
             ) from error
