@@ -1,5 +1,6 @@
 """The server as a process: its start, its end, and a database that goes away."""
 
+import json
 import re
 import signal
 import socket
@@ -18,6 +19,8 @@ import pytest
 from django.contrib.auth.models import User
 from django.test import Client
 
+from config import VERSION
+from config.management.commands.serve import sources_of_keys
 from config.turns import TURNS
 from tasks.models import Task
 from tests.commands import wait_until
@@ -44,6 +47,48 @@ def refusal(environment: dict[str, str]) -> str:
     )
     assert done.returncode == 1
     return done.stderr
+
+
+def test_the_first_line_tells_what_has_started(serve: Serve) -> None:
+    server = serve(
+        BETTER_AUTH_SECRET=SECRET,
+        BETTER_AUTH_URL="https://user:hunter2@app.example.com",
+        BETTER_AUTH_ISSUER="https://app.example.com",
+        HOST="127.0.0.1",
+        DATABASE_CONNECTIONS="7",
+    )
+    line = json.loads(server.log.read_text().splitlines()[0])
+    timestamp = line.pop("timestamp")
+
+    assert timestamp.endswith("Z")
+    assert line == {
+        "event": "start",
+        "level": "info",
+        "version": VERSION,
+        "host": "127.0.0.1",
+        "port": server.port,
+        "workers": 1,
+        "connections_per_worker": 7,
+        "keys": ["https://app.example.com/api/auth/jwks", "shared secret"],
+        "isolation_by_the_database": "on",
+    }
+    assert "hunter2" not in server.log.read_text()
+
+
+@pytest.mark.parametrize(
+    ("given", "keys"),
+    [
+        ({"BETTER_AUTH_SECRET": SECRET}, ["shared secret"]),
+        ({"BETTER_AUTH_JWKS": "{}", "BETTER_AUTH_URL": "https://a.b"}, ["BETTER_AUTH_JWKS"]),
+        ({"BETTER_AUTH_JWKS_URL": "https://a.b/keys?code=x"}, ["https://a.b/keys"]),
+    ],
+)
+def test_sources_of_keys_have_no_secret(settings: Any, given: Any, keys: list[str]) -> None:
+    settings.BETTER_AUTH_SECRET = ""
+    for name, value in given.items():
+        setattr(settings, name, value)
+
+    assert sources_of_keys() == keys
 
 
 def test_a_taken_port_is_one_clear_sentence(serve: Serve) -> None:

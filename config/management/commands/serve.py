@@ -9,6 +9,7 @@ import os
 import socket
 from typing import Any
 
+import structlog
 from django.conf import settings
 from django.core import checks
 from django.core.exceptions import ImproperlyConfigured
@@ -23,7 +24,9 @@ from granian.http import HTTP1Settings
 from granian.log import LogLevels
 from granian.server import Server
 
-from config import demo
+from authjwt import conf
+from authjwt.wording import plain
+from config import VERSION, demo
 from config.database import embedded
 
 THREADS = 512
@@ -33,6 +36,8 @@ CONNECTIONS = 1024
 
 WEAK_KEYS = {"security.W009": "SECRET_KEY", "security.W025": "SECRET_KEY_FALLBACKS"}
 """They sign the sessions of staff. Django looks at them for deployments only, and then warns."""
+
+log = structlog.get_logger()
 
 
 class Command(BaseCommand):
@@ -68,7 +73,7 @@ class Command(BaseCommand):
             raise CommandError(str(error)) from error
         if demo:
             self.prepare()
-        self.tell_of_isolation()
+        log_start()
         Server(
             "config.wsgi:application",
             address=settings.HOST,
@@ -86,14 +91,6 @@ class Command(BaseCommand):
             respawn_failed_workers=True,
             workers_kill_timeout=30,
         ).serve()
-
-    def tell_of_isolation(self) -> None:
-        users = [settings.DATABASES[alias].get("USER") for alias in ("default", "api")]
-        if users[0] == users[1] and not settings.DATABASES["api"]["ROLE_IS_DERIVED"]:
-            self.stderr.write(
-                "Isolation by the database is off: API_DATABASE_URL has the user of DATABASE_URL.",
-                self.style.WARNING,
-            )
 
     def prepare(self) -> None:
         demo.prepare()
@@ -126,3 +123,28 @@ def pass_on_the_database() -> None:
     """Starts the embedded server here, so that workers only connect to it."""
     if data := settings.DATABASES["default"].get("EMBEDDED"):
         os.environ["DATABASE_URL"] = embedded.url(data)
+
+
+def log_start() -> None:
+    isolated = is_isolated()
+    (log.info if isolated else log.warning)(
+        "start",
+        version=VERSION,
+        host=settings.HOST,
+        port=settings.PORT,
+        workers=settings.WEB_CONCURRENCY,
+        connections_per_worker=settings.DATABASE_CONNECTIONS,
+        keys=sources_of_keys(),
+        isolation_by_the_database="on" if isolated else "off",
+    )
+
+
+def sources_of_keys() -> list[str]:
+    key_set = "BETTER_AUTH_JWKS" if conf.key_set() else plain(conf.key_set_url())
+    return [source for source in (key_set, "shared secret" if conf.secret() else "") if source]
+
+
+def is_isolated() -> bool:
+    """Not where API_DATABASE_URL has the user of DATABASE_URL, which may read all tables."""
+    owner, api = (settings.DATABASES[alias] for alias in ("default", "api"))
+    return bool(api["ROLE_IS_DERIVED"] or api.get("USER") != owner.get("USER"))
