@@ -13,6 +13,7 @@ from pydantic import BaseModel
 from authjwt.bearer import verifier
 from authjwt.exceptions import KeysUnavailable
 from config import errors
+from config.server.process import is_draining
 from tasks import operations
 from tasks.models import Task
 from tasks.operations.installation import is_outdated
@@ -88,7 +89,12 @@ def _keys() -> bool:
     return True
 
 
+def _goes_on() -> bool:
+    return not is_draining()
+
+
 CHECKS: dict[str, Callable[[], bool]] = {
+    "shutting down": _goes_on,
     "database": _database,
     "migrations": _migrations,
     "verification keys": _keys,

@@ -16,6 +16,7 @@ from django.template.utils import get_app_template_dirs
 from whitenoise import WhiteNoise  # type: ignore[import-untyped]
 
 from config.database.patience import DUE, PATIENCE
+from config.server import process
 from config.turns import Turn, Turns
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
@@ -40,6 +41,8 @@ request_finished.disconnect(reset_urlconf)
 
 
 def application(environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
+    if process.is_draining():
+        start_response = process.closing(start_response)
     # Errors are Django's to answer, in JSON: only files that are there are served here.
     if environ["PATH_INFO"].startswith(settings.STATIC_URL) and environ["REQUEST_METHOD"] in (
         "GET",

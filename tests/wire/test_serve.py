@@ -6,7 +6,7 @@ import signal
 import socket
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, closing
 from pathlib import Path
@@ -89,6 +89,18 @@ def test_sources_of_keys_have_no_secret(settings: Any, given: Any, keys: list[st
         setattr(settings, name, value)
 
     assert sources_of_keys() == keys
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="Other systems have one address of loopback.")
+def test_it_listens_at_its_host_alone(serve: Serve) -> None:
+    first = serve(BETTER_AUTH_SECRET=SECRET, HOST="127.0.0.1")
+    with pytest.raises(ConnectionRefusedError):
+        socket.create_connection(("127.0.0.2", first.port))
+
+    environment = first.environment | {"HOST": "192.0.2.1"}
+    assert (
+        refusal(environment) == "CommandError: HOST 192.0.2.1 is not an address of this machine.\n"
+    )
 
 
 def test_a_taken_port_is_one_clear_sentence(serve: Serve) -> None:
@@ -191,19 +203,25 @@ def demo(transactional_db: None, tmp_path: Path) -> Iterator[Any]:
     """Starts `serve --demo`, as `make run` does, and returns its process and what it prints."""
     running = []
 
-    def start(port: int) -> tuple[subprocess.Popen[bytes], str]:
+    def start(
+        port: int, command: Sequence[str] = ("manage.py", "serve", "--demo"), **more: str
+    ) -> tuple[subprocess.Popen[bytes], str]:
         output = tmp_path / f"{port}"
         environment = {
             **INHERITED,
             "DEBUG": "true",
             "DATABASE_URL": database_url(),
             "PORT": str(port),
-            "WEB_CONCURRENCY": "1",
+            "WEB_CONCURRENCY": "2",
+            **more,
         }
         with output.open("wb") as file:
-            command = [sys.executable, "-u", "manage.py", "serve", "--demo"]
             process = subprocess.Popen(
-                command, cwd=ROOT, env=environment, stdout=file, stderr=subprocess.STDOUT
+                [sys.executable, "-u", *command],
+                cwd=ROOT,
+                env=environment,
+                stdout=file,
+                stderr=subprocess.STDOUT,
             )
         running.append(process)
         deadline = monotonic() + 30
@@ -218,6 +236,34 @@ def demo(transactional_db: None, tmp_path: Path) -> Iterator[Any]:
         # Its workers end with it only where it may tell them.
         process.send_signal(signal.SIGINT)
         process.wait(40)
+
+
+AT_EACH_FORK = """
+import os, sys, threading
+os.register_at_fork(before=lambda: print("forked beside", *(
+    getattr(thread, "_target", None) and thread._target.__qualname__ or thread.name
+    for thread in threading.enumerate())))
+from django.core.management import execute_from_command_line
+execute_from_command_line(["manage.py", "serve", "--demo"])
+"""
+
+
+def test_no_thread_of_ours_is_there_when_a_worker_is_forked(demo: Any) -> None:
+    """A forked worker would inherit the locks that it holds. Those of granian only wait."""
+    _, printed = demo(free_port(), ["-c", AT_EACH_FORK], DJANGO_SETTINGS_MODULE="config.settings")
+
+    forks = [line for line in printed.splitlines() if line.startswith("forked beside")]
+    assert forks == [
+        "forked beside MainThread",
+        "forked beside MainThread AbstractWorker._watcher",
+    ]
+
+
+def test_the_demo_names_the_address_where_it_listens(demo: Any) -> None:
+    port = free_port()
+    _, printed = demo(port, HOST="::1")
+
+    assert f"Docs    http://[::1]:{port}/docs\n" in printed
 
 
 @pytest.mark.skipif(not which("curl"), reason="The printed line needs curl, not found here.")

@@ -1,7 +1,7 @@
 """Runs the production server, and with --demo all that a first look at the project needs.
 
 System checks come first: a bad configuration is told whole, and nothing starts.
-SIGTERM and Ctrl-C let the requests under way finish.
+SIGTERM and Ctrl-C let the requests under way finish; SIGTERM drains before (`config/server`).
 """
 
 import errno
@@ -22,17 +22,16 @@ from django.core.management.base import (
 from granian.constants import HTTPModes, Interfaces
 from granian.http import HTTP1Settings
 from granian.log import LogLevels
-from granian.server import Server
 
 from authjwt import conf
 from authjwt.wording import plain
 from config import VERSION, demo
 from config.database import embedded
+from config.server.master import Master
 
 THREADS = 512
 CONNECTIONS = 1024
 """Of each worker, at most: a client that sends slowly holds a thread, and no turn (`turns.py`)."""
-
 
 WEAK_KEYS = {"security.W009": "SECRET_KEY", "security.W025": "SECRET_KEY_FALLBACKS"}
 """They sign the sessions of staff. Django looks at them for deployments only, and then warns."""
@@ -74,8 +73,7 @@ class Command(BaseCommand):
         if demo:
             self.prepare()
         log_start()
-        Server(
-            "config.wsgi:application",
+        Master(
             address=settings.HOST,
             port=settings.PORT,
             interface=Interfaces.WSGI,
@@ -90,11 +88,20 @@ class Command(BaseCommand):
             log_dictconfig=settings.LOGGING,
             respawn_failed_workers=True,
             workers_kill_timeout=30,
-        ).serve()
+            drain_seconds=settings.DRAIN_SECONDS,
+            when_started=self.announce if demo else None,
+        ).run()
 
     def prepare(self) -> None:
         demo.prepare()
-        demo.announce_when_ready(self.stdout.write, settings.PORT)
+
+    def announce(self, master: Master) -> None:
+        """Without a thread: a worker that is forked beside one may inherit a lock that it holds."""
+        while not demo.answers(settings.HOST, settings.PORT):
+            if master.main_loop_interrupt.wait(0.05):
+                return
+        self.stdout.write(demo.announcement(settings.HOST, settings.PORT))
+        self.stdout.flush()
 
 
 def weak(name: str) -> checks.Error:
