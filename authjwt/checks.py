@@ -1,6 +1,7 @@
 """System checks: every fault of the settings that would make tokens fail, told at the start.
 
-None of them prints a secret.
+None of them prints a secret. They are deployment checks, so that only the commands that need these
+settings run them.
 """
 
 import re
@@ -9,10 +10,13 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from django.conf import settings
-from django.core.checks import CheckMessage, Error, Tags, Warning, register  # noqa: A004  its name
+from django.core.checks import CheckMessage, Error, Warning, register  # noqa: A004  its name
 
 from authjwt import conf
 from authjwt.keys import parse
+
+TOKENS = "tokens"
+"""The tag of these checks."""
 
 URLS = ("BETTER_AUTH_URL", "BETTER_AUTH_JWKS_URL", "BETTER_AUTH_ISSUER")
 
@@ -28,7 +32,7 @@ default of Better Auth, `your-secret-key-here-min-32-chars` and their like in te
 LEAST_DIFFERENT_CHARACTERS = 8
 
 
-@register(Tags.security)
+@register(TOKENS, deploy=True)
 def check_settings(**_: Any) -> list[CheckMessage]:
     # What has no form contradicts nothing yet.
     return [

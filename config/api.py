@@ -1,6 +1,6 @@
 """The API: its routers, its parser of bodies, its errors."""
 
-from config import errors, health
+from config import VERSION, errors, health
 from config.docs import locked_down
 from config.openapi import DocumentedAPI
 from config.parser import JSONParser
@@ -8,7 +8,7 @@ from tasks.api import router as tasks
 
 api = DocumentedAPI(
     title="Tasks",
-    version="0.1.0",
+    version=VERSION,
     description="Each task belongs to the user of the token. Errors have one form on every route.",
     docs_decorator=locked_down,
     parser=JSONParser(),

@@ -1,11 +1,17 @@
-"""System checks of the environment: every fault at once, before the server starts."""
+"""System checks of the environment: every fault at once, before the server starts.
+
+Those of the server are deployment checks, so that they stop no other command: `serve`, `doctor` and
+`check --deploy` run them.
+"""
 
 import re
 from typing import Any
 
+from corsheaders.checks import check_settings as check_cors
 from django.conf import settings
 from django.core.checks import CheckMessage, Error, Tags, register
 
+SERVER = "server"
 NOBODYS_ORIGIN = "https://nobody.invalid"
 
 
@@ -14,7 +20,16 @@ def check_environment(**_: Any) -> list[CheckMessage]:
     return [Error(fault, id="config.E001") for fault in settings.ENVIRONMENT_FAULTS]
 
 
-@register(Tags.security)
+@register(SERVER, deploy=True)
+def check_server_environment(**_: Any) -> list[CheckMessage]:
+    return [Error(fault, id="config.E001") for fault in settings.SERVER_FAULTS]
+
+
+# As an installed app, django-cors-headers would run it before every command.
+register(SERVER, deploy=True)(check_cors)
+
+
+@register(SERVER, deploy=True)
 def check_hosts(**_: Any) -> list[CheckMessage]:
     """A host with a scheme, a port or a path matches nobody: every request would be refused."""
     return [
@@ -27,7 +42,7 @@ def check_hosts(**_: Any) -> list[CheckMessage]:
     ]
 
 
-@register(Tags.security)
+@register(SERVER, deploy=True)
 def check_origins(**_: Any) -> list[CheckMessage]:
     """Cookies are allowed, so an origin that stands for all of them must not be."""
     found: list[CheckMessage] = []

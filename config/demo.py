@@ -1,9 +1,6 @@
 """What `make run` sets up on the first run, and prints on each."""
 
 import socket
-import threading
-import time
-from collections.abc import Callable
 from contextlib import suppress
 from io import StringIO
 
@@ -33,25 +30,20 @@ def staff_password() -> str:
     return generated(settings.LOCAL / "admin_password")
 
 
-def announce_when_ready(write: Callable[[str], object], port: int) -> None:
-    """Prints how to use the server, once it answers."""
-    threading.Thread(target=_announce, args=[write, port], daemon=True).start()
-
-
-def _announce(write: Callable[[str], object], port: int) -> None:
-    while not _answers(port):
-        time.sleep(0.05)
-    write(announcement(port))
-
-
-def _answers(port: int) -> bool:
-    with suppress(OSError), socket.create_connection(("127.0.0.1", port), timeout=1):
+def answers(host: str, port: int) -> bool:
+    with suppress(OSError), socket.create_connection((reachable(host), port), timeout=1):
         return True
     return False
 
 
-def announcement(port: int) -> str:
-    here = f"http://127.0.0.1:{port}"
+def reachable(host: str) -> str:
+    """An address to listen on may stand for all of them, which is none to connect to."""
+    return {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)  # noqa: S104  a key
+
+
+def announcement(host: str, port: int) -> str:
+    address = reachable(host)
+    here = f"http://[{address}]:{port}" if ":" in address else f"http://{address}:{port}"
     token = demo_token()
     curl = " ".join(
         (

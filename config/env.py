@@ -3,6 +3,7 @@
 import re
 import secrets
 from collections.abc import Mapping
+from ipaddress import ip_address
 from pathlib import Path
 
 TRUE = ("true", "1")
@@ -13,7 +14,7 @@ class Environment:
     """Reads variables and collects what is wrong with them in `faults`.
 
     A fault does not raise: the system check `config.E001` tells them all at once,
-    so that an operator mends a configuration in one go.
+    so that an operator corrects a configuration in one go.
     An empty variable counts as one that is not set, as container tools pass them on.
     """
 
@@ -53,6 +54,14 @@ class Environment:
             return int(value)
         self.faults.append(f"{name} must be a whole number from {least} to {most}.")
         return default
+
+    def address(self, name: str, default: str) -> str:
+        value = self.text(name, default)
+        try:
+            return str(ip_address(value))
+        except ValueError:
+            self.faults.append(f"{name} must be an IP address, for instance {default}.")
+            return default
 
     def words(self, name: str) -> list[str]:
         """The parts between commas, trimmed; empty ones are left out."""

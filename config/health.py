@@ -13,6 +13,7 @@ from pydantic import BaseModel
 from authjwt.bearer import verifier
 from authjwt.exceptions import KeysUnavailable
 from config import errors
+from config.server.process import is_draining
 from tasks import operations
 from tasks.models import Task
 from tasks.operations.installation import is_outdated
@@ -43,6 +44,8 @@ def check_readiness(request: HttpRequest) -> HttpResponse:
 
 
 def _missing() -> Iterator[str]:
+    if is_draining():
+        yield "shutting down"
     if not _database():
         yield "database"
     # Of a database that does not answer, nothing more is asked.

@@ -1,6 +1,7 @@
 """Settings, in the order of Django's documentation. Everything comes from the environment."""
 
 import os
+import secrets
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -9,11 +10,15 @@ from corsheaders.defaults import default_headers
 
 from config import database, logs
 from config.env import Environment, generated
+from config.server.cores import cores
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 LOCAL = BASE_DIR / ".dev"
 
+# A fault of `env` stops every command, since it could change data that it should not; one of
+# `server` stops only `serve`.
 env = Environment(os.environ)
+server = Environment(os.environ)
 
 # Core
 
@@ -21,20 +26,21 @@ DEBUG = env.boolean("DEBUG", default=False)
 SECRET_KEY = (
     env.text("SECRET_KEY") or generated(LOCAL / "secret_key")
     if DEBUG
-    else env.required("SECRET_KEY") or "unset"
+    # That it is missing is a fault already: the substitute must not be called weak as well.
+    else env.required("SECRET_KEY") or secrets.token_urlsafe(48)
 )
-ALLOWED_HOSTS = env.words("ALLOWED_HOSTS")
+SECRET_KEY_FALLBACKS = server.words("SECRET_KEY_FALLBACKS")
+ALLOWED_HOSTS = server.words("ALLOWED_HOSTS")
 if not ALLOWED_HOSTS:
     if DEBUG:
         ALLOWED_HOSTS = ["localhost", "127.0.0.1", "[::1]", "testserver"]
     else:
-        env.required("ALLOWED_HOSTS")
+        server.required("ALLOWED_HOSTS")
 
 INSTALLED_APPS = [
     "config",
     "tasks",
     "authjwt",
-    "corsheaders",
     "ninja",
     "axes",
     "django.contrib.admin",
@@ -94,7 +100,7 @@ try:
 except ValueError as error:
     env.faults.append(f"API_DATABASE_URL {error}.")
     DATABASES["api"] = database.of_the_api(DATABASES["default"], "", LOCAL / "postgres")
-DATABASE_CONNECTIONS = env.integer("DATABASE_CONNECTIONS", 16, least=2, most=1000)
+DATABASE_CONNECTIONS = server.integer("DATABASE_CONNECTIONS", 16, least=2, most=1000)
 # Of each worker: the admin has its own, so that neither waits for the other.
 ADMIN_CONNECTIONS = max(1, DATABASE_CONNECTIONS // 4)
 API_CONNECTIONS = DATABASE_CONNECTIONS - ADMIN_CONNECTIONS
@@ -107,11 +113,17 @@ SECURE_SSL_REDIRECT = not DEBUG
 # A redirect would cost an API client its body, and its token is on the wire by then.
 SECURE_REDIRECT_EXEMPT = [r"^(?!admin)"]
 SECURE_HSTS_SECONDS = 0 if DEBUG else 365 * 24 * 3600
-SECURE_HSTS_INCLUDE_SUBDOMAINS = not DEBUG
-SECURE_HSTS_PRELOAD = not DEBUG
+SECURE_HSTS_INCLUDE_SUBDOMAINS = server.boolean("SECURE_HSTS_INCLUDE_SUBDOMAINS", default=False)
+SECURE_HSTS_PRELOAD = server.boolean("SECURE_HSTS_PRELOAD", default=False)
 X_FRAME_OPTIONS = "DENY"
-# These look for classes by name: ours are subclasses.
-SILENCED_SYSTEM_CHECKS = ["axes.W002", "security.W003"]
+SILENCED_SYSTEM_CHECKS = [
+    # These look for classes by name: ours are subclasses.
+    "axes.W002",
+    "security.W003",
+    # These want HSTS for subdomains and preload: other hosts of the domain may still lack TLS.
+    "security.W005",
+    "security.W021",
+]
 
 AUTH_PASSWORD_VALIDATORS = [
     {"NAME": f"django.contrib.auth.password_validation.{name}"}
@@ -145,7 +157,7 @@ AUTHENTICATION_BACKENDS = [
     "axes.backends.AxesStandaloneBackend",
     "django.contrib.auth.backends.ModelBackend",
 ]
-TRUSTED_PROXIES = env.integer("TRUSTED_PROXIES", 0, least=0, most=9)
+TRUSTED_PROXIES = server.integer("TRUSTED_PROXIES", 0, least=0, most=9)
 AXES_HANDLER = "config.signin.Failures"
 AXES_CLIENT_IP_CALLABLE = "config.signin.client_address"
 AXES_LOCKOUT_CALLABLE = "config.signin.locked"
@@ -168,10 +180,10 @@ STATIC_URL = "/static/"
 
 # CORS
 
-CORS_ALLOWED_ORIGINS = env.words("CORS_ALLOWED_ORIGINS")
+CORS_ALLOWED_ORIGINS = server.words("CORS_ALLOWED_ORIGINS")
 # To the end of the origin: https://app.example.com must not let https://app.example.com.evil in.
 CORS_ALLOWED_ORIGIN_REGEXES = [
-    rf"(?:{regex})\Z" for regex in env.words("CORS_ALLOWED_ORIGIN_REGEXES")
+    rf"(?:{regex})\Z" for regex in server.words("CORS_ALLOWED_ORIGIN_REGEXES")
 ]
 CORS_ALLOW_CREDENTIALS = True
 CORS_ALLOW_HEADERS = [*default_headers, "x-request-id"]
@@ -180,12 +192,12 @@ CORS_URLS_REGEX = r"^/(api/|health|openapi\.json)"
 
 # Better Auth: who issues the tokens
 
-BETTER_AUTH_URL = env.text("BETTER_AUTH_URL")
-BETTER_AUTH_JWKS_URL = env.text("BETTER_AUTH_JWKS_URL")
-BETTER_AUTH_JWKS = env.text("BETTER_AUTH_JWKS")
-BETTER_AUTH_ISSUER = env.text("BETTER_AUTH_ISSUER")
-BETTER_AUTH_AUDIENCE = env.words("BETTER_AUTH_AUDIENCE")
-BETTER_AUTH_SECRET = env.text("BETTER_AUTH_SECRET")
+BETTER_AUTH_URL = server.text("BETTER_AUTH_URL")
+BETTER_AUTH_JWKS_URL = server.text("BETTER_AUTH_JWKS_URL")
+BETTER_AUTH_JWKS = server.text("BETTER_AUTH_JWKS")
+BETTER_AUTH_ISSUER = server.text("BETTER_AUTH_ISSUER")
+BETTER_AUTH_AUDIENCE = server.words("BETTER_AUTH_AUDIENCE")
+BETTER_AUTH_SECRET = server.text("BETTER_AUTH_SECRET")
 if DEBUG and not BETTER_AUTH_SECRET:
     BETTER_AUTH_SECRET = generated(LOCAL / "better_auth_secret")
 
@@ -195,12 +207,14 @@ TASKS_RETENTION_DAYS = env.integer("TASKS_RETENTION_DAYS", 30, least=0, most=36_
 
 # The server
 
-PORT = env.integer("PORT", 8000, least=1, most=65535)
-WEB_CONCURRENCY = env.integer("WEB_CONCURRENCY", os.cpu_count() or 1, least=1, most=256)
-METRICS_PORT = env.integer("METRICS_PORT", 0, least=0, most=65535)  # 0 is off
-METRICS_HOST = env.text("METRICS_HOST", "127.0.0.1")
+HOST = server.address("HOST", "127.0.0.1" if DEBUG else "0.0.0.0")  # noqa: S104  for a container
+PORT = server.integer("PORT", 8000, least=1, most=65535)
+WEB_CONCURRENCY = server.integer("WEB_CONCURRENCY", min(cores(), 256), least=1, most=256)
+DRAIN_SECONDS = server.integer("DRAIN_SECONDS", 5, least=0, most=3600)
+METRICS_PORT = server.integer("METRICS_PORT", 0, least=0, most=65535)  # 0 is off
+METRICS_HOST = server.address("METRICS_HOST", "127.0.0.1")
 if METRICS_PORT == PORT:
-    env.faults.append("METRICS_PORT must be another port than PORT.")
+    server.faults.append("METRICS_PORT must be another port than PORT.")
 
 # Logging
 
@@ -229,3 +243,4 @@ LOGGING = {
 }
 
 ENVIRONMENT_FAULTS = env.faults
+SERVER_FAULTS = server.faults

@@ -13,6 +13,7 @@ from django.db import close_old_connections, connections, reset_queries
 from django.template.utils import get_app_template_dirs
 from whitenoise import WhiteNoise  # type: ignore[import-untyped]
 
+from config.server import process
 from config.server.account import account
 from config.server.bodies import Bodies
 
@@ -34,6 +35,8 @@ request_finished.disconnect(reset_urlconf)
 
 def application(environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
     account.begin()
+    if process.is_draining():
+        start_response = process.closing(start_response)
     # Errors are Django's to answer, in JSON: only files that are there are served here.
     if environ["PATH_INFO"].startswith(settings.STATIC_URL) and environ["REQUEST_METHOD"] in (
         "GET",

@@ -115,6 +115,7 @@ class Server:
             "ALLOWED_HOSTS": "127.0.0.1,localhost",
             "DATABASE_URL": database_url(),
             "WEB_CONCURRENCY": "1",
+            "DRAIN_SECONDS": "0",
             "PORT": str(self.port),
             **environment,
         }

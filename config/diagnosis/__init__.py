@@ -38,10 +38,15 @@ def diagnose() -> Iterator[Check]:
 
 
 def _environment() -> Iterator[Check]:
-    for fault in settings.ENVIRONMENT_FAULTS:
+    faults = _faults()
+    for fault in faults:
         yield Check("environment", "wrong", fault)
-    if not settings.ENVIRONMENT_FAULTS:
+    if not faults:
         yield Check("environment", "ok", "every variable can be read")
+
+
+def _faults() -> list[str]:
+    return [*settings.ENVIRONMENT_FAULTS, *settings.SERVER_FAULTS]
 
 
 def _debug() -> Iterator[Check]:
@@ -49,15 +54,16 @@ def _debug() -> Iterator[Check]:
 
 
 def _system_checks() -> Iterator[Check]:
-    # Of a variable that is missing, its line says enough.
-    complete = not settings.DEBUG and not settings.ENVIRONMENT_FAULTS
+    # Of a variable that is missing, its line says enough; Django's own are for a deployment.
+    complete = not settings.DEBUG and not _faults()
     found = [
         message
-        for message in checks.run_checks(include_deployment_checks=complete)
+        for message in checks.run_checks(include_deployment_checks=True)
         if message.level >= checks.WARNING
         # The faults of the environment have lines of their own.
         and message.id != "config.E001"
         and not message.is_silenced()
+        and (complete or not str(message.id).startswith("security."))
     ]
     for message in found:
         yield Check("system checks", "wrong", f"{message.id}: {message.msg}", message.hint or "")
@@ -153,6 +159,7 @@ def _secrets() -> list[str]:
     urls = (settings.BETTER_AUTH_URL, settings.BETTER_AUTH_JWKS_URL, settings.BETTER_AUTH_ISSUER)
     known = [
         settings.SECRET_KEY,
+        *settings.SECRET_KEY_FALLBACKS,
         settings.BETTER_AUTH_SECRET,
         *(connections[alias].settings_dict.get("PASSWORD") for alias in connections),
         *(_password(url) for url in urls),

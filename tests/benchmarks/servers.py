@@ -79,6 +79,7 @@ def production(database_url: str, port: int = 8000) -> dict[str, str]:
         "ALLOWED_HOSTS": "127.0.0.1",
         "DATABASE_URL": database_url,
         "WEB_CONCURRENCY": str(WORKERS),
+        "DRAIN_SECONDS": "0",
         "PORT": str(port),
     }
 

@@ -116,6 +116,7 @@ def _sound(settings: Any, issuer: Issuer, monkeypatch: pytest.MonkeyPatch) -> No
     """A machine of development with nothing to mend."""
     settings.DEBUG = True
     settings.ENVIRONMENT_FAULTS = []
+    settings.SERVER_FAULTS = []
     settings.ALLOWED_HOSTS = ["tasks.example.com"]
     settings.CORS_ALLOWED_ORIGINS = ["https://app.example.com"]
     settings.CORS_ALLOWED_ORIGIN_REGEXES = []

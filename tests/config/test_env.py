@@ -53,6 +53,22 @@ def test_an_empty_variable_is_not_set() -> None:
     assert env.faults == []
 
 
+@pytest.mark.parametrize("text", ["127.0.0.1", "0.0.0.0", "::", "::1"])
+def test_an_address_is_read(text: str) -> None:
+    env = read(HOST=text)
+
+    assert env.address("HOST", "10.0.0.1") == text
+    assert env.faults == []
+
+
+@pytest.mark.parametrize("text", ["localhost", "127.1", "0.0.0.0:8000", "[::1]", "eth0"])
+def test_a_name_is_no_address(text: str) -> None:
+    env = read(HOST=text)
+
+    assert env.address("HOST", "0.0.0.0") == "0.0.0.0"
+    assert env.faults == ["HOST must be an IP address, for instance 0.0.0.0."]
+
+
 def test_words_stand_between_commas() -> None:
     assert read(NAMES=" a, b ,,c").words("NAMES") == ["a", "b", "c"]
 

@@ -2,12 +2,14 @@
 
 import subprocess
 import sys
+import tomllib
+from pathlib import Path
 from typing import Any
 
 import pytest
 
-from config import checks
-from tests.server import INHERITED, ROOT
+from config import VERSION, checks
+from tests.server import INHERITED, ROOT, database_url
 
 GOOD = {
     "SECRET_KEY": "a-key-of-fifty-characters-or-more-for-the-tests-only-0123456789",
@@ -34,9 +36,9 @@ def test_a_good_configuration_passes() -> None:
     assert done.returncode == 0, done.stderr
 
 
-@pytest.mark.parametrize("command", ["check", "serve"])
-def test_nothing_set_names_everything_that_is_missing(command: str) -> None:
-    done = manage(command)
+@pytest.mark.parametrize("command", [("check", "--deploy"), ("serve",)], ids=" ".join)
+def test_nothing_set_names_everything_that_is_missing(command: tuple[str, ...]) -> None:
+    done = manage(*command)
 
     assert done.returncode == 1
     for name in ("SECRET_KEY", "ALLOWED_HOSTS", "DATABASE_URL"):
@@ -52,7 +54,12 @@ def test_every_fault_is_named_at_once_and_no_secret() -> None:
         | {
             "DEBUG": "maybe",
             "PORT": "none",
+            "HOST": "localhost",
             "WEB_CONCURRENCY": "0",
+            "DRAIN_SECONDS": "-1",
+            "DATABASE_CONNECTIONS": "1",
+            "SECRET_KEY_FALLBACKS": "x",
+            "SECURE_HSTS_PRELOAD": "yes",
             "DATABASE_URL": "mysql://root:hunter2@db.example.com/tasks",
             "CORS_ALLOWED_ORIGINS": "*",
             "CORS_ALLOWED_ORIGIN_REGEXES": "(,.*",
@@ -61,10 +68,16 @@ def test_every_fault_is_named_at_once_and_no_secret() -> None:
     )
 
     assert done.returncode == 1
+    assert done.stderr.startswith("The server cannot start with this configuration:\n\n")
     for fault in (
         '(config.E001) DEBUG must be "true" or "false".',
         "(config.E001) PORT must be a whole number from 1 to 65535.",
+        "(config.E001) HOST must be an IP address, for instance 0.0.0.0.",
         "(config.E001) WEB_CONCURRENCY must be a whole number from 1 to 256.",
+        "(config.E001) DRAIN_SECONDS must be a whole number from 0 to 3600.",
+        "(config.E001) DATABASE_CONNECTIONS must be a whole number from 2 to 1000.",
+        '(config.E001) SECURE_HSTS_PRELOAD must be "true" or "false".',
+        "(config.E005) SECRET_KEY_FALLBACKS is weak: set it to 50 random characters or more.",
         "(config.E001) DATABASE_URL must be a postgresql:// URL, or the word embedded.",
         "(config.E002) CORS_ALLOWED_ORIGINS must name each origin",
         "(config.E003) CORS_ALLOWED_ORIGIN_REGEXES",
@@ -72,6 +85,115 @@ def test_every_fault_is_named_at_once_and_no_secret() -> None:
     ):
         assert fault in done.stderr
     assert "hunter2" not in done.stdout + done.stderr
+
+
+NEEDED = {name: GOOD[name] for name in ("SECRET_KEY", "DATABASE_URL")}
+FAULTS_OF_THE_SERVER = {
+    "ALLOWED_HOSTS": "https://tasks.example.com",
+    "BETTER_AUTH_URL": "app.example.com",
+    "BETTER_AUTH_SECRET": "short",
+    "CORS_ALLOWED_ORIGINS": "*",
+    "CORS_ALLOWED_ORIGIN_REGEXES": "(",
+    "HOST": "localhost",
+    "PORT": "http",
+    "SECRET_KEY_FALLBACKS": "x",
+    "SECRET_KEY_FALLBACKS_FILE": "none",
+    "TRUSTED_PROXIES": "all",
+    "WEB_CONCURRENCY": "0",
+}
+
+
+@pytest.mark.parametrize("more", [{}, FAULTS_OF_THE_SERVER], ids=["missing", "wrong"])
+def test_other_commands_need_no_variable_of_the_server(
+    more: dict[str, str], transactional_db: None
+) -> None:
+    """`migrate` and `createsuperuser` run the system checks as these do, and change more."""
+    environment = NEEDED | {"DATABASE_URL": database_url()} | more
+
+    assert manage("check", **environment).returncode == 0
+    assert manage("purge_tasks", "--dry-run", **environment).returncode == 0
+    refused = manage("serve", **environment)
+    assert (refused.returncode, refused.stdout) == (1, "")
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("DATABASE_URL", "mysql://db.example.com/tasks"),
+        ("API_DATABASE_URL", "mysql://db.example.com/tasks"),
+        ("DEBUG", "maybe"),
+        ("TASKS_RETENTION_DAYS", "month"),
+    ],
+)
+def test_what_could_harm_data_stops_every_command(name: str, value: str) -> None:
+    done = manage("purge_tasks", **NEEDED | {name: value})
+
+    assert done.returncode == 1
+    assert f"(config.E001) {name} must be " in done.stderr
+
+
+@pytest.mark.parametrize("command", ["issue_token", "check_token"])
+def test_commands_about_tokens_need_their_variables(command: str) -> None:
+    arguments = ["alice", "--outside-development"] if command == "issue_token" else []
+    done = manage(command, *arguments, **NEEDED | {"BETTER_AUTH_SECRET": "short", "PORT": "http"})
+
+    assert done.returncode == 1
+    assert "(authjwt.E002)" in done.stderr
+    assert "PORT" not in done.stderr
+
+
+@pytest.mark.parametrize("command", [("serve",), ("check", "--deploy", "--fail-level=WARNING")])
+def test_a_weak_key_among_the_fallbacks_is_refused(
+    command: tuple[str, ...], tmp_path: Path
+) -> None:
+    keys = tmp_path / "keys"
+    keys.write_text(f"{GOOD['SECRET_KEY'][::-1]}, hunter2\n")
+    done = manage(*command, **GOOD | {"SECRET_KEY_FALLBACKS_FILE": str(keys)})
+
+    assert done.returncode == 1
+    assert "SECRET_KEY_FALLBACKS" in done.stderr
+    assert "hunter2" not in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("environment", "header"),
+    [
+        ({}, "max-age=31536000"),
+        ({"SECURE_HSTS_INCLUDE_SUBDOMAINS": "true"}, "max-age=31536000; includeSubDomains"),
+        (
+            {"SECURE_HSTS_INCLUDE_SUBDOMAINS": "true", "SECURE_HSTS_PRELOAD": "true"},
+            "max-age=31536000; includeSubDomains; preload",
+        ),
+    ],
+)
+def test_strict_transport_security_speaks_for_this_host_alone_unless_told(
+    environment: dict[str, str], header: str
+) -> None:
+    ask = (
+        "from django.test import Client; "
+        "answer = Client().get('/health', secure=True, headers={'host': 'tasks.example.com'}); "
+        "print(answer['Strict-Transport-Security'])"
+    )
+    done = manage("shell", "--command", ask, **GOOD | environment)
+
+    assert done.stdout.splitlines()[-1] == header, done.stderr
+
+
+def test_a_session_of_an_earlier_key_goes_on() -> None:
+    earlier = "another-key-of-fifty-characters-or-more-for-the-tests-only-98765"
+    sign = "from django.core.signing import dumps; print(dumps('root'))"
+    signed = manage("shell", "--command", sign, **GOOD | {"SECRET_KEY": earlier}).stdout
+    read = f"from django.core.signing import loads; print(loads({signed.split()[-1]!r}))"
+
+    done = manage("shell", "--command", read, **GOOD | {"SECRET_KEY_FALLBACKS": f" {earlier} ,"})
+    assert done.stdout.splitlines()[-1] == "root"
+    assert "BadSignature" in manage("shell", "--command", read, **GOOD).stderr
+
+
+def test_the_version_is_that_of_the_package() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+
+    assert project["version"] == VERSION
 
 
 @pytest.mark.parametrize(

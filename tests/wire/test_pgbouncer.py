@@ -6,6 +6,7 @@ What is left in a session would meet the next user there.
 import json
 import os
 import re
+import signal
 import socket
 import subprocess
 import sys
@@ -32,8 +33,9 @@ from django.test import Client
 from config.database import configure, derived_role, of_the_api
 from tasks.models import Task
 from tasks.operations.role import TIMEOUTS
+from tests.commands import wait_until
 from tests.people import SECRET, token_of
-from tests.server import ROOT, Server, database_url
+from tests.server import INHERITED, ROOT, Server, database_url, free_port
 from tests.wire.daemons import POOL, PgBouncer
 
 OPERATIONS = int(os.environ.get("POOLER_OPERATIONS", "1000"))
@@ -376,6 +378,35 @@ def test_commands_work_through_the_pooler(server: Server) -> None:
     body = {"title": "after the migration"}
     made = server.request("POST", "/api/alice/tasks", body, token=token_of("alice"))
     assert made.status == 201
+
+
+def test_the_demo_leaves_no_lock_behind(pooler: PgBouncer, tmp_path: Path) -> None:
+    """Behind a pooler, a lock of a session would stay on a connection that others get."""
+    environment = INHERITED | {
+        "DATABASE_URL": pooler.url,
+        "DEBUG": "true",
+        "PORT": str(free_port()),
+        "WEB_CONCURRENCY": "1",
+    }
+    command = [sys.executable, "manage.py", "serve", "--demo"]
+    printed = tmp_path / "printed"
+    with (
+        printed.open("wb") as output,
+        subprocess.Popen(command, cwd=ROOT, env=environment, stdout=output) as process,
+    ):
+        try:
+            wait_until(lambda: "Ctrl-C" in printed.read_text())
+            assert locks() == []
+        finally:
+            process.send_signal(signal.SIGINT)
+    assert locks() == []
+
+
+def locks() -> list[Any]:
+    with psycopg.connect(database_url()) as other:
+        return other.execute(
+            "SELECT classid, objid FROM pg_locks WHERE locktype = 'advisory'"
+        ).fetchall()
 
 
 def test_readiness_goes_through_the_pooler(pooler: PgBouncer, server: Server) -> None:

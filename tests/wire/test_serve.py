@@ -1,10 +1,12 @@
 """The server as a process: its start, its end, and a database that goes away."""
 
+import json
 import re
 import signal
+import socket
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from shutil import which
@@ -16,6 +18,8 @@ import pytest
 from django.contrib.auth.models import User
 from django.test import Client
 
+from config import VERSION
+from config.management.commands.serve import sources_of_keys
 from tests.commands import wait_until
 from tests.people import SECRET, token_of
 from tests.server import INHERITED, ROOT, Answer, Server, database_url, free_port
@@ -44,6 +48,60 @@ def refusal(environment: dict[str, str]) -> str:
     return done.stderr
 
 
+def test_the_first_line_tells_what_has_started(serve: Serve) -> None:
+    server = serve(
+        BETTER_AUTH_SECRET=SECRET,
+        BETTER_AUTH_URL="https://user:hunter2@app.example.com",
+        BETTER_AUTH_ISSUER="https://app.example.com",
+        HOST="127.0.0.1",
+        DATABASE_CONNECTIONS="7",
+    )
+    line = json.loads(server.log.read_text().splitlines()[0])
+    timestamp = line.pop("timestamp")
+
+    assert timestamp.endswith("Z")
+    assert line == {
+        "event": "start",
+        "level": "info",
+        "version": VERSION,
+        "host": "127.0.0.1",
+        "port": server.port,
+        "workers": 1,
+        "connections_per_worker": 7,
+        "keys": ["https://app.example.com/api/auth/jwks", "shared secret"],
+        "isolation_by_the_database": "on",
+    }
+    assert "hunter2" not in server.log.read_text()
+
+
+@pytest.mark.parametrize(
+    ("given", "keys"),
+    [
+        ({"BETTER_AUTH_SECRET": SECRET}, ["shared secret"]),
+        ({"BETTER_AUTH_JWKS": "{}", "BETTER_AUTH_URL": "https://a.b"}, ["BETTER_AUTH_JWKS"]),
+        ({"BETTER_AUTH_JWKS_URL": "https://a.b/keys?code=x"}, ["https://a.b/keys"]),
+    ],
+)
+def test_sources_of_keys_have_no_secret(settings: Any, given: Any, keys: list[str]) -> None:
+    settings.BETTER_AUTH_SECRET = ""
+    for name, value in given.items():
+        setattr(settings, name, value)
+
+    assert sources_of_keys() == keys
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="Other systems have one address of loopback.")
+def test_it_listens_at_its_host_alone(serve: Serve) -> None:
+    first = serve(BETTER_AUTH_SECRET=SECRET, HOST="127.0.0.1")
+    with pytest.raises(ConnectionRefusedError):
+        socket.create_connection(("127.0.0.2", first.port))
+
+    environment = first.environment | {"HOST": "192.0.2.1"}
+    assert (
+        refusal(environment) == "CommandError: HOST 192.0.2.1 is not an address of this machine.\n"
+    )
+
+
 def test_a_taken_port_is_one_clear_sentence(serve: Serve) -> None:
     port = str(serve(BETTER_AUTH_SECRET=SECRET).port)
     environment = serve(BETTER_AUTH_SECRET=SECRET).environment | {"PORT": port}
@@ -62,7 +120,7 @@ def test_a_weak_key_is_refused(key: str) -> None:
         "BETTER_AUTH_SECRET": SECRET,
         "DATABASE_URL": "postgresql://nobody@127.0.0.1:1/none",
     }
-    assert refusal(environment).startswith("CommandError: SECRET_KEY is weak: ")
+    assert "(config.E005) SECRET_KEY is weak: " in refusal(environment)
 
 
 def test_without_a_package_of_the_embedded_server_one_sentence_says_what_to_do() -> None:
@@ -144,19 +202,25 @@ def demo(transactional_db: None, tmp_path: Path) -> Iterator[Any]:
     """Starts `serve --demo`, as `make run` does, and returns its process and what it prints."""
     running = []
 
-    def start(port: int) -> tuple[subprocess.Popen[bytes], str]:
+    def start(
+        port: int, command: Sequence[str] = ("manage.py", "serve", "--demo"), **more: str
+    ) -> tuple[subprocess.Popen[bytes], str]:
         output = tmp_path / f"{port}"
         environment = {
             **INHERITED,
             "DEBUG": "true",
             "DATABASE_URL": database_url(),
             "PORT": str(port),
-            "WEB_CONCURRENCY": "1",
+            "WEB_CONCURRENCY": "2",
+            **more,
         }
         with output.open("wb") as file:
-            command = [sys.executable, "-u", "manage.py", "serve", "--demo"]
             process = subprocess.Popen(
-                command, cwd=ROOT, env=environment, stdout=file, stderr=subprocess.STDOUT
+                [sys.executable, "-u", *command],
+                cwd=ROOT,
+                env=environment,
+                stdout=file,
+                stderr=subprocess.STDOUT,
             )
         running.append(process)
         deadline = monotonic() + 30
@@ -171,6 +235,34 @@ def demo(transactional_db: None, tmp_path: Path) -> Iterator[Any]:
         # Its workers end with it only where it may tell them.
         process.send_signal(signal.SIGINT)
         process.wait(40)
+
+
+AT_EACH_FORK = """
+import os, sys, threading
+os.register_at_fork(before=lambda: print("forked beside", *(
+    getattr(thread, "_target", None) and thread._target.__qualname__ or thread.name
+    for thread in threading.enumerate())))
+from django.core.management import execute_from_command_line
+execute_from_command_line(["manage.py", "serve", "--demo"])
+"""
+
+
+def test_no_thread_of_ours_is_there_when_a_worker_is_forked(demo: Any) -> None:
+    """A forked worker would inherit the locks that it holds. Those of granian only wait."""
+    _, printed = demo(free_port(), ["-c", AT_EACH_FORK], DJANGO_SETTINGS_MODULE="config.settings")
+
+    forks = [line for line in printed.splitlines() if line.startswith("forked beside")]
+    assert forks == [
+        "forked beside MainThread",
+        "forked beside MainThread AbstractWorker._watcher",
+    ]
+
+
+def test_the_demo_names_the_address_where_it_listens(demo: Any) -> None:
+    port = free_port()
+    _, printed = demo(port, HOST="::1")
+
+    assert f"Docs    http://[::1]:{port}/docs\n" in printed
 
 
 @pytest.mark.skipif(not which("curl"), reason="The printed line needs curl, not found here.")

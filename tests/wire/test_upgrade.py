@@ -162,6 +162,7 @@ class Instance(Server):
             BETTER_AUTH_SECRET=SECRET,
             PORT=str(self.port),
             WEB_CONCURRENCY="1",
+            DRAIN_SECONDS="0",
             **UNMEASURED,
         )
         with log.open("wb") as output:

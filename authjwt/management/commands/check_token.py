@@ -11,6 +11,7 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandParser
 
 from authjwt.bearer import verifier
+from authjwt.checks import TOKENS
 from authjwt.exceptions import KeysUnavailable
 from authjwt.explanation import Explanation, Line
 from authjwt.tokens import MOST_CHARACTERS
@@ -22,6 +23,10 @@ WIDTHS = (11, 13)
 
 class Command(BaseCommand):
     help = "Reads a token from standard input and says, rule by rule, why it is refused."
+
+    def check(self, *args: Any, **options: Any) -> None:
+        super().check(*args, **options)
+        super().check(tags=[TOKENS], include_deployment_checks=True)
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("--user", metavar="ID", help="also say whether it opens /api/ID/...")

@@ -14,6 +14,7 @@ from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from authjwt import conf
+from authjwt.checks import TOKENS
 from authjwt.exceptions import InvalidToken
 from authjwt.tokens import SECRET_ALGORITHM, user_of
 
@@ -30,6 +31,10 @@ def duration(text: str) -> int:
 
 class Command(BaseCommand):
     help = "Prints a token of the shared secret for a user."
+
+    def check(self, *args: Any, **options: Any) -> None:
+        super().check(*args, **options)
+        super().check(tags=[TOKENS], include_deployment_checks=True)
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("user", help="the user id that the token names")

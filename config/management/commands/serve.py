@@ -1,30 +1,44 @@
 """Runs the production server, and with --demo all that a first look at the project needs.
 
 System checks come first: a bad configuration is told whole, and nothing starts.
-SIGTERM and Ctrl-C let the requests under way finish.
+SIGTERM and Ctrl-C let the requests under way finish; SIGTERM drains before (`config/server`).
 """
 
+import errno
 import os
 import resource
 import socket
 from typing import Any
 
+import structlog
 from django.conf import settings
 from django.core import checks
 from django.core.exceptions import ImproperlyConfigured
-from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.core.management.base import (
+    BaseCommand,
+    CommandError,
+    CommandParser,
+    SystemCheckError,
+)
 from granian.constants import HTTPModes, Interfaces
 from granian.http import HTTP1Settings
 from granian.log import LogLevels
-from granian.server import Server
 
-from config import demo
+from authjwt import conf
+from authjwt.wording import plain
+from config import VERSION, demo
 from config.database import embedded, pooled
 from config.server import exporter
+from config.server.master import Master
 
 MAX_THREADS = 512
 SOCKETS = 8192
 """Of each worker, at most: a client that is idle, or slow to send its headers, holds no thread."""
+
+WEAK_KEYS = {"security.W009": "SECRET_KEY", "security.W025": "SECRET_KEY_FALLBACKS"}
+"""They sign the sessions of staff. Django looks at them for deployments only, and then warns."""
+
+log = structlog.get_logger()
 
 
 class Command(BaseCommand):
@@ -37,10 +51,23 @@ class Command(BaseCommand):
             help="migrate, make a staff account and a demo user, and print how to use them",
         )
 
+    def check(self, *_: Any, **__: Any) -> None:
+        """All checks at once, with those of the server; what Django says of deployments, it says
+        in `check --deploy`."""
+        errors: list[checks.CheckMessage] = []
+        for message in checks.run_checks(include_deployment_checks=True):
+            if message.id in WEAK_KEYS:
+                errors += [] if settings.DEBUG else [weak(WEAK_KEYS[message.id])]
+            elif message.is_serious() and not message.is_silenced():
+                errors.append(message)
+            elif not message.is_silenced() and not str(message.id).startswith("security."):
+                self.stderr.write(str(message), self.style.WARNING)
+        if errors:
+            lines = "\n".join(sorted(map(str, errors)))
+            raise SystemCheckError(f"The server cannot start with this configuration:\n\n{lines}")
+
     def handle(self, *, demo: bool, **_: Any) -> None:
-        refuse_a_weak_key()
-        host = "127.0.0.1" if settings.DEBUG else "0.0.0.0"  # noqa: S104  a container's proxy
-        refuse_a_taken_port(host, settings.PORT)
+        refuse_a_taken_port(settings.HOST, settings.PORT)
         if settings.METRICS_PORT:
             exporter.start(settings.METRICS_HOST, settings.METRICS_PORT, settings.WEB_CONCURRENCY)
         try:
@@ -49,13 +76,12 @@ class Command(BaseCommand):
             raise CommandError(str(error)) from error
         if demo:
             self.prepare()
-        self.tell_of_isolation()
         allow_files(SOCKETS + MAX_THREADS)
         owner = settings.DATABASES["default"]
         owner |= pooled(owner, settings.ADMIN_CONNECTIONS)
-        Server(
-            "config.wsgi:application",
-            address=host,
+        log_start()
+        Master(
+            address=settings.HOST,
             port=settings.PORT,
             interface=Interfaces.WSGI,
             http=HTTPModes.http1,
@@ -69,19 +95,20 @@ class Command(BaseCommand):
             log_dictconfig=settings.LOGGING,
             respawn_failed_workers=True,
             workers_kill_timeout=30,
-        ).serve()
-
-    def tell_of_isolation(self) -> None:
-        users = [settings.DATABASES[alias].get("USER") for alias in ("default", "api")]
-        if users[0] == users[1] and not settings.DATABASES["api"]["ROLE_IS_DERIVED"]:
-            self.stderr.write(
-                "Isolation by the database is off: API_DATABASE_URL has the user of DATABASE_URL.",
-                self.style.WARNING,
-            )
+            drain_seconds=settings.DRAIN_SECONDS,
+            when_started=self.announce if demo else None,
+        ).run()
 
     def prepare(self) -> None:
         demo.prepare()
-        demo.announce_when_ready(self.stdout.write, settings.PORT)
+
+    def announce(self, master: Master) -> None:
+        """Without a thread: a worker that is forked beside one may inherit a lock that it holds."""
+        while not demo.answers(settings.HOST, settings.PORT):
+            if master.main_loop_interrupt.wait(0.05):
+                return
+        self.stdout.write(demo.announcement(settings.HOST, settings.PORT))
+        self.stdout.flush()
 
 
 def allow_files(number: int) -> None:
@@ -92,23 +119,23 @@ def allow_files(number: int) -> None:
         resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
 
 
-def refuse_a_weak_key() -> None:
-    """It signs the sessions of staff. Django looks at it for deployments only, and then warns."""
-    found = checks.run_checks(tags=[checks.Tags.security], include_deployment_checks=True)
-    if not settings.DEBUG and any(message.id == "security.W009" for message in found):
-        raise CommandError(
-            "SECRET_KEY is weak: set it to 50 random characters or more. "
-            "openssl rand -base64 48 makes a good one."
-        )
+def weak(name: str) -> checks.Error:
+    return checks.Error(
+        f"{name} is weak: set it to 50 random characters or more.",
+        hint="openssl rand -base64 48 makes a good one.",
+        id="config.E005",
+    )
 
 
 def refuse_a_taken_port(host: str, port: int) -> None:
     """Asks the system, since the server shares its port with whoever is willing to."""
-    with socket.socket() as probe:
+    with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET) as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             probe.bind((host, port))
         except OSError as error:
+            if error.errno == errno.EADDRNOTAVAIL:
+                raise CommandError(f"HOST {host} is not an address of this machine.") from error
             raise CommandError(
                 f"Port {port} cannot be used ({error.strerror}): set PORT to another one."
             ) from error
@@ -118,3 +145,28 @@ def pass_on_the_database() -> None:
     """Starts the embedded server here, so that workers only connect to it."""
     if data := settings.DATABASES["default"].get("EMBEDDED"):
         os.environ["DATABASE_URL"] = embedded.url(data)
+
+
+def log_start() -> None:
+    isolated = is_isolated()
+    (log.info if isolated else log.warning)(
+        "start",
+        version=VERSION,
+        host=settings.HOST,
+        port=settings.PORT,
+        workers=settings.WEB_CONCURRENCY,
+        connections_per_worker=settings.DATABASE_CONNECTIONS,
+        keys=sources_of_keys(),
+        isolation_by_the_database="on" if isolated else "off",
+    )
+
+
+def sources_of_keys() -> list[str]:
+    key_set = "BETTER_AUTH_JWKS" if conf.key_set() else plain(conf.key_set_url())
+    return [source for source in (key_set, "shared secret" if conf.secret() else "") if source]
+
+
+def is_isolated() -> bool:
+    """Not where API_DATABASE_URL has the user of DATABASE_URL, which may read all tables."""
+    owner, api = (settings.DATABASES[alias] for alias in ("default", "api"))
+    return bool(api["ROLE_IS_DERIVED"] or api.get("USER") != owner.get("USER"))

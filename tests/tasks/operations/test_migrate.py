@@ -295,7 +295,7 @@ def test_isolation_can_be_switched_off_and_is_told(newest: Cluster, tmp_path: Pa
         said(doctor)
     )
     assert database.is_served(tmp_path, **off)
-    assert "Isolation by the database is off" in (tmp_path / f"{database.name}.log").read_text()
+    assert '"isolation_by_the_database":"off"' in (tmp_path / f"{database.name}.log").read_text()
 
 
 def test_a_role_that_nobody_made_is_told(newest: Cluster) -> None:
