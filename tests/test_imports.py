@@ -53,6 +53,7 @@ MAY_IMPORT = {
     "tasks": {"tasks.models"},
     "config.database": {"config.database", "config.server.account"},
     "config.server": {"config.server"},
+    "config.server.master": {"config.server", "config.wsgi"},
     "config.server.metrics": {
         "authjwt.bearer",
         "authjwt.exceptions",

@@ -249,8 +249,8 @@ def test_a_taken_port_is_one_clear_sentence(serve: Serve) -> None:
             "(Address already in use): set METRICS_PORT to a free port, and METRICS_HOST to an "
             "address of this machine.\n"
         )
-    nowhere = {"METRICS_PORT": str(port), "METRICS_HOST": "no such host"}
-    assert f"port {port} of no such host (" in refusal(environment | nowhere)
+    nowhere = {"METRICS_PORT": str(port), "METRICS_HOST": "192.0.2.1"}
+    assert f"port {port} of 192.0.2.1 (" in refusal(environment | nowhere)
     same = {"METRICS_PORT": environment["PORT"]}
     assert "METRICS_PORT must be another port than PORT." in refusal(environment | same)
 
