@@ -37,7 +37,7 @@ INSTALLED_APPS = [
     "corsheaders",
     "ninja",
     "axes",
-    "django.contrib.admin",
+    "config.staff.apps.Staff",
     "django.contrib.auth",
     "django.contrib.contenttypes",
     "django.contrib.sessions",
