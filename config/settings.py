@@ -139,7 +139,7 @@ if not DEBUG:
 
 AUTHENTICATION_BACKENDS = [
     "axes.backends.AxesStandaloneBackend",
-    "django.contrib.auth.backends.ModelBackend",
+    "config.signin.Backend",
 ]
 TRUSTED_PROXIES = env.integer("TRUSTED_PROXIES", 0, least=0, most=9)
 AXES_HANDLER = "config.signin.Failures"

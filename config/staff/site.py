@@ -1,6 +1,7 @@
 """The site of the admin: what runs around each of its pages."""
 
 from collections.abc import Callable
+from contextlib import ExitStack
 from functools import update_wrapper
 from typing import Any, TypeVar, cast
 
@@ -13,6 +14,7 @@ from django.template.response import TemplateResponse
 from django.utils.decorators import method_decorator
 
 from config import pages
+from config.signin import SIGN_INS, TooManySignIns
 from tasks.limits import Unavailable, give_back_connection, page_transaction
 
 log = structlog.get_logger()
@@ -121,5 +123,11 @@ class Site(admin.AdminSite):
     def login(
         self, request: HttpRequest, extra_context: dict[str, Any] | None = None
     ) -> HttpResponse:
-        with page_transaction(request, signing_in=request.method == "POST"):
+        """Asks for the lock of a name after the wait, or a flood would overtake it."""
+        signing_in = request.method == "POST"
+        with ExitStack() as stack:
+            if signing_in:
+                give_back_connection()
+                stack.enter_context(SIGN_INS.slot(TooManySignIns))
+            stack.enter_context(page_transaction(request, signing_in=signing_in))
             return rendered(super().login(request, extra_context))
