@@ -6,6 +6,8 @@ from django.contrib import admin
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 
+from tasks.limits import page_transaction
+
 
 def forbidden(request: HttpRequest, exception: Exception) -> HttpResponse:
     return _page(request, 403, "This is not allowed", "Your account has no permission for it.")
@@ -21,8 +23,23 @@ def expired(request: HttpRequest, **_: Any) -> HttpResponse:
     return _page(request, 403, "This page has expired", sentence)
 
 
+def unavailable(request: HttpRequest, title: str, sentence: str, retry_after: int) -> HttpResponse:
+    """Asks the database for nothing, not even who is there."""
+    context = {
+        "site_header": admin.site.site_header,
+        "site_title": admin.site.site_title,
+        "user": None,
+        "title": title,
+        "sentence": sentence,
+    }
+    response = render(request, "admin/refusal.html", context, status=503)
+    response["Retry-After"] = str(retry_after)
+    return response
+
+
 def _page(request: HttpRequest, status: int, title: str, sentence: str) -> HttpResponse:
     if not request.path_info.startswith("/admin/"):
         return HttpResponse(status=status)
-    context = admin.site.each_context(request) | {"title": title, "sentence": sentence}
-    return render(request, "admin/refusal.html", context, status=status)
+    with page_transaction(request):
+        context = admin.site.each_context(request) | {"title": title, "sentence": sentence}
+        return render(request, "admin/refusal.html", context, status=status)

@@ -43,7 +43,7 @@ INSTALLED_APPS = [
     "authjwt",
     "ninja",
     "axes",
-    "django.contrib.admin",
+    "config.staff.apps.Staff",
     "django.contrib.auth",
     "django.contrib.contenttypes",
     "django.contrib.sessions",
@@ -155,7 +155,7 @@ if not DEBUG:
 
 AUTHENTICATION_BACKENDS = [
     "axes.backends.AxesStandaloneBackend",
-    "django.contrib.auth.backends.ModelBackend",
+    "config.signin.Backend",
 ]
 TRUSTED_PROXIES = server.integer("TRUSTED_PROXIES", 0, least=0, most=9)
 AXES_HANDLER = "config.signin.Failures"

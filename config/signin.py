@@ -1,4 +1,9 @@
-"""Sign-in to the admin: where a client is, how many failures lock it, and what it then sees."""
+"""Sign-in to the admin: where a client is, how many failures lock it, and what it then sees.
+
+A password is looked at in this order: a slot is taken, of which a worker has two; the lock is asked
+for; the password is hashed, in no transaction; a failure is counted, in a transaction of its own.
+So at most four passwords and those under way at that moment are looked at before the lock engages.
+"""
 
 from ipaddress import IPv6Address, IPv6Network, ip_address
 from typing import Any
@@ -6,9 +11,14 @@ from typing import Any
 from axes.handlers.database import AxesDatabaseHandler
 from django.conf import settings
 from django.contrib import admin
+from django.contrib.auth.backends import ModelBackend
+from django.contrib.auth.hashers import check_password
+from django.contrib.auth.models import User
 from django.db.models import Sum
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
+
+from tasks.limits import ConcurrencyLimit, Unavailable, limited, suspended
 
 SHARE_OF_AN_ADDRESS = 4
 """So many failures from one address weigh as much as one of one name: offices share theirs."""
@@ -39,6 +49,48 @@ def client_address(request: HttpRequest) -> str | None:
     return str(address)
 
 
+class TooManySignIns(Unavailable):
+    reason = "too_many_sign_ins"
+    title = "Too many are signing in"
+    sentence = (
+        "This server checks two passwords at a time, and others wait already. Yours was not looked "
+        "at, and does not count as a failure. Go back and try again in a moment."
+    )
+    retry_after = 10
+
+
+SIGN_INS = ConcurrencyLimit(2, waiting=16, seconds=10)
+"""Hashing a password takes a core for a good part of a second."""
+
+
+class Backend(ModelBackend):
+    """Django's, except that no transaction is open while a password is hashed.
+
+    So a failure is counted even if the database ends what is idle in a transaction, or the
+    connection breaks meanwhile.
+    """
+
+    def authenticate(
+        self,
+        request: HttpRequest | None,
+        username: str | None = None,
+        password: str | None = None,
+        **_: Any,
+    ) -> User | None:
+        if request is None or username is None or password is None:
+            return None
+        user = User.objects.filter(username=username).first()
+        with suspended(request):
+            if user is None:
+                User().set_password(password)  # takes as long as it does for a name that exists
+                return None
+            before = user.password
+            right = check_password(password, before, setter=user.set_password)
+        if user.password != before:
+            user.save(update_fields=["password"])  # a later Django hashes with more rounds
+        return user if right and self.user_can_authenticate(user) else None
+
+
 class Failures(AxesDatabaseHandler):  # type: ignore[misc]
     """Counts by name and address together, and by address: in AXES_LOCKOUT_PARAMETERS' order.
 
@@ -51,6 +103,13 @@ class Failures(AxesDatabaseHandler):  # type: ignore[misc]
             for attempts in self.get_user_attempts(request, credentials)
         )
         return int(max(of_the_name, of_the_address // SHARE_OF_AN_ADDRESS))
+
+    def user_login_failed(
+        self, sender: Any, credentials: Credentials, request: HttpRequest, **kwargs: Any
+    ) -> None:
+        """Counts in a transaction of its own: whatever fails afterwards, it stays counted."""
+        with suspended(request), limited():
+            super().user_login_failed(sender, credentials, request, **kwargs)
 
     def reset_user_attempts(self, request: HttpRequest, credentials: Credentials = None) -> int:
         """Whoever signs in clears their own failures, and none at other names."""

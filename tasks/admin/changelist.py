@@ -104,7 +104,9 @@ def by_index(tasks: Any, key: int, most: int) -> list[int]:
     with transaction.atomic():
         with connection.cursor() as cursor:
             cursor.execute(BY_INDEX)
-        return list(placed(tasks, key)[:most])
+        ids = list(placed(tasks, key)[:most])
+        transaction.set_rollback(True)  # or the rest of the page would have these settings too
+    return ids
 
 
 def placed(tasks: Any, key: int) -> Any:

@@ -1,32 +1,59 @@
-"""What the list shows, as a file: streamed, in batches by key.
+"""What the list shows, as a file that is sent once it is complete.
 
-Each batch is a statement of its own. So no transaction stays open while a slow client reads, and
-PgBouncer in transaction mode may give each of them another connection. Rows are written as they are
-when their batch is read, oldest first.
+A failure midway is then a page that says so, and not a file that lacks its end. It is read in
+batches by key, each in a transaction of its own: PgBouncer in transaction mode may give each of
+them another connection. Rows are written as they are when their batch is read, oldest first.
 """
 
 from collections.abc import Iterator
-from itertools import islice
-from typing import Any
+from contextlib import ExitStack
+from tempfile import TemporaryFile
+from typing import IO, Any
 
 from django.contrib import admin
 from django.contrib.admin.options import IncorrectLookupParameters
 from django.core.exceptions import PermissionDenied
 from django.http import (
+    FileResponse,
     HttpRequest,
     HttpResponse,
     HttpResponseBase,
     HttpResponseRedirect,
-    StreamingHttpResponse,
 )
 from django.urls import path, reverse
 from django.utils import timezone
 
 from tasks import exchange
+from tasks.limits import ConcurrencyLimit, Unavailable, limited, suspended
 from tasks.models import TaskQuerySet
 
 BATCH = 2000
-PIECE = 200
+EXPORTS = ConcurrencyLimit(2)
+"""Of files that are made at once: one that is sent does not count."""
+
+
+class TooManyExports(Unavailable):
+    reason = "too_many_exports"
+    title = "Two exports are being made already"
+    sentence = (
+        "This server makes two at a time. Go back and try again in half a minute, or ask for fewer "
+        "tasks by a filter."
+    )
+    retry_after = 30
+
+
+class NoRoom(Unavailable):
+    reason = "no_room"
+    title = "The file could not be written"
+    sentence = (
+        "The server has no room for temporary files, or may not write them. Ask for fewer tasks by "
+        "a filter, or tell whoever operates this service."
+    )
+    retry_after = 60
+
+
+class Download(FileResponse):
+    block_size = 64 * 1024
 
 
 class Exported(admin.ModelAdmin):  # type: ignore[type-arg] # not subscriptable when it runs
@@ -57,26 +84,34 @@ class Exported(admin.ModelAdmin):  # type: ignore[type-arg] # not subscriptable 
             tasks: Any = self.get_changelist_instance(request).queryset
         except IncorrectLookupParameters:
             return HttpResponseRedirect(f"{reverse('admin:tasks_task_changelist')}?e=1")
-        name = f"tasks-{timezone.now():%Y-%m-%d-%H%M}.{form}"
-        return StreamingHttpResponse(
-            pieces(tasks, form),
+        with EXPORTS.slot(TooManyExports), suspended(request):
+            file = written(tasks, form)
+        return Download(
+            file,
+            as_attachment=True,
+            filename=f"tasks-{timezone.now():%Y-%m-%d-%H%M}.{form}",
             content_type=exchange.MEDIA_TYPES[form],
-            headers={"Content-Disposition": f'attachment; filename="{name}"'},
         )
 
 
-def pieces(tasks: TaskQuerySet, form: exchange.Format) -> Iterator[str]:
-    """Many lines at once: each piece has its price in the server."""
-    lines = exchange.lines(rows(tasks), form)
-    while piece := "".join(islice(lines, PIECE)):
-        yield piece
+def written(tasks: TaskQuerySet, form: exchange.Format) -> IO[bytes]:
+    with ExitStack() as unless_complete:
+        try:
+            file = unless_complete.enter_context(TemporaryFile())
+            file.writelines(line.encode() for line in exchange.lines(rows(tasks), form))
+            file.seek(0)
+        except OSError as error:
+            raise NoRoom from error
+        unless_complete.pop_all()
+    return file
 
 
 def rows(tasks: TaskQuerySet) -> Iterator[tuple[Any, ...]]:
     last, length = 0, BATCH
     while length == BATCH:
-        found = tasks.filter(pk__gt=last).order_by("pk")
-        batch = list(found.values_list(*exchange.FIELDS)[:BATCH])
+        found = tasks.filter(pk__gt=last).order_by("pk").values_list(*exchange.FIELDS)
+        with limited():
+            batch = list(found[:BATCH])
         yield from batch
         length = len(batch)
         last = batch[-1][0] if batch else last

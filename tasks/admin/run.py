@@ -16,7 +16,6 @@ from django.contrib import admin, messages
 from django.contrib.admin.helpers import ACTION_CHECKBOX_NAME
 from django.core import signing
 from django.core.exceptions import BadRequest, PermissionDenied
-from django.db import transaction
 from django.db.models import Count, Max
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 from django.http.response import HttpResponseNotAllowed
@@ -24,6 +23,7 @@ from django.template.response import TemplateResponse
 from django.urls import URLPattern, path, reverse
 
 from tasks.admin.actions import ACTIONS, Action
+from tasks.limits import limited, suspended
 from tasks.models import LARGEST_ID, USER_ID_LENGTH, Task, TaskQuerySet
 
 BATCH = 500
@@ -63,7 +63,7 @@ class Run:
     def batch(self, staff_id: int, progress: Progress) -> Progress | None:
         """Where the action is after the next batch; None when there was nothing left."""
         action = self.action
-        with transaction.atomic():
+        with limited():
             tasks = list(
                 self.tasks.filter(pk__gt=progress.after, pk__lte=progress.upto)
                 .order_by("pk")
@@ -100,10 +100,11 @@ def run(modeladmin: "Acting", request: HttpRequest, doing: Run) -> HttpResponse:
             return _page(modeladmin, request, doing, counted, again=True)
     staff_id = cast("int", request.user.pk)
     end = monotonic() + SECONDS
-    while (further := doing.batch(staff_id, progress)) is not None:
-        progress = further
-        if monotonic() > end:
-            return _page(modeladmin, request, doing, progress)
+    with suspended(request):
+        while (further := doing.batch(staff_id, progress)) is not None:
+            progress = further
+            if monotonic() > end:
+                return _page(modeladmin, request, doing, progress)
     _tell(modeladmin, request, doing, progress)
     return HttpResponseRedirect(doing.back)
 

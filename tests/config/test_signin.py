@@ -3,15 +3,25 @@
 import re
 from datetime import timedelta
 from typing import Any
+from unittest.mock import Mock, patch
 
+import psycopg
 import pytest
 from axes.models import AccessAttempt
+from django.contrib.auth.hashers import MD5PasswordHasher, check_password
 from django.contrib.auth.models import User
 from django.core.management import call_command
+from django.db import OperationalError, connection
 from django.db.models import F
 from django.test import Client, RequestFactory
+from django.test.utils import CaptureQueriesContext
 
-from config.signin import client_address
+from config import signin
+from config.signin import TooManySignIns, client_address
+from config.staff import site
+from tasks import limits
+from tasks.limits import ConcurrencyLimit
+from tests.server import database_url
 
 PASSWORD = "correct horse battery staple"
 OFFICE = "192.0.2.1"
@@ -144,6 +154,98 @@ def test_no_name_and_no_password_is_logged_or_kept_beside_the_name(
         assert secret not in caplog.text + requests
     (kept,) = AccessAttempt.objects.values("get_data", "post_data", "path_info")
     assert "needle" not in str(kept)
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_failure_stays_counted_whatever_fails_afterwards(monkeypatch: Any) -> None:
+    monkeypatch.setattr(site, "rendered", Mock(side_effect=OperationalError))
+    for _ in range(3):
+        assert sign_in(password="wrong").status_code == 503
+
+    with psycopg.connect(database_url()) as other:
+        counted = other.execute("SELECT sum(failures_since_start) FROM axes_accessattempt")
+        assert counted.fetchone() == (3,)
+
+
+@pytest.mark.django_db(transaction=True)
+def test_no_transaction_is_open_while_a_password_is_hashed(monkeypatch: Any) -> None:
+    hashing = []
+
+    def check(*args: Any, **kwargs: Any) -> bool:
+        hashing.append(connection.in_atomic_block)
+        return check_password(*args, **kwargs)
+
+    monkeypatch.setattr(signin, "check_password", check)
+    assert sign_in(password="wrong").status_code == 200
+    assert sign_in().status_code == 302
+
+    assert hashing == [False, False]
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_failure_counts_though_the_connection_broke_meanwhile(monkeypatch: Any) -> None:
+    def check(*args: Any, **kwargs: Any) -> bool:
+        with psycopg.connect(database_url(), autocommit=True) as other:
+            other.execute(
+                "SELECT pg_terminate_backend(%s, 5000)", [connection.connection.info.backend_pid]
+            )
+        return check_password(*args, **kwargs)
+
+    monkeypatch.setattr(signin, "check_password", check)
+    sign_in(password="wrong")
+
+    assert AccessAttempt.objects.get().failures_since_start == 1
+
+
+@pytest.mark.parametrize("name", ["ann", "nobody", "left"])
+def test_each_name_takes_one_hash_and_the_same_statements(name: str) -> None:
+    User.objects.create_superuser("left", password=PASSWORD, is_active=False)
+    encode = MD5PasswordHasher.encode
+    with (
+        patch.object(MD5PasswordHasher, "encode", autospec=True, side_effect=encode) as hashed,
+        CaptureQueriesContext(connection) as sent,
+    ):
+        assert sign_in(name, "wrong").status_code == 200
+
+    assert hashed.call_count == 1
+    assert len([each for each in sent.captured_queries if "auth_user" in each["sql"]]) == 1
+    assert name == "ann" or sign_in(name).status_code == 200
+
+
+def test_a_password_is_hashed_anew_as_the_settings_say(settings: Any) -> None:
+    settings.PASSWORD_HASHERS = [
+        "django.contrib.auth.hashers.PBKDF2PasswordHasher",
+        *settings.PASSWORD_HASHERS,
+    ]
+    assert sign_in().status_code == 302
+    assert User.objects.get(username="ann").password.startswith("pbkdf2_sha256$")
+    assert sign_in().status_code == 302
+
+
+def test_who_finds_no_slot_is_told_so_and_not_counted(monkeypatch: Any) -> None:
+    limit = ConcurrencyLimit(1)
+    monkeypatch.setattr(site, "SIGN_INS", limit)
+    with limit.slot(TooManySignIns), CaptureQueriesContext(connection) as sent:
+        response = sign_in(password="wrong")
+
+    assert (response.status_code, response["Retry-After"]) == (503, "10")
+    assert "<title>Too many are signing in | Tasks</title>" in response.content.decode()
+    assert len(sent) == 0
+    assert sign_in().status_code == 302
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.parametrize("table", ["auth_user", "axes_accessattempt", "django_session"])
+def test_a_sign_in_that_waits_for_a_lock_is_ended_by_postgresql(
+    monkeypatch: Any, table: str
+) -> None:
+    monkeypatch.setattr(limits, "LOCK_TIMEOUT", "300ms")
+    with psycopg.connect(database_url()) as other:
+        other.execute(f"LOCK TABLE {table} IN ACCESS EXCLUSIVE MODE")
+        response = sign_in()
+
+    assert (response.status_code, response["Retry-After"]) == (503, "5")
+    assert sign_in().status_code == 302
 
 
 @pytest.mark.parametrize(

@@ -3,18 +3,24 @@
 import csv
 import io
 import json
+import tempfile
+from collections.abc import Iterator
 from datetime import UTC, datetime
 from typing import Any
 
+import psycopg
 import pytest
 from django.contrib.auth.models import Permission, User
 from django.contrib.contenttypes.models import ContentType
+from django.db import connection
 from django.test import Client
+from django.test.utils import CaptureQueriesContext
 
+from tasks import exchange, limits
 from tasks.admin import export
 from tasks.exchange import FIELDS
 from tasks.models import Task
-from tests.people import Sends
+from tests.server import database_url
 
 pytestmark = pytest.mark.django_db
 
@@ -155,20 +161,72 @@ def test_a_stranger_is_asked_to_sign_in(client: Client) -> None:
     assert response["Location"].startswith("/admin/login/")
 
 
-def test_each_batch_is_one_statement_and_is_read_when_it_is_sent(
-    page: Any, sends: Sends, monkeypatch: Any
-) -> None:
+def test_a_file_has_its_length_and_is_read_in_batches(page: Any, monkeypatch: Any) -> None:
     monkeypatch.setattr(export, "BATCH", 10)
-    monkeypatch.setattr(export, "PIECE", 5)
     Task.objects.bulk_create(Task(user_id="alice", title=f"Task {n}") for n in range(25))
 
-    response = page("export.jsonl")
-    pieces = iter(response)
+    with CaptureQueriesContext(connection) as sent:
+        response = page("export.jsonl")
+    content = response.getvalue()
 
-    with sends(1):
-        sent = [next(pieces), next(pieces)]
-    add("Added meanwhile")
-    with sends(2):
-        sent += pieces
-    titles = [json.loads(line)["title"] for line in b"".join(sent).splitlines()]
-    assert titles == [*(f"Task {n}" for n in range(25)), "Added meanwhile"]
+    batches = [each for each in sent.captured_queries if each["sql"].endswith("LIMIT 10")]
+    assert len(batches) == 3
+    assert response["Content-Length"] == str(len(content))
+    titles = [json.loads(line)["title"] for line in content.splitlines()]
+    assert titles == [f"Task {n}" for n in range(25)]
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_failure_midway_is_a_page_and_no_file(page: Any, monkeypatch: Any) -> None:
+    monkeypatch.setattr(export, "BATCH", 10)
+    monkeypatch.setattr(limits, "LOCK_TIMEOUT", "300ms")
+    Task.objects.bulk_create(Task(user_id="alice", title=f"Task {n}") for n in range(25))
+    lines = exchange.lines
+    with psycopg.connect(database_url()) as other:
+
+        def locked_midway(*args: Any) -> Iterator[str]:
+            for number, line in enumerate(lines(*args)):
+                yield line
+                if number == 14:
+                    other.execute("LOCK TABLE tasks_task IN ACCESS EXCLUSIVE MODE")
+
+        monkeypatch.setattr(exchange, "lines", locked_midway)
+        response = page("export.csv")
+
+    assert response.status_code == 503
+    assert response["Content-Type"] == "text/html; charset=utf-8"
+    assert "Content-Disposition" not in response
+    assert "Somebody else is changing this" in response.content.decode()
+    monkeypatch.setattr(exchange, "lines", lines)
+    assert len(read_csv(page("export.csv"))) == 25
+
+
+@pytest.mark.django_db(transaction=True)
+def test_nothing_is_held_while_a_file_is_sent(page: Any) -> None:
+    add("Buy milk")
+    responses = [page("export.csv") for _ in range(3)]
+
+    assert connection.connection is None
+    for response in responses:
+        assert len(read_csv(response)) == 1
+
+
+def test_a_third_export_at_once_is_refused(page: Any) -> None:
+    taken = [export.EXPORTS.slot(export.TooManyExports) for _ in range(2)]
+    with taken[0], taken[1]:
+        response = page("export.csv")
+
+    assert response.status_code == 503
+    assert response["Retry-After"] == "30"
+    content = response.content.decode()
+    assert "<title>Two exports are being made already | Tasks</title>" in content
+    assert "try again in half a minute" in content
+    assert read_csv(page("export.csv")) == []
+
+
+def test_without_room_for_the_file_a_page_says_so(page: Any, monkeypatch: Any) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", "/nowhere")
+    response = page("export.csv")
+
+    assert response.status_code == 503
+    assert "The file could not be written" in response.content.decode()

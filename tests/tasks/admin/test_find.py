@@ -315,7 +315,7 @@ def test_times_name_their_zone(page: Any) -> None:
         ({}, 2),
         ({"p": 10**9}, 2),
         ({"trash": "all", "complete__exact": 0, "priority__exact": "medium"}, 2),
-        ({"q": "bread"}, 7),  # newest, walk, settings in a transaction (in a test two more), tasks
+        ({"q": "bread"}, 8),  # newest, walk, settings within a savepoint (three more), tasks
         ({"q": "buy"}, 3),
         ({"q": "buy", "created_at_to": "2999-01-01"}, 4),
         ({"_facets": ""}, 2),
@@ -324,8 +324,8 @@ def test_times_name_their_zone(page: Any) -> None:
 def test_a_page_costs_the_same_whatever_is_on_it(
     page: Any, many: list[int], sends: Sends, query: dict[str, Any], statements: int
 ) -> None:
-    """Beside these there are two: the session, and the person signed in."""
-    with sends(2 + statements), CaptureQueriesContext(connection) as sent:
+    """Beside these there are five: a transaction and its timeouts, the session and the person."""
+    with sends(5 + statements), CaptureQueriesContext(connection) as sent:
         page(**query)
 
     assert not [each for each in sent.captured_queries if "COUNT(" in each["sql"].upper()]

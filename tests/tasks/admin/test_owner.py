@@ -138,8 +138,8 @@ def test_no_page_asks_for_each_row(support: Any, show: str) -> None:
             html = text_of(support.get(page_of(user_id, show=show)))
         assert html.count('<th scope="row">') == number
         numbers.append(len(sent))
-    # session, user, two of its rights, two counts, and the rows
-    assert numbers == [7, 7]
+    # a transaction and its timeouts; session, user, two of its rights, two counts, and the rows
+    assert numbers == [3 + 7, 3 + 7]
 
 
 def test_the_history_goes_on_when_a_task_is_gone_for_good(administrator: Any) -> None:

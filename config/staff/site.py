@@ -1,0 +1,133 @@
+"""The site of the admin: what runs around each of its pages."""
+
+from collections.abc import Callable
+from contextlib import ExitStack
+from functools import update_wrapper
+from typing import Any, TypeVar, cast
+
+import structlog
+from django.contrib import admin
+from django.db import DatabaseError, InterfaceError, OperationalError
+from django.http import HttpRequest, HttpResponse
+from django.http.response import HttpResponseBase
+from django.template.response import TemplateResponse
+from django.utils.decorators import method_decorator
+
+from config import pages
+from config.signin import SIGN_INS, TooManySignIns
+from tasks.limits import Unavailable, give_back_connection, page_transaction
+
+log = structlog.get_logger()
+
+View = TypeVar("View", bound=Callable[..., HttpResponseBase])
+Response = TypeVar("Response", bound=HttpResponseBase)
+
+
+class StatementTimeout(Unavailable):
+    reason = "statement_timeout"
+    title = "This took too long"
+    sentence = (
+        "The database could not do what this page needs within 20 seconds, and has ended it. Try "
+        "again, or narrow down what you look for."
+    )
+    retry_after = 5
+
+
+class LockTimeout(Unavailable):
+    reason = "lock_timeout"
+    title = "Somebody else is changing this"
+    sentence = (
+        "Another change has locked what this page needs for longer than 5 seconds. Try again in a "
+        "moment. What an action on many tasks has done so far stays: the same action does the rest."
+    )
+    retry_after = 5
+
+
+class TransactionEnded(Unavailable):
+    """A template goes on after a statement that failed, and the next one then fails as well."""
+
+    reason = "transaction_ended"
+    title = "The database has ended this page"
+    sentence = "What it needs took too long, or is locked by somebody else. Try again in a moment."
+    retry_after = 5
+
+
+class NoDatabase(Unavailable):
+    reason = "no_database"
+    title = "The database cannot be reached"
+    sentence = (
+        "Nobody answered there, or the connection broke. Try again in a moment. If that does not "
+        "help, tell whoever operates this service."
+    )
+    retry_after = 5
+
+
+BY_SQLSTATE: dict[str | None, type[Unavailable]] = {
+    "57014": StatementTimeout,
+    "55P03": LockTimeout,
+    "25P02": TransactionEnded,
+}
+UNREACHABLE = (OperationalError, InterfaceError)
+
+
+def with_refusals(view: View) -> View:
+    """What cannot be done now becomes a page that says so."""
+
+    def answer(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
+        try:
+            response = view(request, *args, **kwargs)
+        except Unavailable as refusal:
+            return refused(request, refusal)
+        except (DatabaseError, InterfaceError) as error:
+            sqlstate = getattr(error.__cause__, "sqlstate", None)
+            if sqlstate not in BY_SQLSTATE and not isinstance(error, UNREACHABLE):
+                raise
+            log.error(  # noqa: TRY400  its message may quote a row
+                "database unavailable",
+                error=type(error).__name__,
+                sqlstate=sqlstate,
+                request_id=getattr(request, "id", ""),
+            )
+            return refused(request, BY_SQLSTATE.get(sqlstate, NoDatabase)())
+        if response.streaming:
+            give_back_connection()
+        return response
+
+    return cast("View", answer)
+
+
+def refused(request: HttpRequest, refusal: Unavailable) -> HttpResponseBase:
+    request.refusal = refusal.reason  # type: ignore[attr-defined] # for the line in the log
+    return pages.unavailable(request, refusal.title, refusal.sentence, refusal.retry_after)
+
+
+def rendered(response: Response) -> Response:
+    """Templates send statements too."""
+    if isinstance(response, TemplateResponse):
+        response.render()
+    return response
+
+
+class Site(admin.AdminSite):
+    def admin_view(self, view: View, cacheable: bool = False) -> View:  # noqa: FBT001, FBT002
+        """A page is a transaction with timeouts, until it is rendered."""
+        inner = super().admin_view(view, cacheable)
+
+        def page(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
+            with page_transaction(request):
+                return rendered(inner(request, *args, **kwargs))
+
+        return cast("View", update_wrapper(with_refusals(page), inner))
+
+    @method_decorator(with_refusals)
+    def login(
+        self, request: HttpRequest, extra_context: dict[str, Any] | None = None
+    ) -> HttpResponse:
+        """Asks for the lock of a name after the wait, or a flood would overtake it."""
+        signing_in = request.method == "POST"
+        with ExitStack() as stack:
+            if signing_in:
+                give_back_connection()
+                stack.enter_context(SIGN_INS.slot(TooManySignIns))
+            stack.enter_context(page_transaction(request, signing_in=signing_in))
+            return rendered(super().login(request, extra_context))
