@@ -102,7 +102,7 @@ except ValueError as error:
     DATABASES["api"] = database.of_the_api(DATABASES["default"], "", LOCAL / "postgres")
 DATABASE_CONNECTIONS = server.integer("DATABASE_CONNECTIONS", 16, least=2, most=1000)
 # Of each worker: the admin has its own, so that neither waits for the other.
-ADMIN_CONNECTIONS = max(1, DATABASE_CONNECTIONS // 3)
+ADMIN_CONNECTIONS = max(1, DATABASE_CONNECTIONS // 4)
 API_CONNECTIONS = DATABASE_CONNECTIONS - ADMIN_CONNECTIONS
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 

@@ -18,7 +18,13 @@ from django.db.models import Sum
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 
-from tasks.limits import ConcurrencyLimit, Unavailable, limited, suspended
+from tasks.limits import (
+    ConcurrencyLimit,
+    Unavailable,
+    give_back_connection,
+    limited,
+    suspended,
+)
 
 SHARE_OF_AN_ADDRESS = 4
 """So many failures from one address weigh as much as one of one name: offices share theirs."""
@@ -64,10 +70,10 @@ SIGN_INS = ConcurrencyLimit(2, waiting=16, seconds=10)
 
 
 class Backend(ModelBackend):
-    """Django's, except that no transaction is open while a password is hashed.
+    """Django's, except that it holds no connection while it hashes a password.
 
-    So a failure is counted even if the database ends what is idle in a transaction, or the
-    connection breaks meanwhile.
+    So sign-ins leave the connections to the other pages, and a failure is counted even if the one
+    that they had before has ended meanwhile.
     """
 
     def authenticate(
@@ -81,6 +87,7 @@ class Backend(ModelBackend):
             return None
         user = User.objects.filter(username=username).first()
         with suspended(request):
+            give_back_connection()
             if user is None:
                 User().set_password(password)  # takes as long as it does for a name that exists
                 return None
