@@ -161,6 +161,17 @@ def in_the_clear(address: str) -> Check:
     return Check("TLS", "ok", "off, on a private way")
 
 
+def connections_allowed() -> int | None:
+    """None where the database cannot be asked, or where a pooler stands in between."""
+    wrapper = connections["default"].copy()
+    try:
+        return None if is_pooled(wrapper) else _value(wrapper, ALLOWED)
+    except Error:
+        return None
+    finally:
+        wrapper.close()
+
+
 def _connections(wrapper: BaseDatabaseWrapper) -> Check:
     allowed = _value(wrapper, ALLOWED)
     workers, of_each = settings.WEB_CONCURRENCY, settings.DATABASE_CONNECTIONS

@@ -3,14 +3,21 @@
 import json
 import logging
 import re
+from contextlib import suppress
+from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
+import psycopg
 import pytest
 import structlog
-from django.db import IntegrityError
+from django.db import IntegrityError, OperationalError
 from django.test import Client
 
+from authjwt.bearer import verifier
 from config.logs import summary
+from config.server.account import account
+from config.server.connection import AnswerLost, ConnectionFailed
 from tasks import operations
 from tests.people import Person, token_of
 
@@ -111,3 +118,145 @@ def test_a_crash_is_logged_without_the_row() -> None:
 
 def test_the_summary_of_an_error_without_a_cause_is_its_name() -> None:
     assert summary(IntegrityError("needle")) == "IntegrityError"
+
+
+@pytest.mark.django_db
+def test_a_refused_body_is_logged_with_its_fields_and_no_name_that_a_client_made_up(
+    alice: Person, capsys: pytest.CaptureFixture[str]
+) -> None:
+    alice.post(alice.tasks, {"title": "", "priority": 7, "needle": 1})
+    alice.get(f"{alice.tasks}?limit=needle&needle=1")
+    body, query = lines(capsys)
+
+    assert (body["status"], body["fields"]) == (422, ["body.title", "body.priority"])
+    assert (query["status"], query["fields"]) == (422, ["query.limit"])
+
+
+@pytest.mark.parametrize(
+    ("claims", "reason"),
+    [
+        ({"exp": 1}, "expired"),
+        ({"nbf": 4_000_000_000}, "not_yet_valid"),
+    ],
+)
+def test_a_token_whose_signature_is_good_is_logged_with_its_user(
+    claims: dict[str, Any], reason: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    Client(headers={"Authorization": f"Bearer {token_of('alice', **claims)}"}).get("/api/x/tasks")
+    (line,) = (line for line in lines(capsys) if line["event"] == "request")
+
+    assert (line["status"], line["reason"], line["user_id"]) == (401, reason, "alice")
+
+
+@pytest.mark.django_db
+def test_a_token_that_expired_since_it_was_remembered_is_too(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    person = Person("alice")
+    person.get(person.tasks)
+    monkeypatch.setattr(verifier(), "_clock", lambda: 4_000_000_000)
+    person.get(person.tasks)
+    *_, line = (line for line in lines(capsys) if line["event"] == "request")
+
+    assert (line["status"], line["reason"], line["user_id"]) == (401, "expired", "alice")
+
+
+def test_a_token_that_anybody_could_have_written_names_nobody(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    head, payload, _ = token_of("alice", exp=1).split(".")
+    forged = f"{head}.{payload}.{'A' * 43}"
+    Client(headers={"Authorization": f"Bearer {forged}"}).get("/api/alice/tasks")
+    (line,) = (line for line in lines(capsys) if line["event"] == "request")
+
+    assert (line["reason"], line["user_id"]) == ("bad_signature", None)
+
+
+def test_readiness_logs_what_is_missing(settings: Any, capsys: pytest.CaptureFixture[str]) -> None:
+    settings.BETTER_AUTH_URL = "http://127.0.0.1:9"
+    with patch.object(operations, "read", side_effect=OperationalError):
+        Client().get("/health/ready")
+    (line,) = (line for line in lines(capsys) if line["event"] == "request")
+
+    assert line["missing"] == ["database", "verification keys"]
+
+
+def test_a_wait_is_logged_with_what_it_was_for(
+    alice: Person, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def wait(*_: object) -> bytes:
+        account.waited("connection", 0.25)
+        account.waited("body", 0.01)
+        return b"{}"
+
+    with patch.object(operations, "read", side_effect=wait):
+        alice.get(alice.task(1))
+        alice.get("/health")
+    first, second = lines(capsys)
+
+    assert (first["waited_ms"], first["waited_for"]) == (260, "connection")
+    assert "waited_ms" not in second
+
+
+TRACE = "0af7651916cd43dd8448eb211c80319c"
+
+
+@pytest.mark.parametrize(
+    ("parent", "kept"),
+    [
+        (f"00-{TRACE}-b7ad6b7169203331-01", True),
+        (f"01-{TRACE}-b7ad6b7169203331-01-of-a-later-version", True),
+        (f"ff-{TRACE}-b7ad6b7169203331-01", False),
+        (f"00-{'0' * 32}-b7ad6b7169203331-01", False),
+        (f"00-{TRACE}-{'0' * 16}-01", False),
+        (f"00-{TRACE.upper()}-b7ad6b7169203331-01", False),
+        ("needle", False),
+        ("", False),
+    ],
+)
+def test_the_trace_of_a_client_is_kept(
+    parent: str,
+    kept: bool,  # noqa: FBT001
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    Client().get("/health", headers={"traceparent": parent})
+    (line,) = lines(capsys)
+
+    assert line.get("trace_id") == (TRACE if kept else None)
+
+
+def test_a_log_that_cannot_be_written_costs_no_request(monkeypatch: pytest.MonkeyPatch) -> None:
+    full = Path("/dev/full").open("w")  # noqa: SIM115
+    monkeypatch.setattr("sys.stdout", full)
+
+    assert Client().get("/health").status_code == 200
+    with suppress(OSError):
+        full.close()
+
+
+def test_neither_does_one_that_is_closed(monkeypatch: pytest.MonkeyPatch) -> None:
+    closed = Path("/dev/null").open("w")  # noqa: SIM115
+    closed.close()
+    monkeypatch.setattr("sys.stdout", closed)
+
+    assert Client().get("/health").status_code == 200
+
+
+def caused(kind: type[Exception], cause: Exception) -> Exception:
+    error = kind()
+    error.__cause__ = cause
+    return error
+
+
+@pytest.mark.parametrize(
+    ("error", "summed_up"),
+    [
+        (ConnectionFailed("too_many", "needle"), "ConnectionFailed too_many"),
+        (AnswerLost("needle"), "AnswerLost"),
+        (caused(OperationalError, psycopg.OperationalError("Connection refused")), "refused"),
+        (caused(OperationalError, psycopg.errors.QueryCanceled("needle")), "57014"),
+    ],
+)
+def test_each_kind_of_a_failed_connection_has_its_word(error: Any, summed_up: str) -> None:
+    assert summary(error).endswith(summed_up)
+    assert "needle" not in summary(error)

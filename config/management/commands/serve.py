@@ -5,10 +5,12 @@ SIGTERM and Ctrl-C let the requests under way finish; SIGTERM drains before (`co
 """
 
 import errno
+import io
 import os
 import resource
 import socket
-from typing import Any
+import sys
+from typing import Any, TextIO
 
 import structlog
 from django.conf import settings
@@ -28,6 +30,7 @@ from authjwt import conf
 from authjwt.wording import plain
 from config import VERSION, demo
 from config.database import embedded, pooled
+from config.diagnosis import database
 from config.server import exporter
 from config.server.master import Master
 
@@ -67,6 +70,7 @@ class Command(BaseCommand):
             raise SystemCheckError(f"The server cannot start with this configuration:\n\n{lines}")
 
     def handle(self, *, demo: bool, **_: Any) -> None:
+        sys.stdout, sys.stderr = unbuffered(sys.stdout), unbuffered(sys.stderr)
         refuse_a_taken_port(settings.HOST, settings.PORT)
         if settings.METRICS_PORT:
             exporter.start(settings.METRICS_HOST, settings.METRICS_PORT, settings.WEB_CONCURRENCY)
@@ -111,6 +115,13 @@ class Command(BaseCommand):
         self.stdout.flush()
 
 
+def unbuffered(stream: TextIO) -> TextIO:
+    """What a full disk has not taken would stay in the buffer, and no worker starts before that is
+    written: `multiprocessing` flushes both streams."""
+    file = io.FileIO(stream.fileno(), "w", closefd=False)
+    return io.TextIOWrapper(file, "utf-8", "backslashreplace", write_through=True)
+
+
 def allow_files(number: int) -> None:
     """Each socket is an open file, and the soft limit of a system is often 1024."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
@@ -148,14 +159,19 @@ def pass_on_the_database() -> None:
 
 
 def log_start() -> None:
+    """A warning where the database opens too few connections, or keeps no users apart."""
     isolated = is_isolated()
-    (log.info if isolated else log.warning)(
+    allowed = database.connections_allowed()
+    wanted = settings.WEB_CONCURRENCY * settings.DATABASE_CONNECTIONS
+    is_enough = allowed is None or wanted <= allowed
+    (log.info if isolated and is_enough else log.warning)(
         "start",
         version=VERSION,
         host=settings.HOST,
         port=settings.PORT,
         workers=settings.WEB_CONCURRENCY,
         connections_per_worker=settings.DATABASE_CONNECTIONS,
+        connections_allowed=allowed,
         keys=sources_of_keys(),
         isolation_by_the_database="on" if isolated else "off",
     )
