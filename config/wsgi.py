@@ -48,6 +48,9 @@ def application(environ: dict[str, Any], start_response: Any) -> Iterable[bytes]
         return static(environ, start_response)  # type: ignore[no-any-return]
     if environ.get("CONTENT_LENGTH", "0") != "0" or "HTTP_TRANSFER_ENCODING" in environ:
         receive(environ)
+    # All text is UTF-8: of another charset Django would read the query too, by any codec of Python.
+    if "charset" in (kind := environ.get("CONTENT_TYPE", "").lower()):
+        environ["CONTENT_TYPE"] = kind.partition(";")[0]
     received = perf_counter()
     turn = None if environ["PATH_INFO"] == LIVENESS else turns.take()
     environ[DUE] = received + PATIENCE if turn else received
