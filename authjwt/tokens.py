@@ -317,11 +317,13 @@ def user_of(claims: dict[str, Any], *, from_key_set: bool) -> str:
     """
     name = "sub" if from_key_set or "sub" in claims else "user_id"
     user = claims.get(name)
-    if (
-        not isinstance(user, str)
-        or not user.strip()
-        or len(user) > MOST_SUBJECT_CHARACTERS
-        or UNPRINTABLE.search(user)
-    ):
+    if not isinstance(user, str) or not can_be_named(user):
         raise InvalidToken("no_subject", f"The token names no user. {FETCH_A_JWT}")
     return user
+
+
+def can_be_named(user: str) -> bool:
+    """Whether a token may name this user: the one rule of user ids, also for who writes tasks."""
+    return (
+        bool(user.strip()) and len(user) <= MOST_SUBJECT_CHARACTERS and not UNPRINTABLE.search(user)
+    )

@@ -5,6 +5,7 @@ from functools import wraps
 from typing import Any
 
 from django.http import HttpRequest, HttpResponse
+from django.views.decorators.http import require_safe
 from ninja import Redoc
 
 POLICY = (
@@ -19,6 +20,7 @@ View = Callable[..., HttpResponse]
 def locked_down(view: View, scripts: str = "") -> View:
     """The view under a content security policy that lets this host in and no other."""
 
+    @require_safe
     @wraps(view, assigned=(), updated=())
     def wrapped(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
         response = view(request, *args, **kwargs)

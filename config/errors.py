@@ -11,7 +11,8 @@ from typing import Any
 
 import orjson
 import structlog
-from django.core.exceptions import RequestDataTooBig
+from django.conf import settings
+from django.core.exceptions import RequestDataTooBig, TooManyFieldsSent
 from django.db import DatabaseError, InterfaceError, OperationalError
 from django.http import HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
@@ -112,6 +113,7 @@ def install(api: NinjaAPI) -> None:
         ValidationError: _invalid,
         HttpError: _unreadable,
         RequestDataTooBig: _too_large,
+        TooManyFieldsSent: _too_many_parameters,
         OperationalError: _database_away,
         InterfaceError: _database_away,
         DatabaseError: _database_error,
@@ -158,6 +160,12 @@ def _not_found(request: HttpRequest, _exc: Exception) -> HttpResponse:
 
 def _too_large(request: HttpRequest, _exc: Exception) -> HttpResponse:
     return error(request, 413, *BY_STATUS[413])
+
+
+def _too_many_parameters(request: HttpRequest, _exc: Exception) -> HttpResponse:
+    message = f"must have at most {settings.DATA_UPLOAD_MAX_NUMBER_FIELDS} parameters"
+    errors = [{"loc": ["query"], "msg": message, "type": "too_many_parameters"}]
+    return error(request, 400, "VALIDATION_ERROR", f"query: {message}", errors=errors)
 
 
 def _unreadable(request: HttpRequest, exc: HttpError) -> HttpResponse:

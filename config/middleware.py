@@ -9,6 +9,7 @@ from typing import Any
 import structlog
 from axes.middleware import AxesMiddleware
 from corsheaders.middleware import CorsMiddleware
+from django.conf import settings
 from django.contrib.auth.middleware import AuthenticationMiddleware
 from django.contrib.messages.middleware import MessageMiddleware
 from django.contrib.sessions.middleware import SessionMiddleware
@@ -92,11 +93,18 @@ class StaffOnly:
 
 
 class Session(StaffOnly, SessionMiddleware):
-    pass
+    def process_request(self, request: HttpRequest) -> None:
+        # A quoted cookie may hold any character, and PostgreSQL looks up no text with NUL in it.
+        if "\0" in request.COOKIES.get(settings.SESSION_COOKIE_NAME, ""):
+            del request.COOKIES[settings.SESSION_COOKIE_NAME]
+        super().process_request(request)
 
 
 class Csrf(StaffOnly, CsrfViewMiddleware):
-    pass
+    def process_view(self, request: HttpRequest, *args: Any) -> Any:
+        """Elsewhere a wrong method is 405, and not a form without its token."""
+        in_admin = request.path_info.startswith("/admin/")
+        return super().process_view(request, *args) if in_admin else None
 
 
 class Authentication(StaffOnly, AuthenticationMiddleware):

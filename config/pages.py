@@ -2,11 +2,28 @@
 
 from typing import Any
 
+from django.conf import settings
 from django.contrib import admin
-from django.http import HttpRequest, HttpResponse
+from django.core.exceptions import BadRequest, RequestDataTooBig, TooManyFieldsSent
+from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import render
 
 from tasks.limits import page_transaction
+
+
+def bad_request(request: HttpRequest, exception: Exception) -> HttpResponse:
+    match exception:
+        case BadRequest():
+            sentence = str(exception)
+        case TooManyFieldsSent():
+            most = settings.DATA_UPLOAD_MAX_NUMBER_FIELDS
+            sentence = f"The address or the form has more than {most} fields."
+        case RequestDataTooBig():
+            most = settings.DATA_UPLOAD_MAX_MEMORY_SIZE // 1024
+            sentence = f"The form is larger than {most} KiB."
+        case _:
+            sentence = "The address or the form has something in it that no page here sends."
+    return _page(request, 400, "This cannot be read", sentence)
 
 
 def forbidden(request: HttpRequest, exception: Exception) -> HttpResponse:
@@ -15,6 +32,10 @@ def forbidden(request: HttpRequest, exception: Exception) -> HttpResponse:
 
 def not_found(request: HttpRequest, exception: Exception) -> HttpResponse:
     return _page(request, 404, "There is nothing here", "It may be gone, or the address is wrong.")
+
+
+def nothing(request: HttpRequest, **_: Any) -> HttpResponse:
+    raise Http404
 
 
 def expired(request: HttpRequest, **_: Any) -> HttpResponse:
@@ -40,6 +61,10 @@ def unavailable(request: HttpRequest, title: str, sentence: str, retry_after: in
 def _page(request: HttpRequest, status: int, title: str, sentence: str) -> HttpResponse:
     if not request.path_info.startswith("/admin/"):
         return HttpResponse(status=status)
+    # What is refused before anybody is known, such as another host, has no page of theirs.
+    if not hasattr(request, "user"):
+        context = {"title": title, "sentence": sentence}
+        return render(request, "admin/refusal.html", context, status=status)
     with page_transaction(request):
         context = admin.site.each_context(request) | {"title": title, "sentence": sentence}
         return render(request, "admin/refusal.html", context, status=status)

@@ -5,14 +5,18 @@ from django.views.generic import RedirectView
 
 from config.api import api
 from config.docs import redoc
+from config.pages import nothing
 
 urlpatterns = [
     path("", api.urls),
     path("admin", RedirectView.as_view(pattern_name="admin:index")),
+    # Nothing that staff see here has a page elsewhere that Django could lead to.
+    path("admin/r/<path:address>", nothing),
     path("admin/", admin.site.urls),
     path("redoc", redoc),
     # The pages of the docs name no icon, and so browsers ask for this one.
     path("favicon.ico", RedirectView.as_view(url=f"{settings.STATIC_URL}config/icon.svg")),
 ]
+handler400 = "config.pages.bad_request"
 handler403 = "config.pages.forbidden"
 handler404 = "config.pages.not_found"

@@ -43,6 +43,9 @@ def application(environ: dict[str, Any], start_response: Any) -> Iterable[bytes]
         "HEAD",
     ):
         return static(environ, start_response)  # type: ignore[no-any-return]
+    # All text is UTF-8: of another charset Django would read the query too, by any codec of Python.
+    if "charset" in (kind := environ.get("CONTENT_TYPE", "").lower()):
+        environ["CONTENT_TYPE"] = kind.partition(";")[0]
     has_body = environ.get("CONTENT_LENGTH", "0") != "0" or "HTTP_TRANSFER_ENCODING" in environ
     if has_body and not bodies.receive(environ):
         start_response("408 Request Timeout", [])

@@ -8,7 +8,8 @@ for a formula, and of no text at all; reading takes it away again.
 import csv
 import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from datetime import UTC, datetime
+from contextlib import suppress
+from datetime import UTC, datetime, timedelta
 from typing import Annotated, Any, BinaryIO, Literal, Self, get_args
 
 import orjson
@@ -24,7 +25,7 @@ from pydantic import (
 )
 from pydantic_core import PydanticCustomError
 
-from tasks.models import LARGEST_ID, USER_ID_LENGTH, Task
+from tasks.models import USER_ID_LENGTH, Task
 from tasks.schemas import (
     LEFT_OUT,
     SENTENCES,
@@ -104,20 +105,30 @@ def _cell(value: Any) -> Any:
     return _moment(value) if isinstance(value, datetime) else value
 
 
-# The sequence goes on behind the largest id that was read: at least half of all are left for it.
-LARGEST_READ_ID = LARGEST_ID // 2
+# JavaScript reads whole numbers below 2**53, and the sequence goes on after the largest id of a
+# file: half of them are left for it.
+LARGEST_READ_ID = 2**52 - 1
+EARLIEST = datetime(1970, 1, 1, tzinfo=UTC)
+AHEAD = timedelta(days=1)
+"""How far the clock of whoever wrote the file may be ahead. Each change of a task is later than the
+one before, so after one in the year 9999 comes one in a year that nobody can read."""
 MOMENT = re.compile(r"\d{4}-\d\d-\d\d[Tt ]\d\d:\d\d:\d\d(\.\d{1,6})?([Zz]|[+-]\d\d:\d\d)", re.ASCII)
 MOST_SHOWN = 100
 
 
 def _read_moment(text: Any) -> datetime:
     """Of all that ISO 8601 allows, and numbers, only what can mean nothing else."""
+    moment = None
     if isinstance(text, str) and MOMENT.fullmatch(text):
-        try:
-            return datetime.fromisoformat(text.upper()).astimezone(UTC)
-        except (ValueError, OverflowError):
-            pass  # the 31st of February
-    raise PydanticCustomError("moment", "must be a time like 2026-01-31T12:00:00Z")
+        with suppress(ValueError, OverflowError):  # the 31st of February
+            moment = datetime.fromisoformat(text.upper()).astimezone(UTC)
+    if moment is None:
+        raise PydanticCustomError("moment", "must be a time like 2026-01-31T12:00:00Z")
+    if moment < EARLIEST:
+        raise PydanticCustomError("moment_early", "must not be before 1970")
+    if moment > datetime.now(UTC) + AHEAD:
+        raise PydanticCustomError("moment_late", "must not be more than a day in the future")
+    return moment
 
 
 Moment = Annotated[datetime, BeforeValidator(_read_moment)]

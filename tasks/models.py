@@ -52,7 +52,7 @@ class TaskQuerySet(models.QuerySet["Task"]):
             | Q(user_id=text, deleted_at__isnull=True)
             | Q(user_id=text, deleted_at__isnull=False)
         )
-        if text.isascii() and text.isdecimal():
+        if text.isascii() and text.isdecimal() and len(text) <= len(str(LARGEST_ID)):
             found |= Q(id=int(text))
         return self.filter(found)
 

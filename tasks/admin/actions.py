@@ -34,6 +34,8 @@ class Action:
     write: Callable[[int, Iterable[tuple[Task, Values]]], None] = _changed
     in_trash: bool = True
     """Whether it reaches tasks in the trash: they come back as they were."""
+    for_good: bool = False
+    """Whether nobody can bring back what it did: it is asked about first, by a red button."""
 
 
 def _sets(name: str, label: str, done: str, already: str, **fields: Any) -> Action:
@@ -92,6 +94,7 @@ ACTIONS = {
             lambda _: {},
             _delete,
             _deleted,
+            for_good=True,
         ),
     )
 }

@@ -7,7 +7,7 @@ from django import forms
 from django.contrib import messages
 from django.core.validators import RegexValidator
 from django.db.models import Model
-from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.http import HttpRequest, HttpResponse, HttpResponseNotAllowed, HttpResponseRedirect
 
 from tasks import history
 from tasks.admin.changelist import moment
@@ -161,6 +161,8 @@ class ChangePage(Acting):
     def history_view(
         self, request: HttpRequest, object_id: str, extra_context: dict[str, Any] | None = None
     ) -> HttpResponse:
+        if request.method == "POST":
+            return HttpResponseNotAllowed(["GET", "HEAD"])
         response = super().history_view(request, object_id, extra_context)
         if context := getattr(response, "context_data", None):
             context |= {"lines": history.lines(context["action_list"]), "media": self.media}

@@ -15,17 +15,21 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from django.contrib import admin
+from django.contrib.admin.helpers import ACTION_CHECKBOX_NAME
 from django.contrib.admin.options import IncorrectLookupParameters
 from django.contrib.admin.views.main import PAGE_VAR, SEARCH_VAR, ChangeList
+from django.core.exceptions import BadRequest
 from django.db import connection, transaction
 from django.db.models import F, Max
 from django.db.models.functions import Coalesce, Now
-from django.http import HttpRequest
+from django.http import HttpRequest, HttpResponse
 from django.utils.html import format_html
 
 from tasks.models import LARGEST_ID, Task, TaskQuerySet
 
 COUNTED = 1000
+MAX_SHOWN = 100
+SEARCH_LENGTH = 1000
 WALK = 5000
 """How many ids a search walks before it turns to the index."""
 
@@ -226,9 +230,54 @@ def moment(name: str, title: str) -> Any:
     return column
 
 
-class Listed(admin.ModelAdmin):  # type: ignore[type-arg] # not subscriptable when it runs
+def is_id(text: str) -> bool:
+    return text.isascii() and text.isdecimal() and len(text) <= len(str(LARGEST_ID))
+
+
+class StrictList(admin.ModelAdmin):  # type: ignore[type-arg] # not subscriptable when it runs
+    """A list that takes what its own links and forms send.
+
+    Django would take any look-up that it can make of a name: regular expressions, and values that
+    the database refuses.
+    """
+
+    lookups: frozenset[str] = frozenset()
+
+    def changelist_view(
+        self, request: HttpRequest, extra_context: dict[str, Any] | None = None
+    ) -> HttpResponse:
+        if not all(map(is_id, request.POST.getlist(ACTION_CHECKBOX_NAME))):
+            raise BadRequest("A row is selected by its id.")
+        return super().changelist_view(request, extra_context)
+
+    def lookup_allowed(self, lookup: str, value: str, request: HttpRequest) -> bool:
+        if lookup not in self.lookups:
+            raise BadRequest(f"This list has no filter {lookup[:MAX_SHOWN]!a}.")
+        if "\0" in value:
+            raise BadRequest(f"The filter {lookup} must not contain the character NUL.")
+        return True
+
+    def get_search_results(
+        self, request: HttpRequest, queryset: Any, search_term: str
+    ) -> tuple[Any, bool]:
+        """Django makes a condition of each word, and each column."""
+        if len(search_term) > SEARCH_LENGTH:
+            raise BadRequest(f"A search has at most {SEARCH_LENGTH} characters.")
+        return super().get_search_results(request, queryset, search_term)
+
+
+class Listed(StrictList):
     """How tasks are found and shown in the list."""
 
+    lookups = frozenset(
+        {
+            "complete__exact",
+            "priority__exact",
+            "user_id__exact",
+            InTrash.parameter_name,
+            *(f"{field}_{end}" for field in ("created_at", "updated_at") for end in ("from", "to")),
+        }
+    )
     list_display: Any = (
         "id",
         "title",

@@ -16,7 +16,15 @@ from tasks import history
 from tasks.admin.run import Acting, address_of_owner, owner_in
 from tasks.models import Task, TaskQuerySet
 
-ON_ALL = ("complete", "trash", "restore", "purge")
+BUTTONS = {
+    "tasks": {
+        "complete": "Complete: all",
+        "trash": "Move to the trash: all",
+        "purge": "Delete for good: all",
+    },
+    "trash": {"restore": "Restore from the trash: all", "purge": "Empty the trash"},
+}
+"""By the part that is shown: what is done with all of it."""
 PAGE = 100
 MOST_COUNTED = 5000
 
@@ -56,7 +64,11 @@ class OwnerPage(Acting):
                 "rows": rows,
                 "following": following,
                 "counts": _counts(user_id),
-                "actions": [action for action in self.allowed(request) if action.name in ON_ALL],
+                "buttons": [
+                    (action, BUTTONS[part][action.name])
+                    for action in self.allowed(request)
+                    if rows and action.name in BUTTONS.get(part, {})
+                ],
             },
         )
 

@@ -23,6 +23,7 @@ from django.template.response import TemplateResponse
 from django.urls import URLPattern, path, reverse
 
 from tasks.admin.actions import ACTIONS, Action
+from tasks.admin.changelist import is_id
 from tasks.limits import limited, suspended
 from tasks.models import LARGEST_ID, USER_ID_LENGTH, Task, TaskQuerySet
 
@@ -48,12 +49,16 @@ class Progress:
 
 @dataclass(frozen=True)
 class Run:
-    """An action on tasks, and the page to go back to. Without a selection it is on all of them."""
+    """An action on tasks, and the page to go back to. Without a selection it is on all of them.
+
+    whose: which of a user's tasks they are, as a part of a sentence, and then the user.
+    """
 
     action: Action
     tasks: TaskQuerySet
     back: str
     selected: list[str] | None = None
+    whose: tuple[str, str] | None = None
 
     def counted(self, upto: int = LARGEST_ID) -> Progress:
         tasks = self.tasks.order_by().filter(pk__lte=upto)
@@ -87,7 +92,7 @@ class Run:
 
 def run(modeladmin: "Acting", request: HttpRequest, doing: Run) -> HttpResponse:
     progress = _progress_of(request, doing.action)
-    for_good = doing.action.name == "purge"
+    for_good = doing.action.for_good
     if progress is None and doing.selected is not None and not for_good:
         progress = Progress(len(doing.selected), LARGEST_ID)
     elif progress is None:
@@ -152,6 +157,7 @@ def _page(
             "hidden": hidden,
             "back": doing.back,
             "again": again,
+            "whose": doing.whose,
         },
     )
 
@@ -222,8 +228,6 @@ class Acting(admin.ModelAdmin):  # type: ignore[type-arg] # not subscriptable wh
         """Django shows the list again for an action that one may not do; that is 403 here."""
         if not set(request.POST.getlist("action")) <= {"", *self.get_actions(request)}:
             raise PermissionDenied
-        if not all(pk.isascii() and pk.isdecimal() for pk in _selected(request)):
-            raise BadRequest("A task is selected by its id.")
         return super().changelist_view(request, extra_context)
 
     def get_urls(self) -> list[URLPattern]:
@@ -231,29 +235,48 @@ class Acting(admin.ModelAdmin):  # type: ignore[type-arg] # not subscriptable wh
         return [act, *super().get_urls()]
 
     def act_view(self, request: HttpRequest) -> HttpResponse:
-        """For the buttons of one task (`?task=`), and of all tasks of a user (`?user_id=`)."""
-        if request.method != "POST":
-            return HttpResponseNotAllowed(["POST"])
+        """For the buttons of one task (`?task=`), and of one user (`?user_id=`)."""
+        if request.method not in ("GET", "POST"):
+            return HttpResponseNotAllowed(["GET", "HEAD", "POST"])
+        pk = request.GET.get("task")
+        if pk is not None and not is_id(pk):
+            raise BadRequest("A task is named by its id.")
+        if request.method == "GET":
+            return self.back_from_sign_in(request, pk)
         action = ACTIONS.get(request.POST.get("action", ""))
         if action is None:
             raise BadRequest("There is no such action.")
         if not self._may(request, action):
             raise PermissionDenied
-        if "task" in request.GET:
-            return self.act_on(request, action, request.GET["task"])
-        owner = owner_in(request)
-        tasks = Task.objects.owned_by(owner).anywhere()
-        return run(self, request, Run(action, tasks, address_of_owner(owner)))
+        return self.act_on(request, action, pk) if pk else self.act_on_owner(request, action)
+
+    def back_from_sign_in(self, request: HttpRequest, pk: str | None) -> HttpResponse:
+        """A button that was pressed after the session had ended leads here, without its form."""
+        self.message_user(
+            request, "You had been signed out, so nothing was done. Try again.", messages.WARNING
+        )
+        if pk is not None:
+            return HttpResponseRedirect(reverse("admin:tasks_task_change", args=[pk]))
+        return HttpResponseRedirect(address_of_owner(owner_in(request), part_in(request)))
 
     def act_on(self, request: HttpRequest, action: Action, pk: str) -> HttpResponse:
-        if not (pk.isascii() and pk.isdecimal()):
-            raise BadRequest("A task is named by its id.")
         back = (
             reverse("admin:tasks_task_changelist")
-            if action.name == "purge"
+            if action.for_good
             else reverse("admin:tasks_task_change", args=[pk])
         )
         return run(self, request, Run(action, Task.objects.filter(pk=pk), back, [pk]))
+
+    def act_on_owner(self, request: HttpRequest, action: Action) -> HttpResponse:
+        """On what the page shows, and nothing else: the tasks of a user, or those in the trash."""
+        owner, part = owner_in(request), part_in(request)
+        tasks = Task.objects.owned_by(owner)
+        if part == "trash":
+            tasks, of = tasks.trashed(), "in the trash of"
+        else:
+            tasks, of = tasks.alive(), "of"
+        doing = Run(action, tasks, address_of_owner(owner, part), whose=(of, owner))
+        return run(self, request, doing)
 
     def delete_view(
         self,
@@ -263,6 +286,8 @@ class Acting(admin.ModelAdmin):  # type: ignore[type-arg] # not subscriptable wh
     ) -> HttpResponse:
         if not self.has_delete_permission(request):
             raise PermissionDenied
+        if not is_id(object_id):
+            raise Http404
         return self.act_on(request, ACTIONS["purge"], object_id)
 
 
@@ -273,6 +298,15 @@ def owner_in(request: HttpRequest) -> str:
     return user_id
 
 
-def address_of_owner(user_id: str) -> str:
+def part_in(request: HttpRequest) -> str:
+    """Which part of a user's tasks the buttons of a page are for."""
+    part = request.GET.get("show", "tasks")
+    if part not in ("tasks", "trash"):
+        raise Http404
+    return part
+
+
+def address_of_owner(user_id: str, part: str = "tasks") -> str:
     """In the query, where any character may stand: of a path, browsers fold `.` and `..`."""
-    return f"{reverse('admin:tasks_task_owner')}?{urlencode({'user_id': user_id})}"
+    query = {"user_id": user_id} | ({} if part == "tasks" else {"show": part})
+    return f"{reverse('admin:tasks_task_owner')}?{urlencode(query)}"

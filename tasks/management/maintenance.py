@@ -36,7 +36,7 @@ from django.db.models import F, Lookup, Q, QuerySet
 from psycopg import errors
 from tqdm import tqdm
 
-from authjwt.tokens import UNPRINTABLE
+from authjwt.tokens import can_be_named
 from authjwt.wording import count
 from tasks.management.lock import take
 from tasks.models import USER_ID_LENGTH
@@ -60,7 +60,7 @@ INTERRUPTED = 130
 
 def user_id(text: str) -> str:
     """For `type=` of an argument: what a token may name as its user."""
-    if not text.strip() or len(text) > USER_ID_LENGTH or UNPRINTABLE.search(text):
+    if not can_be_named(text):
         raise ArgumentTypeError(
             f"must have 1 to {USER_ID_LENGTH} characters, none of them a control character"
         )

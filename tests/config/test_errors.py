@@ -137,6 +137,36 @@ def test_a_crash_outside_of_the_api_is_json_too(
     assert is_error(response, 500, "INTERNAL_ERROR", CRASH)
 
 
+@pytest.mark.parametrize("path", ["/redoc", "/docs", "/openapi.json"])
+@pytest.mark.parametrize("method", ["POST", "PUT", "DELETE", "OPTIONS"])
+def test_a_page_of_the_docs_is_only_read(path: str, method: str) -> None:
+    response = Client(enforce_csrf_checks=True).generic(method, path)
+
+    detail = "This address does not know this method."
+    assert is_error(response, 405, "METHOD_NOT_ALLOWED", detail)
+    assert response["Allow"] == "GET, HEAD"
+
+
+def test_an_address_that_is_none_is_none_for_every_method() -> None:
+    response = Client(enforce_csrf_checks=True).post("/")
+
+    assert is_error(response, 404, "NOT_FOUND", "There is nothing at this address.")
+
+
+def test_too_many_parameters_are_refused_in_a_sentence(alice: Person) -> None:
+    response = alice.get(f"{alice.tasks}?{'limit=1&' * 1001}")
+
+    detail = "query: must have at most 1000 parameters"
+    assert is_error(response, 400, "VALIDATION_ERROR", detail)
+    assert response.json()["errors"] == [
+        {
+            "loc": ["query"],
+            "msg": "must have at most 1000 parameters",
+            "type": "too_many_parameters",
+        }
+    ]
+
+
 @pytest.mark.parametrize("debug", [True, False])
 def test_debug_changes_no_answer(settings: Any, debug: bool) -> None:  # noqa: FBT001
     settings.DEBUG = debug

@@ -5,6 +5,8 @@ from typing import Any
 
 import pytest
 from django.contrib.auth.models import User
+from django.contrib.contenttypes.models import ContentType
+from django.contrib.sessions.models import Session
 from django.test import Client
 
 from tests.people import is_error
@@ -84,6 +86,44 @@ def test_what_is_refused_is_a_page_of_the_admin(
 
     assert response.status_code == status
     assert f"<title>{title} | Tasks</title>" in response.content.decode()
+
+
+@pytest.mark.parametrize(
+    ("body", "sentence"),
+    [
+        ("x=1&" * 1001, "The address or the form has more than 1000 fields."),
+        (f"x={'y' * 65536}", "The form is larger than 64 KiB."),
+    ],
+)
+def test_a_form_that_is_too_large_is_refused_in_a_sentence(
+    staff: Client, body: str, sentence: str
+) -> None:
+    response = staff.post(
+        "/admin/password_change/", body, "application/x-www-form-urlencoded", secure=True
+    )
+
+    assert response.status_code == 400
+    assert "<title>This cannot be read | Tasks</title>" in response.content.decode()
+    assert sentence in response.content.decode()
+
+
+def test_another_host_is_refused_before_anybody_is_known() -> None:
+    response = Client().get("/admin/login/", headers={"Host": "evil.example"})
+
+    assert response.status_code == 400
+    assert "<title>This cannot be read" in response.content.decode()
+
+
+def test_a_session_that_no_database_can_look_up_is_none() -> None:
+    client = Client(headers={"Cookie": '__Host-session="12345678\\000"'})
+
+    assert admin(client, "").headers["Location"] == "/admin/login/?next=/admin/"
+
+
+def test_nothing_has_a_page_elsewhere(staff: Client) -> None:
+    sessions = ContentType.objects.get_for_model(Session)
+
+    assert admin(staff, f"r/{sessions.pk}/%00/").status_code == 404
 
 
 def test_a_form_without_its_token_is_refused_as_expired() -> None:

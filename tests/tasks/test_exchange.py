@@ -99,7 +99,7 @@ FAULTS = {
     '{"title": "x", "complete": null}': "complete: must be true or false",
     '{"title": "x", "priority": "urgent"}': "priority: must be one of 'low', 'medium' or 'high'",
     '{"title": "x", "id": 0}': "id: must be at least 1",
-    '{"title": "x", "id": 4611686018427387904}': "id: must be at most 4611686018427387903",
+    '{"title": "x", "id": 4503599627370496}': "id: must be at most 4503599627370495",
     '{"title": "x", "id": null}': "id: must be a whole number",
     '{"title": "x", "user_id": ""}': "user_id: must not be empty",
     '{"title": "x", "user_id": "a\\u0000"}': (
@@ -117,6 +117,16 @@ FAULTS = {
     '{"title": "x", "created_at": "0001-01-01T00:00:00+01:00"}': (
         "created_at: must be a time like 2026-01-31T12:00:00Z"
     ),
+    '{"title": "x", "created_at": "0001-01-01T00:00:00Z"}': "created_at: must not be before 1970",
+    '{"title": "x", "created_at": "1970-01-01T00:59:59+01:00"}': (
+        "created_at: must not be before 1970"
+    ),
+    **{
+        f'{{"title": "x", "complete": true, "{name}": "9999-12-31T23:59:59Z"}}': (
+            f"{name}: must not be more than a day in the future"
+        )
+        for name in ("completed_at", "created_at", "updated_at", "deleted_at")
+    },
     '{"title": "x", "completed_at": "2026-01-31T12:00:00Z"}': (
         "completed_at: A task has a time of completion exactly when complete."
     ),
@@ -143,6 +153,17 @@ def test_a_line_that_breaks_a_rule_is_told(line: str, fault: str) -> None:
         (3, fault),
         (4, {"title": "good"}),
     ]
+
+
+def test_a_clock_may_be_a_little_ahead() -> None:
+    now = datetime.now(UTC)
+    times = (now + timedelta(hours=23), now + timedelta(hours=25))
+    soon, later = read(
+        "".join(f'{{"title":"x","updated_at":"{at.isoformat()}"}}\n' for at in times), "jsonl"
+    )
+
+    assert soon == (1, {"title": "x", "updated_at": times[0]})
+    assert later == (2, "updated_at: must not be more than a day in the future")
 
 
 def test_a_line_that_is_not_utf_8_is_told() -> None:
@@ -194,7 +215,9 @@ def test_a_header_that_says_nothing_clear_ends_it(header: str, fault: str) -> No
         read(header.encode(errors="surrogateescape"), "csv")
 
 
-MOMENTS = st.datetimes(timezones=st.just(UTC))
+MOMENTS = st.timedeltas(datetime(1970, 1, 1, tzinfo=UTC) - NOON, datetime.now(UTC) - NOON).map(
+    lambda since: NOON + since
+)
 TEXT = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\x00"))
 FORMULAS = st.builds("".join, st.tuples(st.text("'=+-@ \t\r\n\uff1d"), TEXT))
 

@@ -10,6 +10,7 @@ the import is a change like any other. No task ever moves to another owner.
 """
 
 import sys
+from argparse import ArgumentTypeError
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from operator import attrgetter
@@ -169,7 +170,7 @@ class Command(MaintenanceCommand):
         with self.progress(None), cursor.copy(FILL) as copy:
             for line, row in rows:
                 self.bar.update()
-                rule = row if isinstance(row, str) else left_out(row, user, whole=whole)
+                rule = row if isinstance(row, str) else broken(row, user, whole=whole)
                 if isinstance(row, str) or rule:
                     self._bad([(line, rule)])
                 else:
@@ -214,12 +215,17 @@ class Command(MaintenanceCommand):
         return {"new task": new, "changed task": changed, "unchanged task": total - new - changed}
 
 
-def left_out(row: exchange.Row, user: str | None, *, whole: bool) -> str:
-    """The rule that a row breaks by what it does not say."""
+def broken(row: exchange.Row, user: str | None, *, whole: bool) -> str:
+    """The rule that a row breaks by what it does not say, or by an owner who could never come."""
     required = set(WHOLE) if whole and row.id else set()
     required |= set() if user else {"user_id"}
-    missing = required - row.model_fields_set
-    return f"{min(missing)}: {SENTENCES['missing']}" if missing else ""
+    if missing := required - row.model_fields_set:
+        return f"{min(missing)}: {SENTENCES['missing']}"
+    try:
+        user or user_id(row.user_id)
+    except ArgumentTypeError as error:
+        return f"user_id: {error}"
+    return ""
 
 
 @contextmanager

@@ -364,8 +364,12 @@ def test_strangers_are_asked_to_sign_in() -> None:
         (ACT, {"action": "trash"}, 404),
         (f"{ACT}?user_id=", {"action": "trash"}, 404),
         (f"{ACT}?user_id=a%00b", {"action": "trash"}, 404),
-        (f"{ACT}?task={10**30}", {"action": "trash"}, 302),
-        (LIST, {"action": "trash", "_selected_action": str(10**30)}, 302),
+        (f"{ACT}?user_id=alice&show=history", {"action": "trash"}, 404),
+        (f"{ACT}?task={10**18}", {"action": "trash"}, 302),
+        (f"{ACT}?task={10**30}", {"action": "trash"}, 400),
+        (f"{LIST}{10**30}/delete/", {}, 403),
+        (LIST, {"action": "trash", "_selected_action": str(10**18)}, 302),
+        (LIST, {"action": "trash", "_selected_action": str(10**30)}, 400),
         (LIST, {"action": "trash", "_selected_action": "1", "progress": "forged"}, 302),
     ],
 )
@@ -383,4 +387,49 @@ def test_one_task_by_its_buttons(support: Any) -> None:
 
     assert answer.redirect_chain == [(page, 302)]
     assert "1 task moved to the trash." in answer.content.decode()
-    assert support.get(f"{ACT}?task={task.pk}").status_code == 405
+    assert support.put(f"{ACT}?task={task.pk}").status_code == 405
+
+
+SIGNED_OUT = "You had been signed out, so nothing was done. Try again."
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        f"{ACT}?task={{}}",
+        f"{ACT}?user_id=a%26b",
+        f"{ACT}?user_id=a%26b&show=trash",
+        f"{LIST}?priority__exact=high",
+        f"{LIST}{{}}/change/",
+        f"{LIST}{{}}/delete/",
+    ],
+)
+def test_a_button_pressed_after_the_session_ended_leads_back_to_its_page(
+    administrator: Any, address: str
+) -> None:
+    (task,) = make(1, "a&b", priority="high")
+    address = address.format(task.pk)
+    page = address.replace(f"{ACT}?task={task.pk}", f"{LIST}{task.pk}/change/")
+    page = page.replace("/act/", "/owner/")
+    user = administrator.user
+    administrator.logout()
+
+    asked = administrator.post(
+        address, {"action": "purge", "_selected_action": task.pk}, secure=True
+    )
+    assert asked["Location"].startswith("/admin/login/?next=")
+    user.set_password("correct horse")
+    user.save()
+    answer = administrator.post(
+        asked["Location"],
+        {"username": user.username, "password": "correct horse"},
+        secure=True,
+        follow=True,
+    )
+
+    assert answer.status_code == 200
+    assert (
+        answer.request["PATH_INFO"] + "?" * ("?" in page) + answer.request["QUERY_STRING"] == page
+    )
+    assert (SIGNED_OUT in answer.content.decode()) == (address != page)
+    assert list(Task.objects.alive()) == [task]

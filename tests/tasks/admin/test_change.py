@@ -272,6 +272,12 @@ def test_the_history_of_a_task_is_on_its_page(support: Any, viewer: Any) -> None
     assert "in trash: no → yes" in html
 
 
+def test_a_history_is_only_read(support: Any) -> None:
+    answer = support.post(f"{LIST}{make().pk}/history/")
+
+    assert (answer.status_code, answer["Allow"]) == (405, "GET, HEAD")
+
+
 def test_what_users_do_is_not_in_the_history(viewer: Any, alice: Person) -> None:
     task = alice.create()["id"]
     alice.patch(alice.task(task), {"title": "Buy bread"})

@@ -2,6 +2,7 @@
 
 import re
 from datetime import UTC, datetime, timedelta
+from html import unescape
 from itertools import chain
 from typing import Any
 
@@ -194,6 +195,38 @@ def test_what_is_no_day_leads_back_to_the_list(page: Any, day: str) -> None:
     response = page(created_at_from=day)
 
     assert (response.status_code, response["Location"]) == (302, f"{LIST}?e=1")
+
+
+@pytest.mark.parametrize(
+    ("query", "sentence"),
+    [
+        ({"title__regex": "("}, "This list has no filter &#x27;title__regex&#x27;."),
+        ({"title": "\0"}, "This list has no filter &#x27;title&#x27;."),
+        ({"\u202e" * 300: "1"}, "This list has no filter "),
+        ({"id__range": "1"}, "This list has no filter &#x27;id__range&#x27;."),
+        ({"user_id__exact": "\0"}, "must not contain the character NUL."),
+        ({"x" * n: "1" for n in range(1, 1002)}, "has more than 1000 fields."),
+    ],
+)
+def test_what_no_link_of_the_list_has_is_refused_in_a_sentence(
+    page: Any, query: dict[str, str], sentence: str
+) -> None:
+    for path in (LIST, f"{LIST}export.csv"):
+        response = page(path, **query)
+
+        assert response.status_code == 400
+        assert "<title>This cannot be read | Tasks</title>" in response.content.decode()
+        assert sentence in response.content.decode()
+
+
+def test_every_link_of_the_list_is_taken(page: Any) -> None:
+    for path in (LIST, "/admin/auth/user/", "/admin/auth/group/"):
+        content = page(path).content.decode()
+        links = {unescape(link) for link in re.findall(r'href="(\?[^"]+)"', content)}
+        assert path == "/admin/auth/group/" or len(links) > 5
+        for link in links:
+            response = page(path + link)
+            assert (link, response.status_code) == (link, 200)
 
 
 # Pages

@@ -146,7 +146,7 @@ def test_the_history_goes_on_when_a_task_is_gone_for_good(administrator: Any) ->
     (task,) = make(1)
     address = f"{LIST}act/?user_id=alice"
     page = administrator.post(address, {"action": "purge"})
-    assert "Delete for good: 1 task." in text_of(page)
+    assert "Delete for good: 1 task of <bdi>alice</bdi>." in text_of(page)
     assert said(press(administrator, page, address)) == ["1 task deleted for good."]
 
     html = text_of(administrator.get(page_of("alice", show="history")))
@@ -156,45 +156,91 @@ def test_the_history_goes_on_when_a_task_is_gone_for_good(administrator: Any) ->
 
 
 BUTTONS = {
-    "viewer": [],
-    "support": ["complete", "trash", "restore"],
-    "administrator": ["complete", "trash", "restore", "purge"],
+    "viewer": ([], []),
+    "support": (
+        ["Complete: all", "Move to the trash: all"],
+        ["Restore from the trash: all"],
+    ),
+    "administrator": (
+        ["Complete: all", "Move to the trash: all", "Delete for good: all"],
+        ["Restore from the trash: all", "Empty the trash"],
+    ),
 }
+
+
+def buttons_of(html: str) -> list[str]:
+    return re.findall(r'<button class="button[^>]*>([^<]*)</button>', html)
 
 
 @pytest.mark.parametrize("group", BUTTONS)
 def test_each_group_is_shown_what_it_may(group: str, request: pytest.FixtureRequest) -> None:
     client = request.getfixturevalue(group)
+    (task, _) = make(2)
+    Task.objects.filter(pk=task.pk).trash()
+    pages = [text_of(client.get(page_of("alice", show=show))) for show in ("tasks", "trash")]
+
+    assert tuple(map(buttons_of, pages)) == BUTTONS[group]
+    for page in pages:
+        red = re.findall(r'class="button for-good" name="action" value="(\w+)"', page)
+        assert red == ["purge"] * (group == "administrator")
+
+
+def test_where_nothing_is_shown_nothing_can_be_done_with_it(administrator: Any) -> None:
     make(1)
-    html = text_of(client.get(page_of("alice")))
 
-    assert re.findall(r'name="action" value="(\w+)"', html) == BUTTONS[group]
+    for show in ("trash", "history"):
+        assert buttons_of(text_of(administrator.get(page_of("alice", show=show)))) == []
 
 
-@pytest.mark.parametrize("action", BUTTONS["administrator"])
-def test_an_action_reaches_this_user_alone(administrator: Any, action: str) -> None:
-    make(2)
-    trashed = make(1)
-    make(1, "bob")
-    Task.objects.filter(pk=trashed[0].pk).trash()
-    before = Task.objects.filter(user_id="bob").values().get()
-    address = f"{LIST}act/?user_id=alice"
+@pytest.mark.parametrize(
+    ("show", "action", "message"),
+    [
+        ("tasks", "complete", "2 tasks completed."),
+        ("tasks", "trash", "2 tasks moved to the trash."),
+        ("tasks", "purge", "2 tasks deleted for good."),
+        ("trash", "restore", "3 tasks restored."),
+        ("trash", "purge", "3 tasks deleted for good."),
+    ],
+)
+def test_an_action_reaches_what_is_shown_of_this_user_and_nothing_else(
+    administrator: Any, show: str, action: str, message: str
+) -> None:
+    alive, trashed = make(2), make(3)
+    for user_id in ("bob", "alice "):
+        bobs = make(2, user_id)
+        Task.objects.filter(pk=bobs[0].pk).trash()
+    Task.objects.filter(pk__in=[task.pk for task in trashed]).trash()
+    shown = {task.pk for task in (alive if show == "tasks" else trashed)}
+    others = Task.objects.exclude(pk__in=shown).order_by("pk")
+    before = list(others.values())
+    html = text_of(administrator.get(page_of("alice", show=show)))
+    assert set(tasks_on(html)) == shown
+    (form,) = re.findall(r'action="(/admin/tasks/task/act/[^"]*)"', html)
+    address = unescape(form)
 
     page = administrator.post(address, {"action": action})
-    assert ": 3 tasks." in text_of(page)
-    (message,) = said(press(administrator, page, address))
+    of = "of" if show == "tasks" else "in the trash of"
+    assert f": {len(shown)} tasks {of} <bdi>alice</bdi>." in text_of(page)
+    answer = press(administrator, page, address)
 
-    assert (
-        message
-        == {
-            "complete": "2 tasks completed. 1 was in the trash and stayed as before.",
-            "trash": "2 tasks moved to the trash. 1 was in the trash already.",
-            "restore": "1 task restored. 2 were out of the trash already.",
-            "purge": "3 tasks deleted for good.",
-        }[action]
-    )
-    assert Task.objects.filter(user_id="bob").values().get() == before
+    assert said(answer) == [message]
+    assert answer["Location"] == page_of("alice", **({"show": show} if show == "trash" else {}))
+    assert list(others.values()) == before
+    assert {entry.object_id for entry in history.of_owner("alice")} == set(map(str, shown))
     assert not history.of_owner("bob").exists()
+
+
+def test_a_confirmation_for_the_trash_is_none_for_the_tasks(administrator: Any) -> None:
+    kept, trashed = make(2)
+    Task.objects.filter(pk=trashed.pk).trash()
+    address = f"{LIST}act/?user_id=alice"
+    page = administrator.post(f"{address}&show=trash", {"action": "purge"})
+
+    again = press(administrator, page, address)
+
+    assert "1 task of <bdi>alice</bdi>." in text_of(again)
+    assert Task.objects.count() == 2
+    assert kept in Task.objects.alive()
 
 
 @pytest.mark.parametrize(

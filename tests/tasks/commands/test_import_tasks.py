@@ -57,14 +57,17 @@ def whole(task: Task, **fields: Any) -> dict[str, Any]:
 
 
 text = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\x00"))
-moments = st.datetimes(timezones=st.just(UTC))
+users = st.text(st.characters(exclude_categories=["Cs", "Cc"]), max_size=255).filter(str.strip)
+moments = st.timedeltas(datetime(1970, 1, 1, tzinfo=UTC) - NOON, timedelta()).map(
+    lambda since: NOON + since
+)
 
 
 @st.composite
 def tasks(draw: st.DrawFn) -> Task:
     complete = draw(st.booleans())
     return Task(
-        user_id=draw(text.map(lambda user: user[:255]).filter(bool)),
+        user_id=draw(users),
         title=draw(text.map(lambda title: title.strip()[:200].strip()).filter(bool)),
         description=draw(st.none() | text.map(lambda description: description[:1000])),
         complete=complete,
@@ -141,7 +144,7 @@ def _ids_as_before() -> Iterator[None]:
 
 
 @pytest.mark.usefixtures("_ids_as_before")
-@pytest.mark.parametrize("largest", [1000, 2**40, 2**62 - 1])
+@pytest.mark.parametrize("largest", [1000, 2**40, 2**52 - 1])
 def test_the_next_id_is_behind_the_largest(file: Path, alice: Person, largest: int) -> None:
     before = alice.create()["id"]
     path = write(file, {"title": "x", "id": max(before + 1000, largest)}, {"title": "y"})
@@ -186,6 +189,46 @@ def test_a_thousand_bad_rows_are_not_all_told(file: Path) -> None:
         "and 980 more",
         f"1000 bad rows: {WRONG}",
     ]
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "rule"),
+    [
+        ("id", 2**52, "must be at most 4503599627370495"),
+        ("id", 2**63, "must be at most 4503599627370495"),
+        ("updated_at", "9999-12-31T23:59:59.999999Z", "must not be more than a day in the future"),
+        ("created_at", "0001-01-01T00:00:00Z", "must not be before 1970"),
+        *(
+            ("user_id", user, "must have 1 to 255 characters, none of them a control character")
+            for user in (" ", "a\nb", "\x7f", "a\x85")
+        ),
+    ],
+)
+def test_what_the_api_could_not_have_made_is_a_bad_row(
+    file: Path, field: str, value: Any, rule: str
+) -> None:
+    path = write(file, {"title": "good"}, {"title": "x", field: value})
+
+    assert run("import_tasks", path) == Run(1, "", f"line 2: {field}: {rule}\n1 bad row: {WRONG}")
+    assert not Task.objects.exists()
+
+
+@pytest.mark.usefixtures("_ids_as_before")
+def test_what_is_made_after_an_import_can_be_read_by_javascript(file: Path, alice: Person) -> None:
+    largest: dict[str, Any] = {"title": "x", "id": 2**52 - 1}
+
+    assert run("import_tasks", write(file, largest, *[{"title": "y"}] * 1000)).status == 0
+
+    assert alice.create()["id"] < 2**53
+
+
+def test_a_task_of_the_latest_time_can_still_be_changed(file: Path, alice: Person) -> None:
+    latest = datetime.now(UTC) + timedelta(hours=23)
+    run("import_tasks", write(file, {"title": "x", "created_at": latest, "updated_at": latest}))
+
+    changed = alice.patch(alice.task(Task.objects.get().pk), {"title": "y"}).json()
+
+    assert datetime.fromisoformat(changed["updated_at"]) == latest + timedelta(microseconds=1)
 
 
 def test_nobodys_task_is_a_bad_row(file: Path) -> None:
