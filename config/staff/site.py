@@ -14,6 +14,7 @@ from django.template.response import TemplateResponse
 from django.utils.decorators import method_decorator
 
 from config import pages
+from config.errors import explain
 from config.signin import SIGN_INS, TooManySignIns
 from tasks.limits import Unavailable, give_back_connection, page_transaction
 
@@ -97,7 +98,7 @@ def with_refusals(view: View) -> View:
 
 
 def refused(request: HttpRequest, refusal: Unavailable) -> HttpResponseBase:
-    request.refusal = refusal.reason  # type: ignore[attr-defined] # for the line in the log
+    explain(request, reason=refusal.reason)
     return pages.unavailable(request, refusal.title, refusal.sentence, refusal.retry_after)
 
 

@@ -5,6 +5,7 @@ Addresses, names and values are taken from the service itself, so a new page is 
 
 import os
 from collections.abc import Iterator, Mapping
+from contextlib import closing
 from dataclasses import dataclass, field, replace
 from html.parser import HTMLParser
 from typing import Any, ClassVar
@@ -235,8 +236,10 @@ class World:
     def sent_from(self, address: str) -> Pairs:
         """Pages of one user are none without their user."""
         page = Request(address, parts=self.good(address), query=(("user_id", "alice"),))
-        found = Names(page.sent_by(self.client())).found
-        found |= Names(replace(page, query=()).sent_by(self.client())).found
+        found = set[tuple[str, str]]()
+        for each in (page, replace(page, query=())):
+            with closing(each.sent_by(self.client())) as response:
+                found |= Names(response).found
         return tuple(sorted(found))
 
     def restore(self) -> None:
@@ -358,7 +361,8 @@ def test_no_input_is_a_fault_of_the_server(address: str, world: World) -> None:
     def send(request: Request) -> None:
         note(ascii(request))
         world.restore()
-        assert request.sent_by(world.client()).status_code < 500
+        with closing(request.sent_by(world.client())) as response:
+            assert response.status_code < 500
 
     for request in ONCE:
         if request.address == address:
