@@ -6,7 +6,7 @@ back at once. Whoever verifies a token, reads a body or writes an answer holds n
 
 from collections import deque
 from collections.abc import Sequence
-from threading import Condition, Lock, Thread
+from threading import Lock, Thread
 from time import perf_counter, sleep
 
 from django.db import connections
@@ -28,20 +28,38 @@ RETRY_AFTER = 1.0
 """Seconds without another attempt while PostgreSQL opens no further connection."""
 
 
+class Waiter:
+    """A request that waits. What it is handed is a connection, or None: then it may open one."""
+
+    def __init__(self) -> None:
+        self.connection: Connection | None = None
+        self._handed = Lock()
+        self._handed.acquire()
+
+    def hand(self, connection: Connection | None) -> None:
+        self.connection = connection
+        self._handed.release()
+
+    def wait(self, deadline: float) -> bool:
+        return self._handed.acquire(timeout=max(deadline - perf_counter(), 0))
+
+
 class Pool:
     """At most `size` connections as the database `alias` of the settings has them.
 
     The connection that was used last is used first, so that the others become idle and are closed.
-    Where PostgreSQL opens no further one, requests wait for those that are open.
+    The request that has waited longest gets the next one. Where PostgreSQL opens no further one,
+    requests wait for those that are open.
     """
 
     def __init__(self, alias: str, size: int) -> None:
         self.size = size
         self._settings = connections.create_connection(alias)
-        self._free = Condition(Lock())
+        self._lock = Lock()
         self._idle: deque[tuple[Connection, float]] = deque()
+        self._waiters: deque[Waiter] = deque()
         self._open = 0
-        self._waiting = 0
+        self._opening = 0
         self._retry_at = 0.0
         self._closer: Thread | None = None
 
@@ -51,11 +69,11 @@ class Pool:
 
     @property
     def in_use(self) -> int:
-        return self._open - len(self._idle)
+        return self._open + self._opening - len(self._idle)
 
     @property
     def waiting(self) -> int:
-        return self._waiting
+        return len(self._waiters)
 
     def call(self, statement: bytes, values: Sequence[bytes]) -> Row:
         """The first row of a statement: see `Connection.call`.
@@ -72,11 +90,8 @@ class Pool:
 
     def close(self) -> None:
         """Closes what is idle."""
-        with self._free:
-            idle, self._idle = self._idle, deque()
-            self._open -= len(idle)
-        for connection, _ in idle:
-            connection.close()
+        while connection := self._oldest_idle(0):
+            self._forget(connection)
 
     def _take(self) -> Connection:
         start = perf_counter()
@@ -84,53 +99,62 @@ class Pool:
         failure: ConnectionFailed | None = None
         try:
             while True:
-                if connection := self._idle_one(deadline, failure):
-                    if not connection.is_stale:
-                        return connection
+                connection = self._next(deadline, failure)
+                if connection is None:
+                    try:
+                        return self._connect(deadline)
+                    except ConnectionFailed as error:
+                        failure = error
+                elif connection.is_stale:
                     self._forget(connection)
-                    continue
-                try:
-                    return self._connect(deadline)
-                except ConnectionFailed as error:
-                    failure = error
+                else:
+                    return connection
         finally:
             account.waited("connection", perf_counter() - start)
-            metrics.connections(self.in_use, self._waiting)
+            metrics.connections(self.in_use, self.waiting)
 
-    def _idle_one(self, deadline: float, failure: ConnectionFailed | None) -> Connection | None:
-        """None where the caller may open one. Raises ConnectionFailed."""
-        with self._free:
-            while not self._idle:
-                if failure and not self._open:
-                    raise failure
-                now = perf_counter()
-                if not self._open or (self._open < self.size and now >= self._retry_at):
-                    self._open += 1
-                    return None
-                if self._waiting >= MAX_WAITING:
-                    raise ConnectionFailed("no_connection", "too many requests are waiting")
-                self._waiting += 1
-                try:
-                    in_time = self._free.wait(deadline - now)
-                finally:
-                    self._waiting -= 1
-                if not in_time:
-                    raise failure or ConnectionFailed("no_connection", "all connections are in use")
-            return self._idle.pop()[0]
+    def _next(self, deadline: float, failure: ConnectionFailed | None) -> Connection | None:
+        """A connection that is free, or None: then one may be opened. Raises ConnectionFailed."""
+        with self._lock:
+            if self._idle:
+                return self._idle.pop()[0]
+            if failure and not self._open:
+                raise failure
+            if self._may_open():
+                self._opening += 1
+                return None
+            if len(self._waiters) >= MAX_WAITING:
+                raise ConnectionFailed("no_connection", "too many requests are waiting")
+            waiter = Waiter()
+            if failure:
+                self._waiters.appendleft(waiter)
+            else:
+                self._waiters.append(waiter)
+        if not waiter.wait(deadline):
+            with self._lock:
+                if waiter in self._waiters:
+                    self._waiters.remove(waiter)
+                    raise failure or ConnectionFailed("no_connection", "all are in use")
+        return waiter.connection
+
+    def _may_open(self) -> bool:
+        if self._open + self._opening >= self.size:
+            return False
+        return not self._open or perf_counter() >= self._retry_at
 
     def _connect(self, deadline: float) -> Connection:
-        opened = False
         try:
             connection = Connection(self._conninfo(), deadline)
-            opened = True
-        finally:
-            with self._free:
-                if opened:
-                    self._retry_at = 0.0
-                else:
-                    self._open -= 1
-                    self._retry_at = perf_counter() + RETRY_AFTER if self._open else 0.0
-                    self._free.notify()
+        except BaseException:
+            with self._lock:
+                self._opening -= 1
+                self._retry_at = perf_counter() + RETRY_AFTER
+                self._let_the_next_open()
+            raise
+        with self._lock:
+            self._opening -= 1
+            self._open += 1
+            self._retry_at = 0.0
         self._watch_idle_ones()
         return connection
 
@@ -145,16 +169,23 @@ class Pool:
         if not connection.is_open:
             self._forget(connection)
             return
-        with self._free:
-            self._idle.append((connection, perf_counter()))
-            self._free.notify()
-        metrics.connections(self.in_use, self._waiting)
+        with self._lock:
+            if self._waiters:
+                self._waiters.popleft().hand(connection)
+            else:
+                self._idle.append((connection, perf_counter()))
+        metrics.connections(self.in_use, self.waiting)
 
     def _forget(self, connection: Connection) -> None:
         connection.close()
-        with self._free:
+        with self._lock:
             self._open -= 1
-            self._free.notify()
+            self._let_the_next_open()
+
+    def _let_the_next_open(self) -> None:
+        if self._waiters and self._may_open():
+            self._opening += 1
+            self._waiters.popleft().hand(None)
 
     def _watch_idle_ones(self) -> None:
         if self._closer is None:
@@ -166,11 +197,11 @@ class Pool:
     def _close_idle_ones(self) -> None:
         while True:
             sleep(MAX_IDLE / 4)
-            while connection := self._idle_too_long():
+            while connection := self._oldest_idle(MAX_IDLE):
                 self._forget(connection)
 
-    def _idle_too_long(self) -> Connection | None:
-        with self._free:
-            if self._idle and perf_counter() - self._idle[0][1] > MAX_IDLE:
+    def _oldest_idle(self, seconds: float) -> Connection | None:
+        with self._lock:
+            if self._idle and perf_counter() - self._idle[0][1] >= seconds:
                 return self._idle.popleft()[0]
         return None
