@@ -81,9 +81,10 @@ class Command(BaseCommand):
         if demo:
             self.prepare()
         allow_files(SOCKETS + MAX_THREADS)
+        log_start()
+        # Of the workers alone: the pool has a thread, and none may be here when they are forked.
         owner = settings.DATABASES["default"]
         owner |= pooled(owner, settings.ADMIN_CONNECTIONS)
-        log_start()
         Master(
             address=settings.HOST,
             port=settings.PORT,
