@@ -17,10 +17,12 @@ serve: ## the same server for production: everything from the environment
 	$(SET_UP) .venv/serve
 	@exec $(BIN)/python manage.py serve
 
-test: ## all tests
+test: ## all tests; COVERAGE=1, as in CI, also measures what they cover, and enforces its limits
 	$(SET_UP) .venv/test
-	$(BIN)/python -m pytest --numprocesses=auto --dist=loadfile --cov --cov-report=term
+	$(BIN)/python -m pytest --numprocesses=auto --dist=loadfile $(if $(COVERAGE),--cov --cov-report=term)
+ifdef COVERAGE
 	$(BIN)/coverage report --include='authjwt/*,tasks/api.py,tasks/operations/*' --fail-under=100
+endif
 
 check: ## style, types, migrations and what they lock, settings of production, locks of packages
 	$(SET_UP) .venv/test

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from tests.better_auth.issuer import HERE, Issuer
+from tests.better_auth.issuer import HERE, Issuer, Node
 from tests.server import Server
 
 INSTALLED = HERE / "node_modules" / ".package-lock.json"
@@ -28,20 +28,26 @@ def packages() -> None:
         subprocess.run(["npm", "ci", "--no-audit", "--no-fund"], cwd=HERE, check=True)
 
 
+@pytest.fixture(scope="session")
+def node(packages: None) -> Iterator[Node]:
+    with Node() as running:
+        yield running
+
+
 @pytest.fixture
-def start_issuer(packages: None) -> Iterator[Callable[..., Issuer]]:
+def start_issuer(node: Node) -> Iterator[Callable[..., Issuer]]:
     """Issuers of a test's own: it may stop them and change their keys."""
     with ExitStack() as running:
-        yield lambda **variant: running.enter_context(Issuer(**variant))
+        yield lambda **variant: running.enter_context(Issuer(node, **variant))
 
 
 @pytest.fixture(scope="module")
 def deploy(
-    packages: None, django_db_setup: None, tmp_path_factory: pytest.TempPathFactory
+    node: Node, django_db_setup: None, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Callable[..., tuple[Issuer, Server]]]:
     """An issuer of a variant, and the service that trusts it; tests leave both as they are.
 
-    A pair is two processes, so tests of the same variant and environment share one. PORT stands
+    The service is a process, so tests of the same variant and environment share a pair. PORT stands
     for the port of the issuer, in the environment of the service too.
     """
     started: dict[str, tuple[Issuer, Server]] = {}
@@ -53,7 +59,7 @@ def deploy(
         ) -> tuple[Issuer, Server]:
             name = json.dumps([variant or {}, environment or {}], sort_keys=True)
             if name not in started:
-                issuer = Issuer(**(variant or {}))
+                issuer = Issuer(node, **(variant or {}))
                 told = {"BETTER_AUTH_URL": issuer.base, **(environment or {})}
                 server = Server(
                     logs / f"{issuer.port}.log",

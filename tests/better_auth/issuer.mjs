@@ -1,7 +1,9 @@
-// A Better Auth server on loopback. Its variant comes as JSON in ISSUER; once it listens it prints
-// where it is. SIGTERM ends it; its database stays in the file `state`, for the next start.
+// Better Auth servers on loopback. Each line of the input is the variant of one to start, as JSON,
+// and once it listens the answer is a line that says where it is; or it is {"stop": port}. The
+// database of one that was stopped stays in the file `state`, for its next start.
 import { existsSync, readFileSync, writeFileSync } from "node:fs";
 import { createServer } from "node:http";
+import { createInterface } from "node:readline";
 import { deserialize, serialize } from "node:v8";
 import { oauthProvider } from "@better-auth/oauth-provider";
 import { betterAuth } from "better-auth";
@@ -9,74 +11,87 @@ import { memoryAdapter } from "better-auth/adapters/memory";
 import { fromNodeHeaders, toNodeHandler } from "better-auth/node";
 import { jwt, signJWT } from "better-auth/plugins";
 
-const variant = JSON.parse(process.env.ISSUER);
-const server = createServer();
-await new Promise((listening) => server.listen(variant.port, "127.0.0.1", listening));
-
 // What JSON cannot say.
 const payloads = {
   with_user_id: ({ user }) => ({ user_id: user.id, name: user.name }),
   without_user_id: ({ user }) => ({ name: user.name }),
 };
-const jwtOptions = {
-  ...variant.jwt,
-  jwt: { ...variant.jwt?.jwt, definePayload: payloads[variant.payload] },
-};
 
-const db = existsSync(variant.state) ? deserialize(readFileSync(variant.state)) : {
-  user: [], session: [], account: [], verification: [], jwks: [],
-  oauthClient: [], oauthResource: [], oauthClientResource: [], oauthConsent: [],
-  oauthAccessToken: [], oauthRefreshToken: [], oauthClientAssertion: [],
-};
-const auth = betterAuth({
-  baseURL: variant.base,
-  basePath: variant.basePath,
-  secret: variant.secret,
-  database: memoryAdapter(db),
-  emailAndPassword: { enabled: true },
-  advanced: { database: { generateId: variant.generateId } },
-  session: { cookieCache: variant.cookieCache },
-  user: { additionalFields: variant.fields },
-  telemetry: { enabled: false },
-  logger: { level: "error" },
-  plugins: [
-    jwt(jwtOptions),
-    ...(variant.oauth ? [oauthProvider({ ...variant.oauth, loginPage: "/", consentPage: "/" })] : []),
-  ],
-});
+const running = new Map();
 
-// What the tests do at the issuer beside its own API.
-const routes = {
-  "/test/sign": async ({ payload, header }) => ({
-    token: await signJWT({ context: await auth.$context }, { options: jwtOptions, payload, header }),
-  }),
-  "/test/age-keys": async ({ seconds }) => {
-    for (const key of db.jwks) key.expiresAt = new Date(key.expiresAt.getTime() - 1000 * seconds);
-    return {};
-  },
-  "/test/client": (_, request) =>
-    auth.api.adminCreateOAuthClient({
-      headers: fromNodeHeaders(request.headers),
-      body: {
-        token_endpoint_auth_method: "none",
-        application_type: "native",
-        redirect_uris: [`${variant.base}/client`],
-        skip_consent: true,
-      },
+async function start(variant) {
+  const server = createServer();
+  await new Promise((listening) => server.listen(variant.port, "127.0.0.1", listening));
+
+  const jwtOptions = {
+    ...variant.jwt,
+    jwt: { ...variant.jwt?.jwt, definePayload: payloads[variant.payload] },
+  };
+
+  const db = existsSync(variant.state) ? deserialize(readFileSync(variant.state)) : {
+    user: [], session: [], account: [], verification: [], jwks: [],
+    oauthClient: [], oauthResource: [], oauthClientResource: [], oauthConsent: [],
+    oauthAccessToken: [], oauthRefreshToken: [], oauthClientAssertion: [],
+  };
+  const auth = betterAuth({
+    baseURL: variant.base,
+    basePath: variant.basePath,
+    secret: variant.secret,
+    database: memoryAdapter(db),
+    emailAndPassword: { enabled: true },
+    advanced: { database: { generateId: variant.generateId } },
+    session: { cookieCache: variant.cookieCache },
+    user: { additionalFields: variant.fields },
+    telemetry: { enabled: false },
+    logger: { level: "error" },
+    plugins: [
+      jwt(jwtOptions),
+      ...(variant.oauth ? [oauthProvider({ ...variant.oauth, loginPage: "/", consentPage: "/" })] : []),
+    ],
+  });
+
+  // What the tests do at the issuer beside its own API.
+  const routes = {
+    "/test/sign": async ({ payload, header }) => ({
+      token: await signJWT({ context: await auth.$context }, { options: jwtOptions, payload, header }),
     }),
-};
+    "/test/age-keys": async ({ seconds }) => {
+      for (const key of db.jwks) key.expiresAt = new Date(key.expiresAt.getTime() - 1000 * seconds);
+      return {};
+    },
+    "/test/client": (_, request) =>
+      auth.api.adminCreateOAuthClient({
+        headers: fromNodeHeaders(request.headers),
+        body: {
+          token_endpoint_auth_method: "none",
+          application_type: "native",
+          redirect_uris: [`${variant.base}/client`],
+          skip_consent: true,
+        },
+      }),
+  };
 
-const betterAuthHandler = toNodeHandler(auth);
-server.on("request", async (request, response) => {
-  const route = routes[request.url];
-  if (!route) return betterAuthHandler(request, response);
-  const body = JSON.parse((await request.toArray()).join(""));
-  response.setHeader("Content-Type", "application/json");
-  response.end(JSON.stringify(await route(body, request)));
-});
+  const betterAuthHandler = toNodeHandler(auth);
+  server.on("request", async (request, response) => {
+    const route = routes[request.url];
+    if (!route) return betterAuthHandler(request, response);
+    const body = JSON.parse((await request.toArray()).join(""));
+    response.setHeader("Content-Type", "application/json");
+    response.end(JSON.stringify(await route(body, request)));
+  });
 
-process.on("SIGTERM", () => {
-  if (variant.state) writeFileSync(variant.state, serialize(db));
-  process.exit();
-});
-console.log((await auth.$context).baseURL);
+  running.set(variant.port, async () => {
+    const closed = new Promise((done) => server.close(done));
+    server.closeAllConnections();
+    await closed;
+    if (variant.state) writeFileSync(variant.state, serialize(db));
+    return "stopped";
+  });
+  return (await auth.$context).baseURL;
+}
+
+for await (const line of createInterface({ input: process.stdin })) {
+  const asked = JSON.parse(line);
+  console.log(await ("stop" in asked ? running.get(asked.stop)() : start(asked)));
+}
+process.exit();

@@ -6,7 +6,6 @@ import json
 import os
 import secrets
 import select
-import signal
 import subprocess
 from dataclasses import dataclass, field
 from http.cookies import SimpleCookie
@@ -24,6 +23,39 @@ SHUT_DOWN = 10.0
 Json = dict[str, Any]
 
 
+class Node:
+    """The process in which all issuers run: it takes Better Auth longer to load than to start."""
+
+    def __init__(self) -> None:
+        self.process = subprocess.Popen(
+            ["node", "issuer.mjs"],
+            cwd=HERE,
+            env={"PATH": os.environ["PATH"]},
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        try:
+            self.process.communicate(timeout=SHUT_DOWN)  # it ends with its input
+        finally:
+            self.process.kill()
+
+    def ask(self, question: str) -> str:
+        assert self.process.stdin
+        assert self.process.stdout
+        self.process.stdin.write(f"{question}\n")
+        self.process.stdin.flush()
+        select.select([self.process.stdout], [], [], START_UP)
+        answer = self.process.stdout.readline().strip()
+        assert answer, "There was no answer: the words of Node.js are above."
+        return answer
+
+
 class Issuer:
     """A Better Auth server. `variant` says how it is configured: see issuer.mjs.
 
@@ -34,14 +66,15 @@ class Issuer:
     url, api: where it really listens, and where its API is there.
     """
 
-    def __init__(self, **variant: Any) -> None:
+    def __init__(self, node: Node, **variant: Any) -> None:
+        self.node = node
         self.port = free_port()
         complete = {"base": "http://127.0.0.1:PORT", "secret": SECRET, **variant, "port": "PORT"}
         self.variant = json.dumps(complete).replace("PORT", str(self.port))
         self.base: str = json.loads(self.variant)["base"]
         self.url = f"http://127.0.0.1:{self.port}"
         self.api = ""
-        self.process: subprocess.Popen[str] | None = None
+        self.is_running = False
 
     def __enter__(self) -> Self:
         self.start()
@@ -51,27 +84,14 @@ class Issuer:
         self.stop()
 
     def start(self) -> None:
-        self.process = subprocess.Popen(
-            ["node", "issuer.mjs"],
-            cwd=HERE,
-            env={"PATH": os.environ["PATH"], "ISSUER": self.variant},
-            stdout=subprocess.PIPE,
-            text=True,
-        )
-        assert self.process.stdout
-        select.select([self.process.stdout], [], [], START_UP)
-        said = self.process.stdout.readline().strip()
-        assert said, "The issuer did not start: its words are above."
+        said = self.node.ask(self.variant)
         self.api = self.url + urlsplit(said).path.rstrip("/")
+        self.is_running = True
 
     def stop(self) -> None:
-        if self.process:
-            self.process.send_signal(signal.SIGTERM)
-            try:
-                self.process.communicate(timeout=SHUT_DOWN)
-            finally:
-                self.process.kill()
-            self.process = None
+        if self.is_running:
+            self.node.ask(json.dumps({"stop": str(self.port)}))
+            self.is_running = False
 
     def sign_up(self, **fields: Any) -> "Account":
         account = Account(self)

@@ -51,10 +51,16 @@ NAME = re.compile(rb"person-\d\d")
 LENGTH = re.compile(rb"content-length: (\d+)", re.IGNORECASE)
 
 
+@pytest.fixture(scope="module")
+def migrated(django_db_setup: None) -> None:
+    """The password of the role is that of every pooler here: it does not follow from the port."""
+    with PgBouncer() as pooler:
+        pooler.migrate()
+
+
 @pytest.fixture
-def pooler(transactional_db: None) -> Iterator[PgBouncer]:
+def pooler(migrated: None, transactional_db: None) -> Iterator[PgBouncer]:
     with PgBouncer() as running:
-        running.migrate()
         yield running
 
 

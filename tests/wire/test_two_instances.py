@@ -5,7 +5,7 @@ import signal
 from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from http.client import HTTPConnection
 from pathlib import Path
 from socketserver import BaseRequestHandler, ThreadingTCPServer
@@ -27,8 +27,8 @@ UNBUFFERED = f"{BUFFERS} proxy_request_buffering off; proxy_http_version 1.1;"
 LONGEST = "🦆" * 255
 
 
-@pytest.fixture
-def instances(transactional_db: None, tmp_path: Path) -> Iterator[list[Server]]:
+@contextmanager
+def deployed(folder: Path) -> Iterator[list[Server]]:
     with ExitStack() as running:
         pooler = running.enter_context(PgBouncer())
         pooler.migrate()
@@ -36,12 +36,26 @@ def instances(transactional_db: None, tmp_path: Path) -> Iterator[list[Server]]:
             "DATABASE_URL": pooler.url,
             "BETTER_AUTH_SECRET": SECRET,
         }
-        both = [Server(tmp_path / name, **environment) for name in ("first", "second")]
+        both = [Server(folder / name, **environment) for name in ("first", "second")]
         for server in both:
             running.callback(server.stop)
         for server in both:
             server.wait_until_ready()
         yield both
+
+
+@pytest.fixture(scope="module")
+def shared(
+    django_db_setup: None, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[list[Server]]:
+    with deployed(tmp_path_factory.mktemp("instances")) as both:
+        yield both
+
+
+@pytest.fixture
+def instances(shared: list[Server], transactional_db: None) -> list[Server]:
+    """For tests that leave them running."""
+    return shared
 
 
 def before(instances: list[Server], options: str = BUFFERS, **others: str) -> Nginx:
@@ -226,7 +240,13 @@ ROUNDS = 120
 """Of six operations, that are made before the end of an instance, and again after it."""
 
 
-def test_the_end_of_an_instance_under_load_loses_no_request(instances: list[Server]) -> None:
+@pytest.fixture
+def own_instances(transactional_db: None, tmp_path: Path) -> Iterator[list[Server]]:
+    with deployed(tmp_path) as both:
+        yield both
+
+
+def test_the_end_of_an_instance_under_load_loses_no_request(own_instances: list[Server]) -> None:
     """Of nginx this needs nothing: an instance that stops answers what it has taken.
 
     With connections that are kept, which nginx does not do by itself, a POST can come upon one that
@@ -235,13 +255,13 @@ def test_the_end_of_an_instance_under_load_loses_no_request(instances: list[Serv
     What it has not taken was not sent, and nginx sends it to the other, whatever the method.
     """
     stop, progress = Event(), Semaphore(0)
-    with before(instances) as nginx, ThreadPoolExecutor(VISITORS) as pool:
+    with before(own_instances) as nginx, ThreadPoolExecutor(VISITORS) as pool:
         visitors = [Visitor(nginx, f"user-{n}", stop, progress) for n in range(VISITORS)]
         running = [pool.submit(visitor.run) for visitor in visitors]
         try:
             wait_for(progress, ROUNDS)
-            instances[0].process.send_signal(signal.SIGTERM)
-            assert instances[0].process.wait(20) == 0
+            own_instances[0].process.send_signal(signal.SIGTERM)
+            assert own_instances[0].process.wait(20) == 0
             wait_for(progress, ROUNDS)
         finally:
             stop.set()
@@ -254,7 +274,7 @@ def test_the_end_of_an_instance_under_load_loses_no_request(instances: list[Serv
         ("PATCH", 200),
         ("DELETE", 204),
     }
-    assert len(handled(instances[0])) > ROUNDS
+    assert len(handled(own_instances[0])) > ROUNDS
 
 
 def wait_for(progress: Semaphore, rounds: int) -> None:

@@ -40,8 +40,8 @@ LONGEST = 60.0
 SHARES = {"list": 15, "create": 20, "read": 20, "replace": 15, "change": 20, "delete": 10}
 MOST_TASKS = 12
 """Of a client; with more it deletes."""
-PACE = 0.05
-"""Seconds from an answer to the next request of the same client."""
+PACE = 10 / REQUESTS
+"""Seconds from an answer to the next request of the same client: CI asks more often, too."""
 STAYS = 0.95
 """How likely a client is to keep its connection for the next request."""
 PAUSE = 0.1

@@ -19,7 +19,7 @@ from tests.cluster import PASSWORD as CLUSTER_PASSWORD
 from tests.people import SECRET, token_of
 from tests.server import ROOT, Server
 
-TIMES = int(os.environ.get("MIGRATE_TIMES", "2"))
+TIMES = int(os.environ.get("MIGRATE_TIMES", "1"))
 """How often three `migrate` meet."""
 
 VERSIONS = tuple(BINARIES) if os.environ.get("CI") else (max(BINARIES),)
