@@ -4,6 +4,7 @@ On SIGTERM it drains before it ends. Its workers end with it, also when it is ki
 dead worker again however often it dies.
 """
 
+import os
 import signal
 import time
 from collections.abc import Callable
@@ -45,6 +46,8 @@ class Master(MPServer):
 
     def signal_handler_interrupt(self, number: int = 0, *_: Any) -> None:
         """SIGTERM drains first; a second one, and Ctrl-C, do not wait for the end of that."""
+        if os.getpid() != self.pid:
+            os._exit(0)  # a worker that has only been forked, and still has this handler
         begins = not self.shared.draining.value
         self.shared.draining.value = True
         if number == signal.SIGTERM and begins and self.drain_seconds:

@@ -72,14 +72,11 @@ def chromium() -> Iterator[Browser]:
         browser.close()
 
 
-@pytest.fixture(scope="module")
-def site(django_db_setup: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+@pytest.fixture
+def site(serve: Callable[..., Server]) -> Iterator[str]:
     """Where the admin is."""
-    log = tmp_path_factory.mktemp("server") / "log"
-    with (
-        Server(log, BETTER_AUTH_SECRET=SECRET, TRUSTED_PROXIES="1") as server,
-        Tls(server.port) as proxy,
-    ):
+    server = serve(BETTER_AUTH_SECRET=SECRET, TRUSTED_PROXIES="1")
+    with Tls(server.port) as proxy:
         yield f"{proxy.url}/admin/"
 
 
