@@ -117,4 +117,4 @@ def test_2000_sockets_that_drip_keep_no_read_waiting(serve: Serve, half: str) ->
         sleep(0.1)
 
     assert sorted(durations)[len(durations) // 2] < QUICK
-    assert max(durations) < 2
+    assert max(durations) < 5

@@ -69,7 +69,7 @@ def test_known_users_do_not_notice_an_issuer_that_others_wait_for(
     payload = claims(sub="alice", iss=issuer.origin, aud=issuer.origin, iat=now, exp=now + 900)
     token = signer().token(payload)
     assert server.request("GET", TASKS, token=token).status == 200
-    quiet = p99_of_reads(server, token, 2)
+    quiet = p99_of_reads(server, token, 1)
     issuer.answer = failing
     over, statuses = Event(), set()
 
@@ -77,13 +77,15 @@ def test_known_users_do_not_notice_an_issuer_that_others_wait_for(
         while not over.is_set():
             made_up = signer(kid=f"made-up-{number}").token(payload)
             statuses.add(server.request("GET", TASKS, token=made_up).status)
+            # Some are refused at once, and this process is slow at asking again.
+            over.wait(0.2)
 
     with ThreadPoolExecutor(MADE_UP_CLIENTS) as pool:
         asking = [
             pool.submit(ask_with_a_key_that_is_made_up, number) for number in range(MADE_UP_CLIENTS)
         ]
         sleep(0.5)
-        beside = p99_of_reads(server, token, 4)
+        beside = p99_of_reads(server, token, 3)
         over.set()
         for each in asking:
             each.result()

@@ -91,8 +91,9 @@ def test_a_request_waits_until_one_is_free(make: Callable[[int], Pool]) -> None:
 def test_who_waits_in_vain_is_told_that_all_are_in_use(
     make: Callable[[int], Pool], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("config.server.pool.CONNECTION_TIMEOUT", 0.2)
     pool = make(1)
+    pool.call(b"SELECT 1", [])
+    monkeypatch.setattr("config.server.pool.CONNECTION_TIMEOUT", 0.2)
     with ThreadPoolExecutor(1) as threads:
         threads.submit(pool.call, SLEEP, [b"0.6"])
         wait_until(lambda: pool.in_use == 1)
@@ -109,12 +110,12 @@ def test_when_many_wait_the_next_one_is_refused_at_once(
     monkeypatch.setattr("config.server.pool.MAX_WAITING", 1)
     pool = make(1)
     with ThreadPoolExecutor(2) as threads:
-        calls = [threads.submit(pool.call, SLEEP, [b"0.5"]) for _ in range(2)]
+        calls = [threads.submit(pool.call, SLEEP, [b"1"]) for _ in range(2)]
         wait_until(lambda: pool.waiting == 1)
         start = perf_counter()
         with pytest.raises(ConnectionFailed):
             pool.call(b"SELECT 1", [])
-        assert perf_counter() - start < 0.2
+        assert perf_counter() - start < 0.8
         assert [call.result() for call in calls] == [[b""], [b""]]
 
 
@@ -185,7 +186,7 @@ def test_a_worker_without_any_says_why_at_once(make: Callable[[int], Pool]) -> N
         start = perf_counter()
         with pytest.raises(ConnectionFailed) as caught:
             pool.call(b"SELECT 1", [])
-        assert perf_counter() - start < 1
+        assert perf_counter() - start < 2
     finally:
         execute(f"ALTER ROLE {role} CONNECTION LIMIT -1")
 
