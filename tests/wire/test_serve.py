@@ -176,7 +176,10 @@ def test_a_request_under_way_is_finished_before_the_end(serve: Serve, stop: int)
 
 
 def wait_for_a_lock() -> None:
-    query = "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock'"
+    query = (
+        "SELECT count(*) FROM pg_stat_activity "
+        "WHERE datname = current_database() AND wait_event_type = 'Lock'"
+    )
     deadline = monotonic() + 10
     with psycopg.connect(database_url(), autocommit=True) as watcher:
         while watcher.execute(query).fetchone() == (0,):

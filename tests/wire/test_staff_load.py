@@ -101,7 +101,10 @@ def page_that_waits_for_a_lock(server: Server, staff: dict[str, str]) -> Iterato
 
 
 def backends(condition: str) -> int:
-    query = f"SELECT count(*) FROM pg_stat_activity WHERE {condition} AND pid <> pg_backend_pid()"
+    query = (
+        "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() "
+        f"AND pid <> pg_backend_pid() AND {condition}"
+    )
     with psycopg.connect(database_url()) as other:
         found = other.execute(query).fetchone()
         assert found
@@ -166,7 +169,8 @@ def test_an_export_whose_connection_is_killed_is_no_file(
     """Between two batches another connection takes over, so it is killed until one is hit."""
     over = Event()
     kill = (
-        "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'tasks' "
+        "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
+        "WHERE datname = current_database() AND application_name = 'tasks' "
         "AND state <> 'idle' AND query LIKE '%LIMIT 2000%' AND pid <> pg_backend_pid()"
     )
 
