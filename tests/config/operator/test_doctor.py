@@ -30,7 +30,7 @@ from django.db.migrations.recorder import MigrationRecorder
 from jwt.algorithms import ECAlgorithm, OKPAlgorithm
 
 from config.database import derived_role
-from config.diagnosis.database import connection_advice, in_the_clear, server_version
+from config.operator.diagnosis.database import connection_advice, in_the_clear, server_version
 from tasks.operations.installation import COMMENT, MARK
 from tests.authjwt.conftest import signer
 from tests.commands import execute

@@ -12,7 +12,7 @@ import schemathesis
 from django.test import Client
 from hypothesis import HealthCheck, settings
 
-from config.api import api
+from config.http.api import api
 from config.wsgi import application
 from tasks.models import Task
 from tasks.schemas import READ_ONLY
