@@ -36,7 +36,7 @@ from tests.authjwt.conftest import signer
 from tests.commands import execute
 from tests.server import connect, database_address, database_url
 
-ROOT = Path(__file__).parent.parent.parent
+ROOT = Path(__file__).parents[3]
 EC = generate_private_key(SECP256R1())
 KEYS = [
     {**OKPAlgorithm.to_jwk(Ed25519PrivateKey.generate().public_key(), as_dict=True), "kid": "ed"},
