@@ -8,8 +8,9 @@ from typing import Any
 
 from corsheaders.defaults import default_headers
 
-from config import database, logs
+from config import database
 from config.env import Environment, generated
+from config.server import logs
 from config.server.cores import cores
 
 BASE_DIR = Path(__file__).resolve().parent.parent
@@ -50,15 +51,15 @@ INSTALLED_APPS = [
     "django.contrib.messages",
 ]
 MIDDLEWARE = [
-    "config.middleware.request_log",
+    "config.http.middleware.request_log",
     "django.middleware.security.SecurityMiddleware",
-    "config.middleware.Cors",
-    "config.middleware.Pages",
-    "config.middleware.Session",
-    "config.middleware.Csrf",
-    "config.middleware.Authentication",
-    "config.middleware.Message",
-    "config.middleware.Lock",
+    "config.http.middleware.Cors",
+    "config.staff.middleware.Pages",
+    "config.staff.middleware.Session",
+    "config.staff.middleware.Csrf",
+    "config.staff.middleware.Authentication",
+    "config.staff.middleware.Message",
+    "config.staff.middleware.Lock",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
 ]
 ROOT_URLCONF = "config.urls"
@@ -145,7 +146,7 @@ SESSION_COOKIE_SAMESITE = "Lax"  # a link in a ticket leads to the task, not to 
 CSRF_COOKIE_HTTPONLY = True
 CSRF_COOKIE_SECURE = not DEBUG
 CSRF_COOKIE_SAMESITE = "Strict"
-CSRF_FAILURE_VIEW = "config.pages.expired"
+CSRF_FAILURE_VIEW = "config.staff.pages.expired"
 if not DEBUG:
     # Browsers take these names from this very host over HTTPS alone: no neighbour can plant one.
     SESSION_COOKIE_NAME = "__Host-session"
@@ -155,12 +156,12 @@ if not DEBUG:
 
 AUTHENTICATION_BACKENDS = [
     "axes.backends.AxesStandaloneBackend",
-    "config.signin.Backend",
+    "config.staff.signin.Backend",
 ]
 TRUSTED_PROXIES = server.integer("TRUSTED_PROXIES", 0, least=0, most=9)
-AXES_HANDLER = "config.signin.Failures"
-AXES_CLIENT_IP_CALLABLE = "config.signin.client_address"
-AXES_LOCKOUT_CALLABLE = "config.signin.locked"
+AXES_HANDLER = "config.staff.signin.Failures"
+AXES_CLIENT_IP_CALLABLE = "config.staff.signin.client_address"
+AXES_LOCKOUT_CALLABLE = "config.staff.signin.locked"
 AXES_LOCKOUT_PARAMETERS = [["username", "ip_address"], "ip_address"]
 AXES_FAILURE_LIMIT = 5
 AXES_COOLOFF_TIME = timedelta(minutes=15)
@@ -223,8 +224,8 @@ logs.configure(readable=DEBUG)
 LOGGING = {
     "version": 1,
     "disable_existing_loggers": False,
-    "formatters": {"line": {"()": "config.logs.formatter", "readable": DEBUG}},
-    "filters": {"crashes": {"()": "config.logs.Crashes"}},
+    "formatters": {"line": {"()": "config.server.logs.formatter", "readable": DEBUG}},
+    "filters": {"crashes": {"()": "config.server.logs.Crashes"}},
     "handlers": {
         "stdout": {
             "class": "logging.StreamHandler",

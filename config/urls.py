@@ -3,9 +3,9 @@ from django.contrib import admin
 from django.urls import path
 from django.views.generic import RedirectView
 
-from config.api import api
-from config.docs import redoc
-from config.pages import nothing
+from config.http.api import api
+from config.http.docs import redoc
+from config.staff.pages import nothing
 
 urlpatterns = [
     path("", api.urls),
@@ -13,10 +13,10 @@ urlpatterns = [
     # Nothing that staff see here has a page elsewhere that Django could lead to.
     path("admin/r/<path:address>", nothing),
     path("admin/", admin.site.urls),
-    path("redoc", redoc),
+    path("redoc", redoc, {"api": api}),
     # The pages of the docs name no icon, and so browsers ask for this one.
     path("favicon.ico", RedirectView.as_view(url=f"{settings.STATIC_URL}config/icon.svg")),
 ]
-handler400 = "config.pages.bad_request"
-handler403 = "config.pages.forbidden"
-handler404 = "config.pages.not_found"
+handler400 = "config.staff.pages.bad_request"
+handler403 = "config.staff.pages.forbidden"
+handler404 = "config.staff.pages.not_found"

@@ -9,7 +9,7 @@ are hundreds, and the thread calls `config.wsgi`:
 3. `pool.py` lends a connection for the one statement of the operation. There are few of them, and
    the thread holds one only while PostgreSQL works. `connection.py` waits for the answer, with a
    deadline.
-4. `config.middleware` writes one line into the log. `account.py` kept what it says, and
+4. `config.http.middleware` writes one line into the log. `account.py` kept what it says, and
    `metrics.py` counts the same for the exporter (`exporter.py`), a process of its own.
 
 Whatever a request may wait for (a body, the keys of the issuer, a connection) has a bound of its

@@ -162,10 +162,10 @@ class Exporter(socketserver.ThreadingTCPServer):
             super().handle_error(request, client_address)
 
 
-def start(host: str, port: int, workers: int) -> None:
+def start(host: str, port: int, workers: int, operations: metrics.Operations) -> None:
     """Takes the port, and starts the process. `multiprocessing` ends it when the master ends."""
     try:
-        server = Exporter(host, port, metrics.share(workers))
+        server = Exporter(host, port, metrics.share(workers, operations))
     except OSError as error:
         raise CommandError(
             f"Metrics cannot be served on port {port} of {host} ({error.strerror}): "

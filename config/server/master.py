@@ -21,23 +21,28 @@ log = structlog.get_logger()
 
 
 class Master(MPServer):
-    """when_started: called once the workers are started, in the main thread."""
+    """load: makes the application, in each worker.
+
+    when_started: called once the workers are started, in the main thread.
+    """
 
     def __init__(
         self,
         *,
+        load: Callable[[], Any],
         workers: int,
         drain_seconds: int,
         when_started: Callable[["Master"], None] | None,
         **options: Any,
     ) -> None:
         super().__init__("config.wsgi:application", workers=workers, **options)
+        self.load = load
         self.shared = SharedState(workers)
         self.drain_seconds = drain_seconds
         self.when_started = when_started
 
     def run(self) -> None:
-        self.serve(target_loader=partial(load, self.shared), wrap_loader=False)
+        self.serve(target_loader=partial(load_in_worker, self.shared, self.load), wrap_loader=False)
 
     def startup(self, *args: Any, **kwargs: Any) -> None:
         super().startup(*args, **kwargs)  # type: ignore[no-untyped-call]
@@ -73,13 +78,11 @@ class Master(MPServer):
         pass
 
 
-def load(shared: SharedState) -> Any:
+def load_in_worker(shared: SharedState, load: Callable[[], Any]) -> Any:
     """The application of a worker, in its process."""
     # A worker without requests may end at once. Until granian brings handlers of its own, those
     # of the master would be in force, which end nothing here. Ctrl-C is the master's to pass on.
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     shared.start_worker()
-    from config.wsgi import application  # noqa: PLC0415  after the pause, and in the worker
-
-    return application
+    return load()

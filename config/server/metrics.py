@@ -16,7 +16,7 @@ import re
 import threading
 from bisect import bisect_left
 from collections.abc import Iterator, Mapping
-from functools import cache, lru_cache
+from functools import lru_cache
 from tempfile import TemporaryFile
 from typing import get_args
 
@@ -50,6 +50,8 @@ SLOT = VALUES + CELLS * NAME
 """Figures of a worker, bytes of a name, bytes of all figures, and of a whole slot. Ten operations
 with all their statuses and buckets are 300 figures; memory that is not used is never allocated."""
 
+Operations = Mapping[tuple[str, str], str]
+"""The operation ids of OpenAPI by path and method."""
 Key = tuple[str | int | float, ...]
 """The name of a metric and the values of its labels."""
 
@@ -154,6 +156,7 @@ class Recorder:
 
 
 class State:
+    operations: Operations = {}  # noqa: RUF012  replaced as a whole
     region: Region | None = None
     recorder: Recorder | None = None
 
@@ -161,9 +164,9 @@ class State:
 state = State()
 
 
-def share(workers: int) -> Region:
+def share(workers: int, operations: Operations) -> Region:
     """Called once, before the workers are forked."""
-    _operation_ids()  # takes 35 ms and 2 MB, here once for all workers
+    state.operations = operations
     state.region = Region(workers)
     return state.region
 
@@ -235,16 +238,4 @@ def operation(route: str, method: str) -> str:
     if section in SECTIONS:
         return section
     path = "/" + CONVERTER.sub(r"{\1}", route)
-    return _operation_ids().get((path, "GET" if method == "HEAD" else method), OTHER)
-
-
-@cache
-def _operation_ids() -> Mapping[tuple[str, str], str]:
-    from config.api import api  # noqa: PLC0415  which loads the models
-
-    paths = api.get_openapi_schema()["paths"]
-    return {
-        (path, method.upper()): described["operationId"]
-        for path, methods in paths.items()
-        for method, described in methods.items()
-    }
+    return state.operations.get((path, "GET" if method == "HEAD" else method), OTHER)

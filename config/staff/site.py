@@ -13,9 +13,9 @@ from django.http.response import HttpResponseBase
 from django.template.response import TemplateResponse
 from django.utils.decorators import method_decorator
 
-from config import pages
-from config.errors import explain
-from config.signin import SIGN_INS, TooManySignIns
+from config.http.errors import explain
+from config.staff import pages
+from config.staff.signin import SIGN_INS, TooManySignIns
 from tasks.limits import Unavailable, give_back_connection, page_transaction
 
 log = structlog.get_logger()

@@ -11,8 +11,8 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandParser
 
 from authjwt.wording import count
-from config.diagnosis import diagnose
-from config.diagnosis.check import Check
+from config.operator.diagnosis import diagnose
+from config.operator.diagnosis.check import Check
 
 WIDTHS = (19, 13)
 

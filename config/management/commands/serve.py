@@ -28,9 +28,12 @@ from granian.log import LogLevels
 
 from authjwt import conf
 from authjwt.wording import plain
-from config import VERSION, demo
+from config import VERSION
 from config.database import embedded, pooled
-from config.diagnosis import database
+from config.http.api import api
+from config.http.openapi import operation_ids
+from config.operator import demo
+from config.operator.diagnosis import database
 from config.server import exporter
 from config.server.master import Master
 
@@ -73,7 +76,12 @@ class Command(BaseCommand):
         sys.stdout, sys.stderr = unbuffered(sys.stdout), unbuffered(sys.stderr)
         refuse_a_taken_port(settings.HOST, settings.PORT)
         if settings.METRICS_PORT:
-            exporter.start(settings.METRICS_HOST, settings.METRICS_PORT, settings.WEB_CONCURRENCY)
+            exporter.start(
+                settings.METRICS_HOST,
+                settings.METRICS_PORT,
+                settings.WEB_CONCURRENCY,
+                operation_ids(api.get_openapi_schema()),
+            )
         try:
             pass_on_the_database()
         except ImproperlyConfigured as error:
@@ -86,6 +94,7 @@ class Command(BaseCommand):
         owner = settings.DATABASES["default"]
         owner |= pooled(owner, settings.ADMIN_CONNECTIONS)
         Master(
+            load=load_application,
             address=settings.HOST,
             port=settings.PORT,
             interface=Interfaces.WSGI,
@@ -114,6 +123,13 @@ class Command(BaseCommand):
                 return
         self.stdout.write(demo.announcement(settings.HOST, settings.PORT))
         self.stdout.flush()
+
+
+def load_application() -> Any:
+    """In a worker, where Django may open what the master must not have."""
+    from config.wsgi import application  # noqa: PLC0415
+
+    return application
 
 
 def unbuffered(stream: TextIO) -> TextIO:

@@ -8,6 +8,8 @@ from typing import Any
 
 import pytest
 
+from config.http.api import api
+from config.http.openapi import operation_ids
 from config.server import metrics
 from config.server.exporter import collect, text
 from config.server.metrics import CELLS, NAME, Region, Slot
@@ -17,7 +19,7 @@ fork = get_context("fork")
 
 @pytest.fixture
 def region() -> Iterator[Region]:
-    yield metrics.share(1)
+    yield metrics.share(1, operation_ids(api.get_openapi_schema()))
     metrics.state.region = metrics.state.recorder = None
 
 

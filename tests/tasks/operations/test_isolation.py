@@ -12,7 +12,7 @@ from django.test import RequestFactory
 from psycopg import sql
 from psycopg.errors import InsufficientPrivilege, NullValueNotAllowed, UndefinedFunction
 
-from config.middleware import request_log
+from config.http.middleware import request_log
 from tasks.models import Task
 from tasks.operations.role import TIMEOUTS, Role
 from tests.people import Person

@@ -1,9 +1,10 @@
 """The API: its routers, its parser of bodies, its errors."""
 
-from config import VERSION, errors, health
-from config.docs import locked_down
-from config.openapi import DocumentedAPI
-from config.parser import JSONParser
+from config import VERSION
+from config.http import errors, health
+from config.http.docs import locked_down
+from config.http.openapi import DocumentedAPI
+from config.http.parser import JSONParser
 from tasks.api import router as tasks
 
 api = DocumentedAPI(

@@ -1,4 +1,4 @@
-"""Pages of the admin for what is refused; elsewhere `config.errors` puts JSON in their place."""
+"""Pages of the admin for what is refused; elsewhere `config.http.errors` answers in JSON."""
 
 from typing import Any
 

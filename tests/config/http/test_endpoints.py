@@ -10,8 +10,8 @@ from django.http import HttpRequest
 from django.test import RequestFactory
 from ninja import Schema
 
-from config import errors
-from config.openapi import DocumentedAPI
+from config.http import errors
+from config.http.openapi import DocumentedAPI
 
 CALLS = int(os.environ.get("ENDPOINT_CALLS", "2000"))
 THREADS = 8

@@ -22,10 +22,10 @@ from ninja import NinjaAPI
 from ninja.errors import HttpError, ValidationError
 
 from authjwt.exceptions import Forbidden, InvalidToken, KeysUnavailable, MissingToken
-from config.logs import summary
-from config.parser import UnreadableBody
+from config.http.parser import UnreadableBody
 from config.server.bodies import BODY_TIMEOUT, REFUSAL
 from config.server.connection import AnswerLost, ConnectionFailed
+from config.server.logs import summary
 from tasks.models import Task
 from tasks.schemas import sentence
 

@@ -19,8 +19,8 @@ from authjwt import conf
 from authjwt.exceptions import KeysUnavailable
 from authjwt.keys import Key, ask, parse
 from authjwt.wording import count, plain
-from config.diagnosis import database
-from config.diagnosis.check import Check, milliseconds
+from config.operator.diagnosis import database
+from config.operator.diagnosis.check import Check, milliseconds
 
 MOST_CHARACTERS = 300
 HIDDEN = "[hidden]"

@@ -6,8 +6,8 @@ import pytest
 from django.db import OperationalError, connection
 from django.test import Client
 
-from config import health
 from config.database import derived_role
+from config.http import health
 from tasks import operations
 from tasks.operations.installation import MARK, REVISION
 from tests.commands import execute

@@ -12,7 +12,7 @@ from pydantic import BaseModel
 
 from authjwt.bearer import verifier
 from authjwt.exceptions import KeysUnavailable
-from config import errors
+from config.http import errors
 from config.server.process import is_draining
 from tasks import operations
 from tasks.models import Task

@@ -13,8 +13,8 @@ from django.db import (
 from django.test import Client
 
 from config.database import derived_role
-from config.errors import BY_STATUS
-from config.openapi import CODES
+from config.http.errors import BY_STATUS
+from config.http.openapi import CODES
 from tasks import operations
 from tasks.models import Task
 from tests.commands import execute

@@ -14,7 +14,7 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.migrations.executor import MigrationExecutor
 
 from authjwt.wording import count
-from config.diagnosis.check import Check, milliseconds
+from config.operator.diagnosis.check import Check, milliseconds
 from config.server.connection import Cause, cause_of
 from tasks.operations.installation import COMMENT, REVISION, State
 from tasks.operations.role import TIMEOUTS, Role

@@ -15,9 +15,9 @@ from django.db import IntegrityError, OperationalError
 from django.test import Client
 
 from authjwt.bearer import verifier
-from config.logs import summary
 from config.server.account import account
 from config.server.connection import AnswerLost, ConnectionFailed
+from config.server.logs import summary
 from tasks import operations
 from tests.people import Person, token_of
 

@@ -12,7 +12,7 @@ import schemathesis
 from django.test import Client
 from hypothesis import HealthCheck, settings
 
-from config.api import api
+from config.http.api import api
 from config.wsgi import application
 from tasks.models import Task
 from tasks.schemas import READ_ONLY
@@ -20,7 +20,7 @@ from tests.people import token_of
 
 EXAMPLES = int(os.environ.get("SCHEMATHESIS_EXAMPLES", "30"))
 FIRST = 2**40
-COMMITTED = Path(__file__).parent.parent / "openapi.json"
+COMMITTED = Path(__file__).parents[2] / "openapi.json"
 
 
 def document() -> Any:

@@ -30,13 +30,13 @@ from django.db.migrations.recorder import MigrationRecorder
 from jwt.algorithms import ECAlgorithm, OKPAlgorithm
 
 from config.database import derived_role
-from config.diagnosis.database import connection_advice, in_the_clear, server_version
+from config.operator.diagnosis.database import connection_advice, in_the_clear, server_version
 from tasks.operations.installation import COMMENT, MARK
 from tests.authjwt.conftest import signer
 from tests.commands import execute
 from tests.server import connect, database_address, database_url
 
-ROOT = Path(__file__).parent.parent.parent
+ROOT = Path(__file__).parents[3]
 EC = generate_private_key(SECP256R1())
 KEYS = [
     {**OKPAlgorithm.to_jwk(Ed25519PrivateKey.generate().public_key(), as_dict=True), "kid": "ed"},

@@ -16,9 +16,8 @@ from django.db.models import F
 from django.test import Client, RequestFactory
 from django.test.utils import CaptureQueriesContext
 
-from config import signin
-from config.signin import TooManySignIns, client_address
-from config.staff import site
+from config.staff import signin, site
+from config.staff.signin import TooManySignIns, client_address
 from tasks import limits
 from tasks.limits import ConcurrencyLimit
 from tests.server import database_url

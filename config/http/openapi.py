@@ -1,5 +1,6 @@
 """The OpenAPI document: what the types cannot say is added to what they say."""
 
+from collections.abc import Mapping
 from typing import Any
 
 from ninja import NinjaAPI
@@ -215,3 +216,12 @@ def _statuses(operation: dict[str, Any]) -> set[str]:
     if "requestBody" in operation:
         statuses |= {"400", "408", "413", "415", "422"}
     return statuses
+
+
+def operation_ids(document: Mapping[str, Any]) -> dict[tuple[str, str], str]:
+    """By path and method."""
+    return {
+        (path, method.upper()): operation["operationId"]
+        for path, operations in document["paths"].items()
+        for method, operation in operations.items()
+    }
