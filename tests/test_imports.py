@@ -77,7 +77,7 @@ MAY_IMPORT = {
     },
     "config.http.middleware": {"config.database", "config.http.errors", "config.server"},
     "config.http.api": {"config", "config.http", "tasks.api"},
-    "config.staff": {"config.http.errors", "config.staff", "tasks.limits"},
+    "config.staff": {"config.http.errors", "config.server.logs", "config.staff", "tasks.limits"},
     "config.operator": {
         "authjwt",
         "config.database",

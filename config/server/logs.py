@@ -8,7 +8,7 @@ from typing import Any
 
 import orjson
 import structlog
-from django.db import DatabaseError, OperationalError
+from django.db import DatabaseError, InterfaceError, OperationalError
 
 from config.server.connection import ConnectionFailed, cause_of
 
@@ -91,7 +91,7 @@ def without_database_texts(
     return line
 
 
-def summary(error: DatabaseError) -> str:
+def summary(error: DatabaseError | InterfaceError) -> str:
     """For instance `IntegrityError 23514 tasks_task.task_priority`, `ConnectionFailed too_many`."""
     cause = error.__cause__
     if isinstance(error, ConnectionFailed):

@@ -14,6 +14,7 @@ from django.template.response import TemplateResponse
 from django.utils.decorators import method_decorator
 
 from config.http.errors import explain
+from config.server.logs import summary
 from config.staff import pages
 from config.staff.signin import SIGN_INS, TooManySignIns
 from tasks.limits import Unavailable, give_back_connection, page_transaction
@@ -85,8 +86,7 @@ def with_refusals(view: View) -> View:
                 raise
             log.error(  # noqa: TRY400  its message may quote a row
                 "database unavailable",
-                error=type(error).__name__,
-                sqlstate=sqlstate,
+                error=summary(error),
                 request_id=getattr(request, "id", ""),
             )
             return refused(request, BY_SQLSTATE.get(sqlstate, NoDatabase)())

@@ -94,7 +94,7 @@ def test_a_statement_that_takes_too_long_is_ended_by_postgresql(
 
     assert (response.status_code, response["Retry-After"]) == (503, "5")
     assert "<title>This took too long | Tasks</title>" in response.content.decode()
-    assert '"sqlstate":"57014"' in (log := capsys.readouterr().out)
+    assert '"error":"OperationalError 57014"' in (log := capsys.readouterr().out)
     assert '"reason":"statement_timeout"' in log
 
 
