@@ -376,8 +376,9 @@ class Load:
                     if instance in self.fleet.running:
                         raise
                 else:
-                    assert answer.status == 200, answer.body
-                    self.looks += 1
+                    if instance in self.fleet.running:
+                        assert answer.status == 200, answer.body
+                        self.looks += 1
 
     def go_on(self, server: Instance | None = None) -> None:
         """Until so many more answers have come, of this server or of any."""
