@@ -50,13 +50,8 @@ and for unknown keys a token bucket: so many fetches at once, and one more per s
 MAX_WAITING = 64
 """Requests that wait for a key set at once. Further ones are refused, since each holds a thread."""
 
-
-def ignore(_seconds: float) -> None:
-    pass
-
-
-tell_of_a_wait: Callable[[float], None] = ignore
-"""Is told how many seconds a request has waited for a key set."""
+on_wait: list[Callable[[float], object]] = []
+"""Are told how many seconds a request has waited for a key set."""
 
 TOO_SLOW = "the key set took more than {:g} s"
 USER_AGENT = "better-auth-tasks/0.1 (key set)"
@@ -253,7 +248,8 @@ class KeyRing:
             return refresh.done.wait(TIMEOUT)
         finally:
             self._places.release()
-            tell_of_a_wait(time.perf_counter() - start)
+            for tell in on_wait:
+                tell(time.perf_counter() - start)
 
     def _unavailable(self) -> KeysUnavailable:
         pause = math.ceil(max(1.0, self._retry_at - self._clock()))

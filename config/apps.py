@@ -16,4 +16,4 @@ class Config(AppConfig):
         from tasks import operations  # noqa: PLC0415  models are there only now
 
         operations.use(Pool("api", settings.API_CONNECTIONS))
-        keys.tell_of_a_wait = partial(account.waited, "keys")
+        keys.on_wait.append(partial(account.waited, "keys"))

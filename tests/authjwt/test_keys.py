@@ -139,6 +139,37 @@ def test_a_fetch_that_is_only_just_starting_began_before_the_key_too(
     assert found == [ring.keys["new"]]
 
 
+def test_when_many_wait_the_next_one_is_told_at_once(
+    issuer: Issuer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(keys, "MAX_WAITING", 1)
+    ring = KeyRing(issuer.url)
+    gate = issuer.answer = Gate(answer(document(NEW)))
+    waiting = threading.Thread(target=ring.get, args=["new"])
+    waiting.start()
+    assert gate.arrived.wait(10)
+    start = time.monotonic()
+
+    with pytest.raises(KeysUnavailable):
+        ring.get("made-up")
+
+    assert time.monotonic() - start < keys.TIMEOUT / 2
+    gate.opened.set()
+    waiting.join()
+    assert ring.get("new") is not None
+
+
+def test_a_wait_is_told(ring: KeyRing, issuer: Issuer, monkeypatch: pytest.MonkeyPatch) -> None:
+    waits: list[float] = []
+    monkeypatch.setattr(keys, "on_wait", [waits.append])
+    issuer.lists(NEW)
+    ring.load()
+    ring.get("new")
+
+    (seconds,) = waits
+    assert 0 < seconds < keys.TIMEOUT
+
+
 def test_a_fetch_under_way_that_brings_the_key_is_enough(ring: KeyRing, issuer: Issuer) -> None:
     issuer.lists(OLD)
     ring.load()
