@@ -32,7 +32,7 @@ from config.wsgi import application
 from tasks.models import Task
 from tests.people import token_of
 
-EXAMPLES = int(os.environ.get("INPUT_EXAMPLES", "20"))
+EXAMPLES = int(os.environ.get("INPUT_EXAMPLES", "8"))
 FORM = "application/x-www-form-urlencoded"
 PLACEHOLDER = "<"
 

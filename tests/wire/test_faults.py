@@ -166,8 +166,8 @@ def test_a_database_that_is_silent(
         writes.wait_for(50, succeeded=True)
         with fault(postgres):
             check_strangers(server)
-            writes.wait_for(100, succeeded=False)
-            # Most are refused at once by now, so that threads are free for what needs no database.
+            writes.wait_for(2 * CONNECTIONS, succeeded=False)
+            # All others wait for the database by now, and threads are free for what needs none.
             check_strangers(server, within=1)
             start = time.monotonic()
             assert server.request("GET", "/health/ready").status == 503

@@ -31,7 +31,7 @@ CLIENTS = 20
 VERSIONS = (15, 18) if os.environ.get("CI") else (18,)
 """At a desk the newest one has to do."""
 
-REQUESTS = int(os.environ.get("UPGRADE_REQUESTS", "40"))
+REQUESTS = int(os.environ.get("UPGRADE_REQUESTS", "20"))
 """That a server, or all of them, answer in each of the states which an upgrade goes through."""
 INSTALLATIONS = REQUESTS // 5
 """Of the operations, after each `migrate`: a short gap seldom shows in a single one."""

@@ -18,7 +18,7 @@ from tasks.models import Task
 from tasks.schemas import READ_ONLY
 from tests.people import token_of
 
-EXAMPLES = int(os.environ.get("SCHEMATHESIS_EXAMPLES", "30"))
+EXAMPLES = int(os.environ.get("SCHEMATHESIS_EXAMPLES", "15"))
 FIRST = 2**40
 COMMITTED = Path(__file__).parents[2] / "openapi.json"
 
