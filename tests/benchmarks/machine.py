@@ -9,7 +9,6 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import psutil  # type: ignore[import-untyped]
-from django.conf import settings
 
 from tests.benchmarks.database import Database
 from tests.benchmarks.installation import LOCK
@@ -39,8 +38,7 @@ def facts(database: Database) -> dict[str, str]:
         "postgresql": f"{database.version}, default settings, without autovacuum",
         "settings": ", ".join(map(" ".join, database.settings(*SETTINGS).items())),
         "data": f"{database.tasks:,} tasks of {database.users:,} users at first",
-        "servers": f"{WORKERS} workers; threads {THREADS}, FastAPI 40, "
-        f"ours with {settings.API_CONNECTIONS} connections",
+        "servers": f"{WORKERS} workers; threads {THREADS}, FastAPI 40, ours as it comes",
         "load": "wrk on the same machine" if WRK else "a Python client on the same machine",
         "versions": ", ".join(f"{name} {version}" for name, version in versions.items()),
     }
