@@ -60,8 +60,10 @@ class Connection:
         self._libpq = PGconn.connect_start(conninfo)
         try:
             self._open(deadline)
-        except BaseException:
+        except BaseException as error:
             self.close()
+            if isinstance(error, psycopg.OperationalError):
+                raise ConnectionFailed(cause_of(str(error)), str(error)) from error
             raise
         self._libpq.nonblocking = 1
         self._socket = select.poll()

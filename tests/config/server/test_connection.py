@@ -40,6 +40,18 @@ def test_a_port_where_nothing_listens_is_refused() -> None:
     assert caught.value.cause == "refused"
 
 
+def test_whatever_libpq_raises_meanwhile_is_a_failed_connection(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """As where the socket is gone between two addresses."""
+    gone = Mock(side_effect=psycopg.OperationalError("the connection is lost"))
+    monkeypatch.setattr(Connection, "_open", gone)
+    with pytest.raises(ConnectionFailed) as caught:
+        Connection(b"host=127.0.0.1 port=1", perf_counter() + LONG)
+
+    assert caught.value.cause == "no_connection"
+
+
 @pytest.mark.parametrize(
     ("message", "cause"),
     [
