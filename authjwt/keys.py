@@ -51,7 +51,7 @@ MAX_WAITING = 64
 """Requests that wait for a key set at once. Further ones are refused, since each holds a thread."""
 
 on_wait: list[Callable[[float], object]] = []
-"""Are told how many seconds a request has waited for a key set."""
+"""Called with the seconds that a request has waited for a key set."""
 
 TOO_SLOW = "the key set took more than {:g} s"
 USER_AGENT = "better-auth-tasks/0.1 (key set)"
