@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from time import perf_counter
+from typing import Any
 
 import psycopg
 import pytest
@@ -163,10 +164,18 @@ def test_idle_ones_are_closed_after_a_while(
 
 
 def test_where_the_server_opens_no_further_one_requests_wait_for_those_that_are_open(
-    make: Callable[[int], Pool],
+    make: Callable[[int], Pool], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     pool = make(8)
     pool.call(b"SELECT 1", [])
+    attempts = []
+
+    def attempt(*args: Any) -> Connection:
+        attempts.append(args)
+        return Connection(*args)
+
+    monkeypatch.setattr("config.server.pool.Connection", attempt)
+    monkeypatch.setattr("config.server.pool.RETRY_AFTER", 60)
     role = connections["api"].get_connection_params()["user"]
     execute(f"ALTER ROLE {role} CONNECTION LIMIT 1")
     try:
@@ -176,6 +185,8 @@ def test_where_the_server_opens_no_further_one_requests_wait_for_those_that_are_
         execute(f"ALTER ROLE {role} CONNECTION LIMIT -1")
 
     assert answers == [[b""]] * 64
+    # Those that were on their way when the first was refused; nobody asks again for a while.
+    assert len(attempts) < pool.size
 
 
 def test_a_worker_without_any_says_why_at_once(make: Callable[[int], Pool]) -> None:
