@@ -29,19 +29,24 @@ RETRY_AFTER = 1.0
 
 
 class Waiter:
-    """A request that waits. What it is handed is a connection, or None: then it may open one."""
+    """A request that waits: it is handed a connection, or why nobody gets one."""
 
     def __init__(self) -> None:
-        self.connection: Connection | None = None
+        self._result: Connection | ConnectionFailed
         self._handed = Lock()
         self._handed.acquire()
 
-    def hand(self, connection: Connection | None) -> None:
-        self.connection = connection
+    def hand(self, result: Connection | ConnectionFailed) -> None:
+        self._result = result
         self._handed.release()
 
     def wait(self, deadline: float) -> bool:
         return self._handed.acquire(timeout=max(deadline - perf_counter(), 0))
+
+    def result(self) -> Connection:
+        if isinstance(self._result, ConnectionFailed):
+            raise ConnectionFailed(self._result.cause, str(self._result))
+        return self._result
 
 
 class Pool:
@@ -50,17 +55,23 @@ class Pool:
     The connection that was used last is used first, so that the others become idle and are closed.
     The request that has waited longest gets the next one. Where PostgreSQL opens no further one,
     requests wait for those that are open.
+
+    Connections are opened beside the requests, which take whichever comes first. While none is
+    open, attempts begin one after the other. What PostgreSQL says to one of them is told to all who
+    wait. Where nothing answers, another one begins after a moment, so that the network that is back
+    serves the next request, however long the earlier attempts still hang.
     """
 
     def __init__(self, alias: str, size: int) -> None:
         self.size = size
+        self._pause = CONNECTION_TIMEOUT / size
         self._settings = connections.create_connection(alias)
         self._lock = Lock()
         self._idle: deque[tuple[Connection, float]] = deque()
         self._waiters: deque[Waiter] = deque()
         self._open = 0
         self._opening = 0
-        self._retry_at = 0.0
+        self._next_attempt = 0.0
         self._closer: Thread | None = None
 
     @property
@@ -69,7 +80,7 @@ class Pool:
 
     @property
     def in_use(self) -> int:
-        return self._open + self._opening - len(self._idle)
+        return self._open - len(self._idle)
 
     @property
     def waiting(self) -> int:
@@ -89,74 +100,84 @@ class Pool:
             self._give(connection)
 
     def close(self) -> None:
-        """Closes what is idle."""
+        """Closes what is idle, and whatever else is open once it is given back."""
+        self.size = 0
         while connection := self._oldest_idle(0):
             self._forget(connection)
 
     def _take(self) -> Connection:
         start = perf_counter()
-        deadline = start + CONNECTION_TIMEOUT
-        failure: ConnectionFailed | None = None
         try:
-            while True:
-                connection = self._next(deadline, failure)
-                if connection is None:
-                    try:
-                        return self._connect(deadline)
-                    except ConnectionFailed as error:
-                        failure = error
-                elif connection.is_stale:
-                    self._forget(connection)
-                else:
-                    return connection
+            while (connection := self._next(start + CONNECTION_TIMEOUT)).is_stale:
+                self._forget(connection)
+            return connection
         finally:
             account.waited("connection", perf_counter() - start)
             metrics.connections(self.in_use, self.waiting)
 
-    def _next(self, deadline: float, failure: ConnectionFailed | None) -> Connection | None:
-        """A connection that is free, or None: then one may be opened. Raises ConnectionFailed."""
+    def _next(self, deadline: float) -> Connection:
         with self._lock:
             if self._idle:
                 return self._idle.pop()[0]
-            if failure and not self._open:
-                raise failure
-            if self._may_open():
-                self._opening += 1
-                return None
             if len(self._waiters) >= MAX_WAITING:
                 raise ConnectionFailed("no_connection", "too many requests are waiting")
             waiter = Waiter()
-            if failure:
-                self._waiters.appendleft(waiter)
-            else:
-                self._waiters.append(waiter)
-        if not waiter.wait(deadline):
+            self._waiters.append(waiter)
+            self._open_more()
+        while not waiter.wait(min(deadline, perf_counter() + self._pause)):
             with self._lock:
-                if waiter in self._waiters:
+                if waiter not in self._waiters:
+                    break
+                if perf_counter() >= deadline:
                     self._waiters.remove(waiter)
-                    raise failure or ConnectionFailed("no_connection", "all are in use")
-        return waiter.connection
+                    raise self._none_in_time()
+                self._open_more()
+        return waiter.result()
 
-    def _may_open(self) -> bool:
-        if self._open + self._opening >= self.size:
-            return False
-        return not self._open or perf_counter() >= self._retry_at
+    def _none_in_time(self) -> ConnectionFailed:
+        if self._open:
+            return ConnectionFailed("no_connection", "all are in use")
+        return ConnectionFailed("timeout", "connecting took too long")
 
-    def _connect(self, deadline: float) -> Connection:
+    def _open_more(self) -> None:
+        while (
+            self._opening < len(self._waiters)
+            and self._open + self._opening < self.size
+            and perf_counter() >= self._next_attempt
+        ):
+            try:
+                Thread(target=self._connect, name="connect", daemon=True).start()
+            except RuntimeError as error:  # no more threads
+                self._fail(ConnectionFailed("no_connection", str(error)))
+                break
+            self._opening += 1
+            if not self._open:
+                self._next_attempt = perf_counter() + self._pause
+
+    def _connect(self) -> None:
+        connection = None
         try:
-            connection = Connection(self._conninfo(), deadline)
-        except BaseException:
+            connection = Connection(self._conninfo(), perf_counter() + CONNECTION_TIMEOUT)
+        except ConnectionFailed as error:
+            with self._lock:
+                self._fail(error)
+        finally:
             with self._lock:
                 self._opening -= 1
-                self._retry_at = perf_counter() + RETRY_AFTER
-                self._let_the_next_open()
-            raise
-        with self._lock:
-            self._opening -= 1
-            self._open += 1
-            self._retry_at = 0.0
-        self._watch_idle_ones()
-        return connection
+                if connection:
+                    self._open += 1
+                    self._next_attempt = 0.0
+        if connection:
+            self._give(connection)
+            self._watch_idle_ones()
+
+    def _fail(self, error: ConnectionFailed) -> None:
+        if self._open:
+            self._next_attempt = perf_counter() + RETRY_AFTER
+        elif error.cause != "timeout":
+            self._next_attempt = 0.0
+            while self._waiters:
+                self._waiters.popleft().hand(error)
 
     def _conninfo(self) -> bytes:
         params = self._settings.get_connection_params()
@@ -166,12 +187,13 @@ class Pool:
         ).encode()
 
     def _give(self, connection: Connection) -> None:
-        if not connection.is_open:
+        if not connection.is_open or self._open > self.size:
             self._forget(connection)
             return
         with self._lock:
             if self._waiters:
                 self._waiters.popleft().hand(connection)
+                self._open_more()
             else:
                 self._idle.append((connection, perf_counter()))
         metrics.connections(self.in_use, self.waiting)
@@ -180,12 +202,7 @@ class Pool:
         connection.close()
         with self._lock:
             self._open -= 1
-            self._let_the_next_open()
-
-    def _let_the_next_open(self) -> None:
-        if self._waiters and self._may_open():
-            self._opening += 1
-            self._waiters.popleft().hand(None)
+            self._open_more()
 
     def _watch_idle_ones(self) -> None:
         if self._closer is None:

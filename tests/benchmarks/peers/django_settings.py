@@ -26,6 +26,7 @@ DATABASES = {
         "ENGINE": "django.db.backends.postgresql",
         "NAME": _url["dbname"],
         "USER": _url["user"],
+        "PASSWORD": _url.get("password", ""),
         "HOST": _url["host"],
         "PORT": _url.get("port", ""),
         "CONN_MAX_AGE": None,

@@ -2,8 +2,10 @@
 
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from time import perf_counter
+from threading import Thread
+from time import perf_counter, sleep
 from typing import Any
+from unittest.mock import Mock
 
 import psycopg
 import pytest
@@ -111,7 +113,9 @@ def test_when_many_wait_the_next_one_is_refused_at_once(
     monkeypatch.setattr("config.server.pool.MAX_WAITING", 1)
     pool = make(1)
     with ThreadPoolExecutor(2) as threads:
-        calls = [threads.submit(pool.call, SLEEP, [b"1"]) for _ in range(2)]
+        calls = [threads.submit(pool.call, SLEEP, [b"1"])]
+        wait_until(lambda: pool.in_use == 1)
+        calls.append(threads.submit(pool.call, SLEEP, [b"0"]))
         wait_until(lambda: pool.waiting == 1)
         start = perf_counter()
         with pytest.raises(ConnectionFailed):
@@ -202,6 +206,62 @@ def test_a_worker_without_any_says_why_at_once(make: Callable[[int], Pool]) -> N
         execute(f"ALTER ROLE {role} CONNECTION LIMIT -1")
 
     assert caught.value.cause == "too_many"
+    assert pool.call(b"SELECT 1", []) == [b"1"]
+
+
+def test_what_the_server_says_to_the_first_is_told_to_all_who_wait(
+    make: Callable[[int], Pool], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pool = make(8)
+    attempts = []
+
+    def attempt(*args: Any) -> Connection:
+        attempts.append(args)
+        wait_until(lambda: pool.waiting == 8)
+        raise ConnectionFailed("refused", "Connection refused")
+
+    monkeypatch.setattr(pool, "_pause", 60)
+    monkeypatch.setattr("config.server.pool.Connection", attempt)
+    with ThreadPoolExecutor(8) as threads:
+        calls = [threads.submit(pool.call, b"SELECT 1", []) for _ in range(8)]
+
+    assert [getattr(call.exception(), "cause", None) for call in calls] == ["refused"] * 8
+    assert len(attempts) == 1
+
+
+def test_a_connection_that_comes_first_serves_all_who_wait_for_slower_ones(
+    make: Callable[[int], Pool], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pool = make(5)
+    began = []
+
+    def attempt(*args: Any) -> Connection:
+        began.append(perf_counter())
+        if len(began) < 3:
+            sleep(CONNECTION_TIMEOUT)
+            raise ConnectionFailed("timeout", "connecting took too long")
+        return Connection(*args)
+
+    monkeypatch.setattr("config.server.pool.Connection", attempt)
+    start = perf_counter()
+    with ThreadPoolExecutor(10) as threads:
+        answers = list(threads.map(lambda _: pool.call(b"SELECT 1", []), range(10)))
+
+    assert answers == [[b"1"]] * 10
+    assert perf_counter() - start < 0.8 * CONNECTION_TIMEOUT
+    assert began[1] - began[0] > 0.9 * CONNECTION_TIMEOUT / 5
+
+
+def test_who_finds_no_thread_to_connect_is_told_so(
+    make: Callable[[int], Pool], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pool = make(2)
+    with monkeypatch.context() as patch:
+        patch.setattr(Thread, "start", Mock(side_effect=RuntimeError("can't start new thread")))
+        with pytest.raises(ConnectionFailed, match="can't start new thread"):
+            pool.call(b"SELECT 1", [])
+
+    assert pool.waiting == 0
     assert pool.call(b"SELECT 1", []) == [b"1"]
 
 
