@@ -1,9 +1,9 @@
-"""`make bench`: measures, prints, and keeps the raw results and a picture of them.
+"""`make bench`: measures, prints, and saves the raw results and a chart of them.
 
-QUICK=1 takes two short rounds instead of five; SCALE=1 measures growth instead of peers, ADMIN=1
-the pages of the admin. BASE=<commit> compares with an earlier release of this project instead of
-the peers, which both stand next to no framework. PG=<version> takes another PostgreSQL than the
-embedded one, for any of these.
+QUICK=1 runs two short rounds instead of five. SCALE=1 measures how cost grows with the table,
+ADMIN=1 the pages of the admin. BASE=<commit> compares with an earlier release of this project
+instead of the peers; a server without a framework is part of both comparisons. PG=<version> selects
+another PostgreSQL than the embedded one for any of these.
 """
 
 import json
@@ -122,7 +122,7 @@ def keep(name: str, results: Mapping[str, Any]) -> Path:
 
 @contextmanager
 def ready() -> Iterator[tuple[Database, Issuer]]:
-    """The database filled, the issuer running."""
+    """A filled database and a running issuer."""
     with migrated() as (database, running):
         print("Filling the database ...", flush=True)
         database.fill()

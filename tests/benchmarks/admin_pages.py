@@ -1,4 +1,4 @@
-"""The pages of the admin on a large table, asked of the real server by somebody signed in."""
+"""Times the pages of the admin on a large table, over HTTP, as a signed-in staff member."""
 
 import html
 import re
@@ -33,9 +33,10 @@ LIST = "/admin/tasks/task/"
 NAME = "bench"
 PASSWORD = "a-password-of-the-benchmarks"
 
-# Words as in life: one in every title, some in many, thousands in few, and one of old times only.
-# Flags and times do not follow from one another, but no task of low priority is both complete and
-# in the trash; so there is a filter of common choices that matches nothing.
+# A realistic distribution of words: one in every title, some in many, thousands in few, and one
+# only in old tasks.
+# Flags and times are independent, except that no task of low priority is both complete and in the
+# trash, so that one combination of common filters matches nothing.
 FILL = """
     INSERT INTO tasks_task (id, user_id, title, description, complete, priority,
                             completed_at, created_at, updated_at, deleted_at)
@@ -66,16 +67,16 @@ FILL = """
 
 @dataclass(frozen=True)
 class Page:
-    """median, most: milliseconds from the request to the last byte."""
+    """median, maximum: milliseconds from the request to the last byte."""
 
     name: str
     median: float
-    most: float
+    maximum: float
 
 
 @dataclass(frozen=True)
 class Export:
-    """memory: MiB that the largest process of the server had at most, pages included."""
+    """memory: the peak of the largest server process in MiB, including its other requests."""
 
     name: str
     rows: int
@@ -186,12 +187,12 @@ def peak(server: Server) -> float:
 
 
 def table(pages: Sequence[Page], exports: Sequence[Export]) -> str:
-    rows: list[Sequence[str]] = [("page", "median ms", "most ms", "")]
+    rows: list[Sequence[str]] = [("page", "median ms", "maximum ms", "")]
     rows += [
         (
             page.name,
             number(page.median),
-            number(page.most),
+            number(page.maximum),
             "" if page.median < LIMIT else f"over {LIMIT}",
         )
         for page in pages
@@ -222,7 +223,7 @@ def make_staff(database: Database, issuer: Issuer) -> None:
 
 
 class Staff:
-    """Somebody signed in, behind the proxy that a production has."""
+    """A signed-in staff member, behind a proxy as in production."""
 
     def __init__(self, port: int) -> None:
         self.port = port

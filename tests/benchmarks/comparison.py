@@ -1,4 +1,4 @@
-"""This project and others, in turns, in a number of scenes."""
+"""Measures this project and others in turns, in several scenarios."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
@@ -23,17 +23,17 @@ from tests.benchmarks.operations import (
 from tests.benchmarks.proxy import Proxy
 from tests.benchmarks.servers import Candidate, Server, cpu_seconds, memory
 
-LONGEST = 15 * 60
-"""Seconds of a comparison."""
+MAX_SECONDS = 15 * 60
+"""Of a whole comparison."""
 
 WARM_UP = 300
 WARM_UP_CONNECTIONS = 32
-"""As many as any scene has, or the first run pays for connections that the others find."""
+"""The maximum of all scenes: with fewer, the first run would pay for connections of later ones."""
 
 
 @dataclass(frozen=True)
 class Scene:
-    """distance: of the database, in milliseconds for a round trip. requests: of one run."""
+    """distance: round-trip time to the database in milliseconds. requests: per run."""
 
     token: str
     connections: int
@@ -54,7 +54,7 @@ SCENES = (
 class Sample:
     """One run. CPU in microseconds per request, latencies in milliseconds, memory in MiB.
 
-    round_trips: waits for the database per request; None where nothing stands between.
+    round_trips: waits for the database per request; None without a proxy that counts them.
     """
 
     turn: int
@@ -76,7 +76,7 @@ class Sample:
 
 @dataclass(frozen=True)
 class Usage:
-    """Seconds of CPU, and waits for the database where something stands between to count them."""
+    """Seconds of CPU, and round trips to the database if a proxy counts them."""
 
     server: float
     database: float
@@ -85,7 +85,7 @@ class Usage:
 
 @dataclass(frozen=True)
 class Bench:
-    """A running server, its database, and what stands between them."""
+    """A running server, its database, and the proxy between them, if any."""
 
     server: Server
     database: Database
@@ -94,7 +94,7 @@ class Bench:
     def run(
         self, operation: Operation, asking: list[Person], connections: int, count: int
     ) -> tuple[load.Result, Usage]:
-        """One verified request, then the load; leaves the table as it was."""
+        """Sends one request and verifies its answer, then the load. Leaves the table unchanged."""
         requests = plan(operation, asking, 1 + count, self.database)
         try:
             expected = verify(self.server.url, operation, requests[0])
@@ -123,7 +123,7 @@ class Bench:
         )
 
     def warm_up(self, asking: list[Person]) -> None:
-        """Opens connections, prepares statements, and shows every worker the tokens."""
+        """Opens connections, prepares statements, and fills the token cache of every worker."""
         verify_locks(self.server.url, asking[0], asking[1])
         for operation in OPERATIONS:
             self.run(operation, asking, WARM_UP_CONNECTIONS, WARM_UP)
@@ -137,9 +137,9 @@ def compare(
     share: float = 1,
     scenes: Sequence[Scene] = SCENES,
 ) -> Iterator[Sample]:
-    """candidates: each with its database. share: how much of the requests of a scene is sent.
+    """candidates: each with its database. share: the fraction of a scene's requests to send.
 
-    A round that would not end within LONGEST does not begin: a busy machine gets fewer.
+    A round that would exceed MAX_SECONDS is not started, so a busy machine gets fewer rounds.
     """
     begin = monotonic()
     for turn in range(1, rounds + 1):
@@ -151,7 +151,7 @@ def compare(
                     yield from _samples(turn, running, here, issuer, share)
         now = monotonic()
         print(f"Round {turn} of {rounds} took {now - start:.0f} s.", flush=True)
-        if now - begin + (now - start) > LONGEST:
+        if now - begin + (now - start) > MAX_SECONDS:
             break
 
 
@@ -170,7 +170,7 @@ def bench(
 
 
 def proxied(url: str, port: int) -> str:
-    """The same database, by way of a port of the loopback."""
+    """The URL of the same database through a local port."""
     given = conninfo_to_dict(url)
     password = f":{given['password']}" if "password" in given else ""
     return f"postgresql://{given['user']}{password}@127.0.0.1:{port}/{given['dbname']}"

@@ -1,4 +1,4 @@
-"""A small bench on the database of the tests."""
+"""A small benchmark setup on the database of the tests."""
 
 import os
 from collections.abc import Callable, Iterator
@@ -28,7 +28,7 @@ def issuer() -> Iterator[Issuer]:
 
 @pytest.fixture
 def installed() -> Callable[[Candidate], Candidate]:
-    """Gives back a candidate that can run here; skips otherwise, but not where CI builds all."""
+    """Returns the candidate if it is installed. Skips the test otherwise, but fails in CI."""
 
     def check(candidate: Candidate) -> Candidate:
         if not candidate.is_installed:

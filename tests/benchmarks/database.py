@@ -1,4 +1,4 @@
-"""The database of the benchmarks, and the tasks in it."""
+"""The database of the benchmarks and its tasks."""
 
 import subprocess
 import sys
@@ -16,7 +16,7 @@ from tests.benchmarks.postgres import ROOT
 USERS = 10_000
 TASKS = 200_000
 
-# As in life, the tasks of one user are spread over the table, and are of different ages.
+# As in production, the tasks of a user are spread over the table and differ in age.
 FILL = """
     INSERT INTO tasks_task (id, user_id, title, description, complete, priority,
                             completed_at, created_at, updated_at)
@@ -37,14 +37,14 @@ FRESH = """
 
 
 def user_id(number: int) -> str:
-    """32 characters, as Better Auth's ids have; the same as in FILL."""
+    """32 characters, like Better Auth's ids. The same rule as in FILL."""
     return md5(str(number).encode(), usedforsecurity=False).hexdigest()
 
 
 class Database:
-    """A PostgreSQL on this machine that has the project's tables, or will have them.
+    """A database of a local PostgreSQL, with the project's tables once it is migrated.
 
-    tasks: how many there are, with the ids from 1 on.
+    tasks: how many there are. Their ids begin at 1.
     """
 
     def __init__(self, url: str) -> None:
@@ -60,7 +60,7 @@ class Database:
         self.pid = int(Path(row[0], "postmaster.pid").read_text().split()[0])
 
     def beside(self, name: str) -> Self:
-        """A new database on the same server; one that had this name is gone."""
+        """Makes another database on the same server, replacing one of the same name."""
         with psycopg.connect(self.url, autocommit=True) as connection:
             for statement in ("DROP DATABASE IF EXISTS {} WITH (FORCE)", "CREATE DATABASE {}"):
                 connection.execute(SQL(statement).format(Identifier(name)))
@@ -74,7 +74,7 @@ class Database:
             return dict(rows.fetchall())
 
     def migrate(self, environment: dict[str, str], root: Path = ROOT) -> None:
-        """By the project's own command, so that the table is what the release would make."""
+        """Runs the project's own command, so that the schema is that of the release."""
         subprocess.run(
             [sys.executable, "manage.py", "migrate", "--verbosity=0"],
             cwd=root,
@@ -84,7 +84,7 @@ class Database:
 
     def fill(self, tasks: int = TASKS, users: int = USERS) -> None:
         with psycopg.connect(self.url, autocommit=True) as connection:
-            # Its work would fall into one run and not into another.
+            # It would run during some measurements and not during others.
             connection.execute("ALTER TABLE tasks_task SET (autovacuum_enabled = off)")
             connection.execute("TRUNCATE tasks_task RESTART IDENTITY")
             connection.execute(FILL, {"users": users, "first": 1, "last": tasks})
@@ -93,11 +93,11 @@ class Database:
         self.settle()
 
     def tasks_of(self, number: int) -> range:
-        """The ids of the tasks of a user."""
+        """The ids of a user's tasks."""
         return range(number or self.users, self.tasks + 1, self.users)
 
     def add(self, user_ids: Sequence[str]) -> list[int]:
-        """A fresh task for each of them; their ids."""
+        """Adds one task for each user and returns their ids."""
         with psycopg.connect(self.url, autocommit=True) as connection:
             return [row[0] for row in connection.execute(FRESH, [list(user_ids)])]
 
@@ -106,7 +106,7 @@ class Database:
             connection.execute("DELETE FROM tasks_task WHERE id > %s", [self.tasks])
 
     def settle(self) -> None:
-        """Leaves nothing to do that a run would pay for another one."""
+        """Does pending maintenance, so that no run pays for the work of another."""
         with psycopg.connect(self.url, autocommit=True) as connection:
             connection.execute(
                 "SELECT setval(pg_get_serial_sequence('tasks_task', 'id'), %s)", [self.tasks]

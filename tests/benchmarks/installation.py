@@ -1,4 +1,4 @@
-"""The packages of the peers, in environments of their own, from one lock."""
+"""Installs the packages of the peers into separate environments, from one lock file."""
 
 import subprocess
 import sys
@@ -11,7 +11,7 @@ NEWER = ("3.14", "3.13", "3.12")
 
 
 def install() -> None:
-    """Makes what is missing or older than the lock; says what it cannot make."""
+    """Creates the environments that are missing or outdated. Reports what cannot be installed."""
     _install(PYTHON, Path(sys.executable))
     if newer := newer_python():
         _install(NEWER_PYTHON, newer)
@@ -33,7 +33,7 @@ def _install(python: Path, maker: Path) -> None:
 
 
 def newer_python() -> Path | None:
-    """The newest Python of the list that starts; pyenv's stand-ins may be there and not."""
+    """The newest Python of the list that runs. A shim of pyenv may exist without its version."""
     pyenv = Path.home() / ".pyenv" / "versions"
     for version in NEWER:
         for command in (f"python{version}", *pyenv.glob(f"{version}.*/bin/python")):

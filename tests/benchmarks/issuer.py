@@ -1,4 +1,4 @@
-"""Tokens of both kinds, and the key set that verifies one of them, on a loopback server."""
+"""Issues tokens of both kinds, and serves the key set on a loopback server."""
 
 import json
 import time
@@ -18,7 +18,7 @@ SECRET = "a-shared-secret-of-the-benchmarks-and-nobody-else"
 
 
 class Issuer:
-    """What Better Auth is to a backend; `url` is issuer, audience and base of the key set."""
+    """A stand-in for Better Auth. `url` is its issuer, its audience and the base of its key set."""
 
     def __init__(self, url: str) -> None:
         self.url = url
@@ -31,7 +31,7 @@ class Issuer:
         return {"BETTER_AUTH_URL": self.url, "BETTER_AUTH_SECRET": SECRET}
 
     def token(self, user_id: str, algorithm: str) -> str:
-        """A token with the claims that Better Auth gives it (about 620 characters)."""
+        """A token with the claims of Better Auth (about 620 characters)."""
         now = int(time.time())
         claims = {
             "name": "Ada Lovelace",

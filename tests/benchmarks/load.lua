@@ -1,5 +1,5 @@
 -- Sends the requests of a plan, each once, and ends with the last answer.
--- Arguments: the plan, and of every answer the status, least and most bytes.
+-- Arguments: the plan, and of every answer the status, minimum and maximum bytes.
 
 local ffi = require("ffi")
 ffi.cdef("int getpid(); int kill(int process, int signal);")
@@ -13,7 +13,7 @@ end
 function init(args)
    requests, granted, answered, wrong = {}, 0, 0, 0
    sent = -1 -- wrk asks for one request that it does not send
-   status, least, most = tonumber(args[2]), tonumber(args[3]), tonumber(args[4])
+   status, min_size, max_size = tonumber(args[2]), tonumber(args[3]), tonumber(args[4])
    for line in io.lines(args[1]) do
       local method, path, token, body = line:match("^(.-)\t(.-)\t(.-)\t(.*)$")
       local headers = { ["Host"] = wrk.headers["Host"], ["Authorization"] = "Bearer " .. token }
@@ -39,7 +39,7 @@ end
 
 function response(code, _, body)
    answered = answered + 1
-   if code ~= status or #body < least or #body > most then
+   if code ~= status or #body < min_size or #body > max_size then
       wrong = wrong + 1
    end
    if answered == #requests then

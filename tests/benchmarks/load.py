@@ -1,7 +1,7 @@
-"""Load: a plan of requests over a number of connections that stay, as fast as answers come.
+"""Sends planned requests over persistent connections, each as soon as the last answer has arrived.
 
-wrk sends it where it is installed. The stand-in in Python costs more than some of the servers
-that it asks, so its throughput and latencies are worth less; CPU per request is not its own.
+With wrk if it is installed. The fallback in Python uses more CPU than some of the servers, so its
+throughput and latencies mean less; CPU per request is that of the server alone in both cases.
 """
 
 import json
@@ -19,8 +19,8 @@ from itertools import chain
 from pathlib import Path
 from typing import BinaryIO
 
-LONGEST = 20
-"""Seconds after which a run ends, however many requests of it are left."""
+MAX_SECONDS = 20
+"""A run ends after this time, however many of its requests are left."""
 
 WRK = shutil.which("wrk")
 
@@ -35,16 +35,16 @@ class Request:
 
 @dataclass(frozen=True)
 class Expected:
-    """What every answer of a run must be; sizes in bytes of the body."""
+    """What every answer of a run must be. Sizes are bytes of the body."""
 
     status: int
-    least: int
-    most: int
+    min_size: int
+    max_size: int
 
 
 @dataclass(frozen=True)
 class Result:
-    """p50, p95, p99: milliseconds. wrong: answers that were not as expected, or never came."""
+    """p50, p95, p99: milliseconds. wrong: answers that were not as expected, or missing."""
 
     answered: int
     seconds: float
@@ -55,12 +55,12 @@ class Result:
 
 
 def send(port: int, requests: Sequence[Request], expected: Expected, connections: int) -> Result:
-    """Sends each request once; with the last answer nothing is under way any more."""
+    """Sends each request once, and returns after the last answer."""
     return (wrk if WRK else python)(port, requests, expected, connections)
 
 
 def percentile(ordered: Sequence[float], percent: float) -> float:
-    """The smallest value that at least so many percent are not above (nearest rank)."""
+    """The percentile by the nearest-rank method."""
     return ordered[max(0, math.ceil(len(ordered) * percent / 100) - 1)]
 
 
@@ -72,9 +72,9 @@ def wrk(port: int, requests: Sequence[Request], expected: Expected, connections:
         plan.flush()
         done = subprocess.run(
             [
-                *(str(WRK), "-t1", f"-c{connections}", f"-d{LONGEST}s", "--timeout", "10s"),
+                *(str(WRK), "-t1", f"-c{connections}", f"-d{MAX_SECONDS}s", "--timeout", "10s"),
                 *("-s", script, f"http://127.0.0.1:{port}", "--", plan.name),
-                *map(str, (expected.status, expected.least, expected.most)),
+                *map(str, (expected.status, expected.min_size, expected.max_size)),
             ],
             capture_output=True,
             text=True,
@@ -87,7 +87,7 @@ def python(port: int, requests: Sequence[Request], expected: Expected, connectio
     processes = min(2, connections)
     shares = [list(requests)[start::processes] for start in range(processes)]
     given = [(port, share, expected, connections // processes) for share in shares]
-    # A process of its own each: the harness has threads, which a fork would not copy.
+    # Spawned, since a fork would copy locks of the threads of this process but not the threads.
     with multiprocessing.get_context("spawn").Pool(processes) as pool:
         results = pool.starmap(_process, given)
     seconds = max(end for _, end, _ in results) - min(begin for begin, _, _ in results)
@@ -116,7 +116,7 @@ def _process(
 def _connection(
     port: int, queue: Iterator[Request], expected: Expected, latencies: list[float]
 ) -> None:
-    deadline = time.monotonic() + LONGEST
+    deadline = time.monotonic() + MAX_SECONDS
     with socket.create_connection(("127.0.0.1", port), timeout=10) as wire:
         wire.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         with wire.makefile("rb") as answers:
@@ -125,7 +125,7 @@ def _connection(
                 wire.sendall(_wire_format(request))
                 status = int(answers.readline().split()[1])
                 size = len(answers.read(_content_length(answers)))
-                if status == expected.status and expected.least <= size <= expected.most:
+                if status == expected.status and expected.min_size <= size <= expected.max_size:
                     latencies.append(time.perf_counter() - start)
 
 

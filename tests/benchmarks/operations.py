@@ -1,4 +1,4 @@
-"""The six operations: what is asked, and how an answer is told from a wrong one."""
+"""The operations: their requests, and how an answer is verified."""
 
 import json
 import random
@@ -49,9 +49,9 @@ def people(database: Database, issuer: Issuer, algorithm: str, count: int = PEOP
 
 @dataclass(frozen=True)
 class Operation:
-    """make: one request of a person, about a task of theirs.
+    """make: builds one request of a person about one of their tasks.
 
-    page: how many tasks an answer lists, where it does; and of how many.
+    page: for a list, how many tasks the answer holds, and how many the user has.
     """
 
     name: str
@@ -63,7 +63,7 @@ class Operation:
 
 
 def _words() -> str:
-    """Other words each time, so that a change really changes."""
+    """Different words each time, so that each change is a real one."""
     return f"Call number {random.randrange(10**9):09} back"
 
 
@@ -121,7 +121,7 @@ def paged_list(length: int, count: int) -> Operation:
 def plan(
     operation: Operation, asking: list[Person], count: int, database: Database
 ) -> list[Request]:
-    """So many requests of the people in turns, each about a task that is there."""
+    """`count` requests of the people in turns, each about an existing task."""
     turns = [asking[turn % len(asking)] for turn in range(count)]
     fresh: Iterator[int] = iter(())
     if operation.needs_a_fresh_task:
@@ -132,11 +132,11 @@ def plan(
 
 
 class WrongAnswer(Exception):
-    """A server does not do what the others do, so that a comparison would say nothing."""
+    """A server behaves differently from the others, so a comparison would be meaningless."""
 
 
 def verify(url: str, operation: Operation, request: Request) -> Expected:
-    """Sends one request and looks at all of its answer; what others of its kind must be like."""
+    """Sends a request and verifies its answer. Returns what similar answers must look like."""
     answer = _send(url, request)
     _hold(answer.status == operation.status, request, answer)
     if operation is DELETE:
@@ -150,12 +150,12 @@ def verify(url: str, operation: Operation, request: Request) -> Expected:
     if request.method not in ("GET", "POST"):
         now = _send(url, Request("GET", request.path, request.token))
         _hold(now.json() == answer.json(), request, now)
-    # Titles are not of one length, and a time may be null.
+    # Titles vary in length, and a time may be null.
     return Expected(answer.status, len(answer.body) * 2 // 3, len(answer.body) * 3 // 2)
 
 
 def verify_locks(url: str, good: Person, other: Person) -> None:
-    """The rules about tokens, which every server has to keep as well as it can."""
+    """Verifies that the server refuses bad and foreign tokens."""
     answer = send("GET", url + good.path)
     _hold(answer.status in (401, 403), _list(good, 0), answer)
     for token, statuses in {

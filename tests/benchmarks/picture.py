@@ -1,4 +1,4 @@
-"""Draws the raw results. Runs in the environment of the peers, which has matplotlib."""
+"""Draws a chart of the raw results. Runs in the environment of the peers, which has matplotlib."""
 
 import json
 import sys
@@ -17,7 +17,7 @@ OURS, THEIRS, FLOOR = "#0b7285", "#adb5bd", "#dee2e6"
 
 
 def draw(results: dict[str, Any], path: Path) -> None:
-    # The same figures give the same file.
+    # The same figures produce the same file.
     mpl.rcParams["svg.hashsalt"] = "tasks"
     mpl.rcParams["font.size"] = 9
     titles = results["titles"]
@@ -32,12 +32,12 @@ def draw(results: dict[str, Any], path: Path) -> None:
             runs = by_server[name]
             used = report.spread(map(report.cpu, runs))
             colour = {"ours": OURS, "floor": FLOOR}.get(name, THEIRS)
-            whiskers = [[used.median - used.least], [used.most - used.median]]
+            whiskers = [[used.median - used.minimum], [used.maximum - used.median]]
             axes.barh(
                 place, used.median, color=colour, xerr=whiskers, error_kw={"ecolor": "#495057"}
             )
             ratio = report.ratios(runs, by_server["ours"]).median
-            axes.text(used.most, place, f"  {ratio:.1f} times", va="center")
+            axes.text(used.maximum, place, f"  {ratio:.1f} times", va="center")
         axes.set_title(operation, loc="left", fontweight="bold")
         axes.set_yticks(range(len(titles)), titles.values())
         axes.margins(x=0.18)
@@ -48,8 +48,8 @@ def draw(results: dict[str, Any], path: Path) -> None:
     token, connections, _ = SCENE
     rounds = len({sample["turn"] for sample in results["samples"]})
     figure.supxlabel(
-        f"{token} tokens, {connections} connections; medians of {rounds} rounds, least and most as "
-        f"whiskers\n{facts['machine']}; Python {facts['python']}; {facts['date']}",
+        f"{token} tokens, {connections} connections; medians of {rounds} rounds, minimum and "
+        f"maximum as whiskers\n{facts['machine']}; Python {facts['python']}; {facts['date']}",
         fontsize=8,
     )
     figure.savefig(path, metadata={"Date": None})

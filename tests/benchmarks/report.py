@@ -1,4 +1,4 @@
-"""From samples to a table: medians, with the least and the most of the rounds."""
+"""Turns samples into a table of medians, with the minimum and the maximum of the rounds."""
 
 import math
 import statistics
@@ -24,11 +24,11 @@ CHANGES = ("ours / base", "CPU", "of server", "of database", "requests/s", "p50"
 @dataclass(frozen=True)
 class Spread:
     median: float
-    least: float
-    most: float
+    minimum: float
+    maximum: float
 
     def __str__(self) -> str:
-        return f"{number(self.median)} ({number(self.least)}-{number(self.most)})"
+        return f"{number(self.median)} ({number(self.minimum)}-{number(self.maximum)})"
 
 
 def spread(values: Iterable[float]) -> Spread:
@@ -37,30 +37,30 @@ def spread(values: Iterable[float]) -> Spread:
 
 
 def number(value: float) -> str:
-    """Three significant digits, and all of those before the point."""
+    """Three significant digits, and all digits before the decimal point."""
     return f"{value:.0f}" if value >= 100 else f"{value:.3g}"
 
 
 def cpu(sample: Sample) -> float:
-    """Of server and database, in microseconds per request."""
+    """Of the server and the database together, in microseconds per request."""
     return float(sample["server_cpu"] + sample["database_cpu"])
 
 
 def ratios(
     theirs: Sequence[Sample], ours: Sequence[Sample], figure: Callable[[Sample], float] = cpu
 ) -> Spread:
-    """How many times our CPU per request theirs is, each round compared with itself."""
+    """Their CPU per request as a multiple of ours, within each round."""
     base = {sample["turn"]: figure(sample) for sample in ours}
     return spread(_divided(figure(sample), base[sample["turn"]]) for sample in theirs)
 
 
 def _divided(value: float, by: float) -> float:
-    """Not a number where nothing was measured: the CPU of very few requests may be none."""
+    """NaN if the divisor is 0: the measured CPU of very few requests may be 0."""
     return value / by if by else math.nan
 
 
 def cells(samples: Sequence[Sample]) -> dict[tuple[Any, ...], dict[str, list[Sample]]]:
-    """The samples by scene and operation, and there by server; each in the order of the runs."""
+    """The samples by scene and operation, then by server, in the order of the runs."""
     found: dict[tuple[Any, ...], dict[str, list[Sample]]] = {}
     for sample in samples:
         cell = (*(sample[name] for name in SCENE), sample["operation"])
@@ -69,7 +69,7 @@ def cells(samples: Sequence[Sample]) -> dict[tuple[Any, ...], dict[str, list[Sam
 
 
 def changes(samples: Sequence[Sample], titles: Mapping[str, str]) -> str:
-    """What the earlier release, `base`, took, and what of that this project takes."""
+    """Our figures as a multiple of those of the earlier release, `base`."""
     rows: list[Sequence[str]] = [
         CHANGES,
         (f"{titles['ours']} / {titles['base']}: less than 1 is better, except of requests/s",),
@@ -96,7 +96,7 @@ def _heading(token: str, connections: int, distance: int) -> str:
 
 def table(samples: Sequence[Sample], titles: Mapping[str, str], base: str = "ours") -> str:
     rounds = len({sample["turn"] for sample in samples})
-    rows: list[Sequence[str]] = [HEAD, (f"Medians (least-most), rounds: {rounds}",)]
+    rows: list[Sequence[str]] = [HEAD, (f"Medians (minimum-maximum), rounds: {rounds}",)]
     by_scene = groupby(cells(samples).items(), key=lambda item: item[0][:3])
     for scene, operations in by_scene:
         rows += [(), (_heading(*scene),)]
@@ -124,7 +124,7 @@ def _figures(runs: Sequence[Sample], base: Sequence[Sample]) -> list[str]:
 
 
 def aligned(rows: Sequence[Sequence[str]]) -> str:
-    """The first column to the left, the others to the right; a row of one cell is a heading."""
+    """Aligns the first column left and the others right. A row of one cell is a heading."""
     tabular = [row for row in rows if len(row) > 1]
     widths = [max(map(len, column)) for column in zip(*tabular, strict=True)]
     lines = []

@@ -1,4 +1,4 @@
-"""What becomes of the same operations when the table grows, and when the page does."""
+"""Measures the same operations on growing tables and with growing pages."""
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -24,7 +24,7 @@ CONNECTIONS = 8
 
 @dataclass(frozen=True)
 class Growth:
-    """One run on a table of so many tasks; units as in `comparison.Sample`."""
+    """One run on a table of `tasks` tasks. Units as in `comparison.Sample`."""
 
     operation: str
     tasks: int
@@ -49,7 +49,7 @@ def growth(
     requests: int,
     rounds: int = ROUNDS,
 ) -> Iterator[Growth]:
-    """The operations in turns on the table as it is."""
+    """Runs the operations in turns on the table at its present size."""
     print(f"{database.tasks} tasks of {database.users} users ...", flush=True)
     asking = people(database, issuer, "EdDSA", min(PEOPLE, database.users))
     with bench(OURS, database, issuer) as running:
@@ -68,7 +68,7 @@ def growth(
 
 
 def table(found: Iterable[Growth]) -> str:
-    """Operation by operation in growing tables, then the pages; each against its smallest."""
+    """Each operation by size of the table, then the pages by size, relative to the smallest."""
     series: dict[str, dict[tuple[str, int], list[Growth]]] = {}
     for growth in found:
         name = "page" if growth.operation.startswith("page") else growth.operation

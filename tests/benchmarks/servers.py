@@ -1,4 +1,4 @@
-"""The servers that are compared, each as its documentation says to run it, on two workers."""
+"""The servers of the comparison, each run as its documentation says, with two workers."""
 
 import os
 import signal
@@ -72,7 +72,7 @@ PEERS = (
 
 
 def production(database_url: str, port: int = 8000) -> dict[str, str]:
-    """What all servers find in their environment, beside their issuer."""
+    """Environment variables of all servers, except those of the issuer."""
     return {
         "PATH": os.environ["PATH"],
         "SECRET_KEY": "a-key-of-fifty-characters-or-more-for-benchmarks-only-0123456789",
@@ -85,7 +85,7 @@ def production(database_url: str, port: int = 8000) -> dict[str, str]:
 
 
 class Server:
-    """A running candidate; `url` is where it answers."""
+    """A running candidate. `url` is its address."""
 
     def __init__(self, candidate: Candidate, database_url: str, issuer: Mapping[str, str]) -> None:
         self.candidate = candidate
@@ -123,7 +123,7 @@ class Server:
             return
         running = tree(self.process.pid)
         self.process.send_signal(signal.SIGTERM)
-        # A worker that outlives its parent would take part in the next run.
+        # A worker that outlives its parent would disturb the next run.
         _, left = psutil.wait_procs(running, timeout=15)
         for process in left:
             process.kill()
@@ -138,7 +138,7 @@ class Server:
 
     def _answers(self) -> bool:
         try:
-            # Anything but a refused connection: its routes are its own.
+            # Any answer will do: the routes of the candidates differ.
             send("GET", self.url + "/api/nobody/tasks")
         except OSError:
             return False
@@ -151,12 +151,12 @@ def tree(pid: int) -> list[psutil.Process]:
 
 
 def cpu_seconds(pid: int) -> float:
-    """What a process and its descendants used so far, those that ended included."""
+    """CPU time of a process and its descendants so far, including those that have ended."""
     while True:
         processes = tree(pid)
         with suppress(psutil.NoSuchProcess):
             used = sum(map(_cpu_seconds, processes))
-            # The time of one that ends meanwhile would count twice, or not at all.
+            # The time of a process that ends during the walk could count twice, or not at all.
             if tree(pid) == processes:
                 return used
 
@@ -165,12 +165,12 @@ def _cpu_seconds(process: psutil.Process) -> float:
     times = process.cpu_times()
     own = times.user + times.system
     if sys.platform == "linux":
-        # In nanoseconds: what clock_getcpuclockid(3) makes of a pid. One that has ended has none.
+        # In nanoseconds, by the clock id of clock_getcpuclockid(3). An ended process has none.
         with suppress(OSError):
             own = time.clock_gettime(~process.pid << 3 | 2)
     return float(own + times.children_user + times.children_system)
 
 
 def memory(pid: int) -> int:
-    """Resident bytes; what processes share counts for each of them."""
+    """Resident bytes. Shared memory counts once per process."""
     return sum(process.memory_info().rss for process in tree(pid))

@@ -1,4 +1,4 @@
-"""The bench of the admin, once, on a table as small as it may be."""
+"""Runs the benchmark of the admin once, on the smallest possible table."""
 
 from tests.benchmarks import admin_pages
 from tests.benchmarks.database import Database

@@ -1,4 +1,4 @@
-"""The harness itself, with as little of everything as it takes."""
+"""Tests the harness with as few requests as possible."""
 
 import json
 import subprocess
@@ -44,7 +44,7 @@ def test_a_comparison_has_every_figure_of_every_operation_and_leaves_the_table_a
         assert figures["round_trips"] >= 1
         assert figures["p50"] >= SCENE.distance
         assert min(figures["server_cpu"], figures["memory"]) > 0
-    # Of one request: a process of the database that ends meanwhile takes up to 10 ms with it.
+    # Of a single request: a database process that ends during the run takes up to 10 ms with it.
     assert any(sample.database_cpu > 0 for sample in samples)
     with psycopg.connect(database.url) as connection:
         assert connection.execute("SELECT count(*), max(id) FROM tasks_task").fetchone() == (

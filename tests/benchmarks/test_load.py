@@ -16,7 +16,7 @@ SENDERS = [
 
 
 class Recorder(ThreadingHTTPServer):
-    """Keeps what it is asked; answers an empty object to /odd, and ten bytes to the rest."""
+    """Records its requests. Answers an empty object at /odd, and ten bytes elsewhere."""
 
     def __init__(self) -> None:
         super().__init__(("127.0.0.1", 0), Handler)
@@ -63,7 +63,7 @@ def recorder() -> Iterator[Recorder]:
 
 @pytest.mark.parametrize("connections", [1, 8])
 @pytest.mark.parametrize("send", SENDERS)
-def test_each_request_is_sent_once_and_as_it_is(
+def test_each_request_is_sent_once_and_unchanged(
     send: Any, connections: int, recorder: Recorder
 ) -> None:
     requests = [Request("PATCH", f"/{number}", f"t{number}", '{"a": "é"}') for number in range(100)]
@@ -100,7 +100,7 @@ def test_percentile_of_one_value_is_that_value() -> None:
     assert {percentile([7], percent) for percent in (0, 50, 99)} == {7}
 
 
-def test_no_answer_at_all_is_told_and_not_hidden(recorder: Recorder) -> None:
+def test_missing_answers_are_reported(recorder: Recorder) -> None:
     result = load.python(recorder.port, [Request("GET", "/odd", "t")], Expected(200, 10, 10), 1)
 
     assert (result.answered, result.wrong) == (0, 1)

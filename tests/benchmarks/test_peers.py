@@ -1,4 +1,4 @@
-"""Every server of the comparison answers like the others: one request of each kind."""
+"""Every server of the comparison gives the same answers, tried with one request of each kind."""
 
 from collections.abc import Callable
 

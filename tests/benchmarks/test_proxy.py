@@ -43,7 +43,7 @@ def test_a_pipeline_is_one_round_trip(database: Database) -> None:
         assert proxy.round_trips - before == 1
 
 
-def test_an_answer_takes_both_ways(database: Database) -> None:
+def test_an_answer_is_delayed_in_both_directions(database: Database) -> None:
     with Proxy(database.address, 0.05) as proxy, connect(database, proxy) as connection:
         start = monotonic()
         connection.execute("SELECT 1")
@@ -63,7 +63,7 @@ def test_delays_do_not_add_up_over_connections(database: Database) -> None:
             connection.close()
 
 
-def test_large_answers_come_whole_and_in_their_order(database: Database) -> None:
+def test_large_answers_arrive_complete_and_in_order(database: Database) -> None:
     with Proxy(database.address, 0.001) as proxy, connect(database, proxy) as connection:
         before = proxy.round_trips
         rows = connection.execute("SELECT n FROM generate_series(1, 300000) AS n").fetchall()
@@ -79,5 +79,5 @@ def test_the_end_of_the_database_reaches_the_client(database: Database) -> None:
 
         with socket.socket(fileno=os.dup(connection.fileno())) as wire:
             wire.settimeout(10)
-            while wire.recv(4096):  # its last words, and then the end
+            while wire.recv(4096):  # its last message, then the end of the stream
                 pass

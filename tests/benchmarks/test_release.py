@@ -1,4 +1,4 @@
-"""Another PostgreSQL, and an earlier release (here the newest commit), as little as it takes."""
+"""Compares with an earlier release (here the newest commit) on another PostgreSQL."""
 
 import shutil
 from collections.abc import Iterator
@@ -22,9 +22,9 @@ SCENE = Scene("EdDSA", connections=1, distance=0, requests=1)
 
 @pytest.fixture
 def database(issuer: Issuer) -> Iterator[Database]:
-    """Of version 16, which comes with the embedded one, in a cluster of its own.
+    """A separate cluster of version 16, whose programs come with the embedded one.
 
-    Not in tmp_path: pytest closes its folders for the unprivileged user of the server.
+    Not in tmp_path, since the unprivileged user of the server may not enter pytest's folders.
     """
     with TemporaryDirectory() as folder, postgres.running("16", Path(folder)) as url:
         database = Database(url)
@@ -66,7 +66,7 @@ def test_an_earlier_release_is_compared_on_another_postgresql(
 
 
 @pytest.mark.parametrize("version", ["9", "latest"])
-def test_a_version_that_is_not_here_is_named_with_its_variable(version: str) -> None:
+def test_an_unknown_version_is_reported_with_its_variable(version: str) -> None:
     with pytest.raises(SystemExit, match=rf"^PG={version}: .* Installed: .*16, 18\.$"):
         postgres.programs(version)
 
@@ -77,6 +77,6 @@ def test_the_versions_of_the_other_tests_are_found() -> None:
     assert there.items() <= postgres.available().items()
 
 
-def test_a_commit_that_is_not_here_is_named_with_its_variable(tmp_path: Path) -> None:
+def test_an_unknown_commit_is_reported_with_its_variable(tmp_path: Path) -> None:
     with pytest.raises(SystemExit, match=r"^BASE=nowhere: "):
         release.exported("nowhere", tmp_path)

@@ -28,22 +28,22 @@ def sample(turn: int, server: str, cpu: float, **others: Any) -> dict[str, Any]:
 
 
 def test_a_round_is_compared_with_itself() -> None:
-    """A machine that is slow for one round makes both slow, and the ratio stays."""
+    """A machine that is slow for one round slows both, and the ratio stays the same."""
     ours = [sample(turn, "ours", cpu) for turn, cpu in ((1, 100), (2, 1000), (3, 100))]
     theirs = [sample(turn, "drf", cpu) for turn, cpu in ((1, 300), (2, 2000), (3, 400))]
 
-    assert report.ratios(theirs, ours) == report.Spread(median=3, least=2, most=4)
+    assert report.ratios(theirs, ours) == report.Spread(median=3, minimum=2, maximum=4)
 
 
 @pytest.mark.parametrize(
     ("value", "expected"),
     [(0.12345, "0.123"), (1, "1"), (1.005, "1"), (12.34, "12.3"), (123.4, "123"), (98765, "98765")],
 )
-def test_numbers_have_three_digits_that_mean_something(value: float, expected: str) -> None:
+def test_numbers_have_three_significant_digits(value: float, expected: str) -> None:
     assert report.number(value) == expected
 
 
-def test_the_table_says_ratios_first_and_everything_by_scene_operation_and_server() -> None:
+def test_the_table_shows_ratios_first_by_scene_operation_and_server() -> None:
     samples = [
         sample(1, "ours", 100),
         sample(1, "drf", 250, round_trips=2.0),
@@ -55,7 +55,7 @@ def test_the_table_says_ratios_first_and_everything_by_scene_operation_and_serve
 
     assert [" ".join(line.split()) for line in table.splitlines()] == [
         "CPU, times ours server µs database µs requests/s p50 ms p95 ms p99 ms MiB round trips",
-        "Medians (least-most), rounds: 1",
+        "Medians (minimum-maximum), rounds: 1",
         "",
         "EdDSA, 1 connection, database at 2 ms",
         "read",
@@ -69,7 +69,7 @@ def test_the_table_says_ratios_first_and_everything_by_scene_operation_and_serve
     ]
 
 
-def test_changes_are_told_as_ratios_to_the_earlier_release_by_operation() -> None:
+def test_changes_are_ratios_to_the_earlier_release_by_operation() -> None:
     samples = [
         *(sample(turn, "base", 200, p95=4.0) for turn in (1, 2, 3)),
         *(sample(turn, "ours", cpu) for turn, cpu in ((1, 100), (2, 150), (3, 300))),
@@ -91,7 +91,7 @@ def test_changes_are_told_as_ratios_to_the_earlier_release_by_operation() -> Non
     ]
 
 
-def test_growth_is_told_against_the_smallest_table_and_the_smallest_page() -> None:
+def test_growth_is_relative_to_the_smallest_table_and_page() -> None:
     found = [
         scale.Growth(operation, tasks, server_cpu=cpu, database_cpu=cpu, p50=1)
         for operation, tasks, cpu in (

@@ -1,7 +1,7 @@
-"""What the Django peers share: one database connection per thread that persists, and no more.
+"""Shared settings of the Django peers, with one persistent database connection per thread.
 
-Of the middleware that `startproject` writes, only what an API without sessions has a use for:
-the peers carry less than this project does.
+Of the middleware of `startproject`, only what an API without sessions needs. So the peers do less
+per request than this project.
 """
 
 import os

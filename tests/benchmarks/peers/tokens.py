@@ -1,4 +1,4 @@
-"""Bearer token to user, with PyJWT at each request: as its documentation has it."""
+"""Verifies the bearer token with PyJWT at each request, as in its documentation."""
 
 import json
 import os
@@ -15,7 +15,7 @@ KEYS = {key.key_id: key for key in jwt.PyJWKSet.from_dict(DOCUMENT).keys}
 
 
 def user_of(token: str) -> str:
-    """The subject of a good token; raises jwt.InvalidTokenError for any other."""
+    """The subject of a valid token. Raises jwt.InvalidTokenError otherwise."""
     kid = jwt.get_unverified_header(token).get("kid")
     if kid is None:
         key: jwt.PyJWK | str = SECRET

@@ -1,4 +1,4 @@
-"""django-bolt, as its documentation has it: async handlers, serializers, tokens read in Rust."""
+"""django-bolt as in its documentation: async handlers, serializers, tokens verified in Rust."""
 
 from datetime import datetime
 from typing import Annotated, Any, Literal

@@ -1,4 +1,4 @@
-"""Django REST framework, as its guide has it: a model serializer and a model view set."""
+"""Django REST framework, as in its guide: a model serializer and a model view set."""
 
 from typing import Any
 

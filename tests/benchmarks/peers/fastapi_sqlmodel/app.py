@@ -1,8 +1,8 @@
-"""FastAPI with SQLModel, as the tutorials of both have it.
+"""FastAPI with SQLModel, as in the tutorials of both.
 
 https://fastapi.tiangolo.com/tutorial/sql-databases/ and
-https://sqlmodel.tiangolo.com/tutorial/fastapi/: sync endpoints, a session per request by
-dependency, models for input, change and output. The pool is as large as the thread pool.
+https://sqlmodel.tiangolo.com/tutorial/fastapi/: sync endpoints, a session per request
+by dependency, models for input, change and output. The pool is as large as the thread pool.
 """
 
 # ruff: noqa: FAST003  ids of paths are parameters of the dependencies

@@ -1,7 +1,7 @@
-"""No framework: what is left when everything is taken away that need not be there.
+"""No framework: the minimum that a server in Python can do.
 
 One prepared statement per operation, one connection per thread, bodies checked by hand, no
-isolation beside the WHERE. A service that is faster than this in Python does less.
+isolation except the WHERE. A faster service in Python would do less.
 """
 
 import os

@@ -1,4 +1,4 @@
-"""django-ninja, as its tutorial has it (https://django-ninja.dev/tutorial/other/crud/)."""
+"""django-ninja as in its tutorial (https://django-ninja.dev/tutorial/other/crud/)."""
 
 from datetime import datetime
 from typing import Any, Literal

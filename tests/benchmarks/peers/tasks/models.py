@@ -1,4 +1,4 @@
-"""The project's table as the Django peers see it."""
+"""The project's table, for the Django peers."""
 
 from typing import Any
 
