@@ -80,7 +80,7 @@ class TaskQuerySet(models.QuerySet["Task"]):
 class Task(models.Model):
     """A task of one user; `user_id` is the subject of that user's tokens, and no foreign key.
 
-    A trigger of the table keeps `updated_at` and `completed_at` (migration `0006_times`), so that
+    A trigger of the table keeps `updated_at` and `completed_at` (migration `0007`), so that
     they are right whoever writes, and however.
     """
 

@@ -103,6 +103,8 @@ def times(task: Task) -> tuple[Any, Any]:
     return task.completed_at, task.updated_at
 
 
+FIELDS = Task._meta.concrete_fields  # noqa: SLF001
+READ_ONLY_FIELDS = {"id", "user_id", "created_at", "updated_at", "completed_at", "deleted_at"}
 WRITERS: dict[str, Callable[..., object]] = {
     "save": lambda task, name, value: Task(**{**vars_of(task), name: value}).save(),
     "update": lambda task, name, value: Task.objects.filter(pk=task.pk).update(**{name: value}),
@@ -116,7 +118,7 @@ WRITERS: dict[str, Callable[..., object]] = {
 
 
 def vars_of(task: Task) -> dict[str, Any]:
-    return {field.attname: getattr(task, field.attname) for field in Task._meta.concrete_fields}  # noqa: SLF001
+    return {field.attname: getattr(task, field.attname) for field in FIELDS}
 
 
 @pytest.mark.parametrize("write", WRITERS.values(), ids=WRITERS.keys())
@@ -150,7 +152,25 @@ def test_a_change_of_now_has_the_time_of_now() -> None:
     assert timezone.now() - task.updated_at < timedelta(minutes=1)
 
 
-@pytest.mark.parametrize("fields", [{"user_id": "bob"}, {"deleted_at": timezone.now()}])
+@pytest.mark.parametrize("name", sorted({field.attname for field in FIELDS} - READ_ONLY_FIELDS))
+def test_a_change_of_any_field_that_a_client_can_set_is_a_change(name: str) -> None:
+    task = insert()
+    task.refresh_from_db()
+    before = task.updated_at
+    field = Task._meta.get_field(name)  # noqa: SLF001
+    values = {"BooleanField": True, "CharField": "high", "TextField": "other"}
+
+    Task.objects.filter(pk=task.pk).update(**{name: values[field.get_internal_type()]})
+
+    task.refresh_from_db()
+    assert task.updated_at > before
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [{"user_id": "bob"}, {"deleted_at": timezone.now()}, {"created_at": timezone.now()}],
+    ids=lambda fields: next(iter(fields)),
+)
 def test_what_is_no_change_of_a_client_leaves_the_times(fields: dict[str, Any]) -> None:
     task = insert()
     task.refresh_from_db()
