@@ -100,12 +100,13 @@ def database_url_at(port: int) -> str:
 class Server:
     """A running server. Its environment is what is given and what every production needs.
 
+    root: the release that it runs.
     url: where it answers, without a slash at the end.
     log: the file with all that it writes.
     process: the server itself, for tests that send it signals.
     """
 
-    def __init__(self, log: Path, **environment: str) -> None:
+    def __init__(self, log: Path, *, root: Path = ROOT, **environment: str) -> None:
         self.port = free_port()
         self.url = f"http://127.0.0.1:{self.port}"
         self.log = log
@@ -122,7 +123,7 @@ class Server:
         with log.open("wb") as output:
             self.process = subprocess.Popen(
                 [sys.executable, "manage.py", "serve"],
-                cwd=ROOT,
+                cwd=root,
                 env=self.environment,
                 stdout=output,
                 stderr=subprocess.STDOUT,
