@@ -47,7 +47,7 @@ def test_pictures(visit: Callable[[], Page], site: str) -> None:
 
 def take(page: Page, name: str, scheme: Literal["dark", "light"]) -> None:
     page.emulate_media(color_scheme=scheme)
-    # Neither a focus, a blinking cursor nor the mouse is in the picture.
+    # Keeps the blinking cursor and the effects of the mouse out of the picture.
     page.evaluate("document.activeElement.blur()")
     page.mouse.move(0, 0)
     path = Path(os.environ[FOLDER]) / f"{name}-{scheme}.png"
