@@ -51,7 +51,7 @@ pictures: ## takes the pictures of README again; needs Chromium and nginx
 
 .venv/run: .venv/serve config/database/requirements.txt
 	$(INSTALL) -r config/database/requirements.txt || \
-	  echo "The embedded PostgreSQL cannot be installed here: set DATABASE_URL to one of yours."
+	  echo "The embedded PostgreSQL cannot be installed here: set DATABASE_URL to your own PostgreSQL."
 	touch $@
 
 .venv/test: .venv/serve tests/requirements.txt
