@@ -1,30 +1,30 @@
 PYTHON ?= python3
 BIN := .venv/bin
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check
-# One set-up at a time, in one environment; and one sentence for a Python that is too old.
+# Only one set-up runs at a time. A Python that is too old gets a clear message.
 SET_UP := @$(PYTHON) -c 'import fcntl, os, sys; \
 	sys.version_info >= (3, 11) or sys.exit("Python 3.11 or later is needed: make PYTHON=..."); \
 	lock = os.open(".venv.lock", os.O_CREAT | os.O_RDWR); os.set_inheritable(lock, True); \
 	fcntl.flock(lock, fcntl.LOCK_EX); os.execvp(sys.argv[1], sys.argv[1:])' $(MAKE) --silent
 
-.PHONY: run serve test check bench
+.PHONY: run serve test check bench pictures
 
 run: ## the service on an embedded PostgreSQL, with a demo user
 	$(SET_UP) .venv/run
 	@DEBUG=$${DEBUG:-true} exec $(BIN)/python manage.py serve --demo
 
-serve: ## the same server for production: everything from the environment
+serve: ## the same server in production, configured by the environment
 	$(SET_UP) .venv/serve
 	@exec $(BIN)/python manage.py serve
 
-test: ## all tests; COVERAGE=1, as in CI, also measures what they cover, and enforces its limits
+test: ## all tests; COVERAGE=1 (as in CI) also measures coverage and enforces its limits
 	$(SET_UP) .venv/test
 	$(BIN)/python -m pytest --numprocesses=auto --dist=loadfile $(if $(COVERAGE),--cov --cov-report=term)
 ifdef COVERAGE
 	$(BIN)/coverage report --include='authjwt/*,tasks/api.py,tasks/operations/*' --fail-under=100
 endif
 
-check: ## style, types, migrations and what they lock, settings of production, locks of packages
+check: ## format, lint, types, migrations and their locks, production settings, package locks
 	$(SET_UP) .venv/test
 	$(BIN)/ruff format --check
 	$(BIN)/ruff check
@@ -35,9 +35,13 @@ check: ## style, types, migrations and what they lock, settings of production, l
 	$(BIN)/python tests/lock_safety.py
 	$(BIN)/python tests/locks.py
 
-bench: ## against other frameworks, in turns, or BASE=commit; PG=15; QUICK=1 for a first look; SCALE=1 growth, ADMIN=1 admin
+bench: ## against other frameworks; QUICK=1, SCALE=1, ADMIN=1, PG=15, BASE=commit as in docs/performance.md
 	$(SET_UP) .venv/run
 	@$(BIN)/python -m tests.benchmarks
+
+pictures: ## takes the pictures of README again; needs Chromium and nginx
+	$(SET_UP) .venv/test
+	@$(BIN)/python -m tests.browser.pictures
 
 .venv/serve: requirements.txt
 	echo "Installing the locked packages into .venv ..."
@@ -47,7 +51,7 @@ bench: ## against other frameworks, in turns, or BASE=commit; PG=15; QUICK=1 for
 
 .venv/run: .venv/serve config/database/requirements.txt
 	$(INSTALL) -r config/database/requirements.txt || \
-	  echo "The embedded PostgreSQL cannot be installed here: set DATABASE_URL to one of yours."
+	  echo "The embedded PostgreSQL cannot be installed here: set DATABASE_URL to your own PostgreSQL."
 	touch $@
 
 .venv/test: .venv/serve tests/requirements.txt
