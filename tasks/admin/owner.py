@@ -80,11 +80,10 @@ def _counts(user_id: str) -> list[str]:
     complete = Count("pk", filter=Q(complete=True))
     alive = tasks.alive()[: MAX_COUNTED + 1].aggregate(total=Count("pk"), complete=complete)
     trash = tasks.trashed()[: MAX_COUNTED + 1].count()
+    all_counted = alive["total"] <= MAX_COUNTED
     return [
         "1 task" if alive["total"] == 1 else f"{_bounded(alive['total'])} tasks",
-        f"{alive['complete']} complete"
-        if alive["total"] <= MAX_COUNTED
-        else "complete tasks not counted",
+        f"{alive['complete']} complete" if all_counted else "complete tasks not counted",
         f"{_bounded(trash)} in the trash",
     ]
 
@@ -120,9 +119,8 @@ def _history(user_id: str, before: str) -> Page:
     if before:
         entries = entries.filter(pk__lt=int(before))
     rows = list(entries[: PAGE_SIZE + 1])
-    return history.lines(rows[:PAGE_SIZE]), str(rows[PAGE_SIZE - 1].pk) if len(
-        rows
-    ) > PAGE_SIZE else ""
+    next_page = str(rows[PAGE_SIZE - 1].pk) if len(rows) > PAGE_SIZE else ""
+    return history.lines(rows[:PAGE_SIZE]), next_page
 
 
 TABS = {"tasks": _alive, "trash": _trash, "history": _history}

@@ -69,7 +69,7 @@ def test_an_account_with_a_history_is_not_deleted(root: Any, confirmed: dict[str
     assert LogEntry.objects.filter(user=user).count() == 1
 
 
-def test_a_long_history_is_not_read_for_that(root: Any) -> None:
+def test_the_check_does_not_read_a_long_history(root: Any) -> None:
     user = create_ann(entries=500)
 
     with CaptureQueriesContext(connection) as sent:
