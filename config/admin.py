@@ -1,4 +1,7 @@
-"""The pages on which staff are looked after. Who has a history stays, made inactive."""
+"""The admin pages of staff accounts and groups.
+
+An account with a history cannot be deleted, only made inactive.
+"""
 
 from collections.abc import Sequence
 from typing import Any
@@ -12,13 +15,13 @@ from django.db.models.signals import pre_delete
 from django.dispatch import receiver
 from django.http import HttpRequest
 
-from tasks.admin.changelist import StrictList
+from tasks.admin.strict_list import StrictListMixin
 
 admin.site.unregister((User, Group))
 
 
 @admin.register(User)
-class StaffAdmin(StrictList, UserAdmin):  # type: ignore[type-arg] # not subscriptable when it runs
+class StaffAdmin(StrictListMixin, UserAdmin):  # type: ignore[type-arg] # not subscriptable at run time
     lookups = frozenset(
         {
             "is_staff__exact",
@@ -32,22 +35,22 @@ class StaffAdmin(StrictList, UserAdmin):  # type: ignore[type-arg] # not subscri
     def get_deleted_objects(
         self, objs: QuerySet[Any] | Sequence[Any], request: HttpRequest
     ) -> tuple[Any, Any, Any, Any]:
-        """Looks before Django does, which would load the whole history to show it."""
-        kept = [why for user in objs if (why := why_kept(user, request.user))]
-        return ([], {}, set(), kept) if kept else super().get_deleted_objects(objs, request)
+        """Checks before Django does, which would load the whole history to list it."""
+        reasons = [why for user in objs if (why := why_not_deletable(user, request.user))]
+        return ([], {}, set(), reasons) if reasons else super().get_deleted_objects(objs, request)
 
 
 @admin.register(Group)
-class GroupsAdmin(StrictList, GroupAdmin):
+class GroupsAdmin(StrictListMixin, GroupAdmin):
     pass
 
 
-def why_kept(user: User, by: Any) -> str:
-    """The reason why a user cannot be deleted; empty if there is none."""
-    if user == by:
+def why_not_deletable(user: User, staff: Any) -> str:
+    """Why staff cannot delete the user. Empty if they can."""
+    if user == staff:
         return "You cannot delete your own account."
     if has_history(user):
-        return f"{user} cannot be deleted: the history of what they changed has to stay."
+        return f"{user} cannot be deleted, because the history of their changes must be kept."
     return ""
 
 
@@ -57,6 +60,8 @@ def has_history(user: User) -> bool:
 
 @receiver(pre_delete, sender=User)
 def keep_history(instance: User, **_: Any) -> None:
-    """Django deletes the entries first, so the foreign key alone would not hold it back."""
+    """The foreign key alone would not prevent it, since Django deletes the entries first."""
     if has_history(instance):
-        raise ProtectedError(f"The user {instance.pk} has a history: make it inactive.", set())
+        raise ProtectedError(
+            f"The user {instance.pk} has a history. Make the account inactive instead.", set()
+        )

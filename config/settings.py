@@ -54,12 +54,12 @@ MIDDLEWARE = [
     "config.http.middleware.request_log",
     "django.middleware.security.SecurityMiddleware",
     "config.http.middleware.Cors",
-    "config.staff.middleware.Pages",
+    "config.staff.middleware.Headers",
     "config.staff.middleware.Session",
     "config.staff.middleware.Csrf",
     "config.staff.middleware.Authentication",
     "config.staff.middleware.Message",
-    "config.staff.middleware.Lock",
+    "config.staff.middleware.SignInLock",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
 ]
 ROOT_URLCONF = "config.urls"

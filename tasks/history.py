@@ -1,7 +1,7 @@
-"""What staff changed, in Django's own log: who, when, which task, and old and new of each field.
+"""The history of staff changes, in Django's admin log: who, when, which task, old and new values.
 
-An entry names the owner of the task too, so that all of one user's are found, also those of tasks
-that are gone for good. What the users themselves do through the API is not written here.
+An entry also names the owner of the task, so that all entries of one user can be found, even those
+of tasks that were permanently deleted. Changes that users make through the API are not recorded.
 """
 
 import json
@@ -18,17 +18,17 @@ from django.db.models.functions import Concat, Substr
 from tasks.models import Task
 
 Values = Mapping[str, tuple[Any, Any]]
-"""Old and new of each field that changed."""
+"""Field -> its old and new value, for each field that changed."""
 
 OWNER = Func(F("change_message"), function="task_owner", output_field=TextField())
 
 
 @dataclass(frozen=True)
 class Line:
-    """An entry as it is read: `changes` are field, old and new, as text."""
+    """An entry as pages show it. `changes` are (field, old value, new value), as text."""
 
     entry: LogEntry
-    did: str
+    action: str
     owner: str
     changes: list[tuple[str, str, str]]
 
@@ -38,29 +38,31 @@ def added(staff_id: int, task: Task, values: Values) -> None:
 
 
 def changed(staff_id: int, changes: Iterable[tuple[Task, Values]]) -> None:
-    """In the transaction of the change itself, so that neither is there without the other."""
+    """Call it in the transaction of the change, so that both are committed or neither."""
     _write(staff_id, CHANGE, changes)
 
 
 def deleted(staff_id: int, tasks: Iterable[Task]) -> None:
-    """For good. Of what stood in the tasks only the title is kept."""
+    """For tasks that were permanently deleted. Of their content, only the title is kept."""
     _write(staff_id, DELETION, ((task, {}) for task in tasks))
 
 
 def of_task(task_id: int) -> QuerySet[LogEntry]:
     """Newest first."""
-    return LogEntry.objects.filter(content_type=_of_tasks(), object_id=str(task_id)).order_by("-id")
+    return LogEntry.objects.filter(
+        content_type=_task_content_type(), object_id=str(task_id)
+    ).order_by("-id")
 
 
 def of_owner(user_id: str) -> QuerySet[LogEntry]:
-    """Newest first, of all tasks that were this user's when staff changed them."""
+    """Newest first, for all tasks that belonged to this user when staff changed them."""
     return LogEntry.objects.alias(task_owner=OWNER).filter(task_owner=user_id).order_by("-id")
 
 
 def hand_over(entries: QuerySet[LogEntry], owner: str, new: str) -> int:
-    """Entries of one owner become another's: who did what, when, stays."""
-    rest = Substr("change_message", len(_beginning(owner)) + 1)
-    return entries.update(change_message=Concat(Value(_beginning(new)), rest))
+    """Replaces the owner that entries name. Nothing else in them changes."""
+    rest = Substr("change_message", len(_prefix(owner)) + 1)
+    return entries.update(change_message=Concat(Value(_prefix(new)), rest))
 
 
 def lines(entries: Iterable[LogEntry]) -> list[Line]:
@@ -68,7 +70,7 @@ def lines(entries: Iterable[LogEntry]) -> list[Line]:
 
 
 def _write(staff_id: int, flag: int, changes: Iterable[tuple[Task, Values]]) -> None:
-    content_type = _of_tasks()
+    content_type = _task_content_type()
     LogEntry.objects.bulk_create(
         LogEntry(
             user_id=staff_id,
@@ -83,17 +85,17 @@ def _write(staff_id: int, flag: int, changes: Iterable[tuple[Task, Values]]) -> 
 
 
 def _message(task: Task, flag: int, values: Values) -> str:
-    """In the form that Django reads too. The owner comes first: there `task_owner` looks."""
-    did: dict[int, dict[str, Any]] = {
+    """In a format that Django can read too. The owner must come first, for `task_owner` in SQL."""
+    django_part: dict[int, dict[str, Any]] = {
         ADDITION: {"added": {}},
         CHANGE: {"changed": {"fields": list(values)}},
         DELETION: {"deleted": {"name": "task", "object": task.title}},
     }
-    message = {"owner": task.user_id, **did[flag], "values": values}
+    message = {"owner": task.user_id, **django_part[flag], "values": values}
     return json.dumps([message], ensure_ascii=False, default=datetime.isoformat)
 
 
-def _beginning(owner: str) -> str:
+def _prefix(owner: str) -> str:
     return json.dumps([{"owner": owner}], ensure_ascii=False).removesuffix("}]")
 
 
@@ -105,13 +107,13 @@ def _line(entry: LogEntry) -> Line:
         (name.replace("_", " "), _text(old), _text(new))
         for name, (old, new) in message.get("values", {}).items()
     ]
-    did = entry.get_action_flag_display()
-    return Line(entry, did, message.get("owner", ""), changes)
+    action = entry.get_action_flag_display()
+    return Line(entry, action, message.get("owner", ""), changes)
 
 
 def _text(value: Any) -> str:
-    return {None: "nothing", True: "yes", False: "no"}.get(value) or str(value)
+    return {None: "(none)", True: "yes", False: "no"}.get(value) or str(value)
 
 
-def _of_tasks() -> ContentType:
+def _task_content_type() -> ContentType:
     return ContentType.objects.get_for_model(Task)

@@ -1,4 +1,4 @@
-"""Pages of the admin for what is refused; elsewhere `config.http.errors` answers in JSON."""
+"""Error pages of the admin. Outside of it, `config.http.errors` answers in JSON."""
 
 from typing import Any
 
@@ -8,6 +8,7 @@ from django.core.exceptions import BadRequest, RequestDataTooBig, TooManyFieldsS
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import render
 
+from config.staff.middleware import in_admin
 from tasks.limits import page_transaction
 
 
@@ -16,22 +17,28 @@ def bad_request(request: HttpRequest, exception: Exception) -> HttpResponse:
         case BadRequest():
             sentence = str(exception)
         case TooManyFieldsSent():
-            most = settings.DATA_UPLOAD_MAX_NUMBER_FIELDS
-            sentence = f"The address or the form has more than {most} fields."
+            limit = settings.DATA_UPLOAD_MAX_NUMBER_FIELDS
+            sentence = (
+                f"The address or the form has more than {limit} fields. Use fewer and try again."
+            )
         case RequestDataTooBig():
-            most = settings.DATA_UPLOAD_MAX_MEMORY_SIZE // 1024
-            sentence = f"The form is larger than {most} KiB."
+            limit = settings.DATA_UPLOAD_MAX_MEMORY_SIZE // 1024
+            sentence = f"The form is larger than {limit} KiB. Shorten it and try again."
         case _:
-            sentence = "The address or the form has something in it that no page here sends."
-    return _page(request, 400, "This cannot be read", sentence)
+            sentence = (
+                "The address or the form is not one that these pages send. Go back and try again."
+            )
+    return _page(request, 400, "Invalid request", sentence)
 
 
 def forbidden(request: HttpRequest, exception: Exception) -> HttpResponse:
-    return _page(request, 403, "This is not allowed", "Your account has no permission for it.")
+    sentence = "Your account does not have the permission. If you need it, ask an administrator."
+    return _page(request, 403, "This is not allowed", sentence)
 
 
 def not_found(request: HttpRequest, exception: Exception) -> HttpResponse:
-    return _page(request, 404, "There is nothing here", "It may be gone, or the address is wrong.")
+    sentence = "It may have been deleted, or the address is wrong."
+    return _page(request, 404, "Page not found", sentence)
 
 
 def nothing(request: HttpRequest, **_: Any) -> HttpResponse:
@@ -39,13 +46,13 @@ def nothing(request: HttpRequest, **_: Any) -> HttpResponse:
 
 
 def expired(request: HttpRequest, **_: Any) -> HttpResponse:
-    """Where the token against forged requests is missing or another one."""
-    sentence = "It was opened before you signed in, or signed out. Load it anew and try again."
+    """For a CSRF token that is missing or wrong."""
+    sentence = "It was opened before you signed in or out. Reload it and try again."
     return _page(request, 403, "This page has expired", sentence)
 
 
 def unavailable(request: HttpRequest, title: str, sentence: str, retry_after: int) -> HttpResponse:
-    """Asks the database for nothing, not even who is there."""
+    """Sends no statement to the database, not even to find out who is signed in."""
     context = {
         "site_header": admin.site.site_header,
         "site_title": admin.site.site_title,
@@ -59,9 +66,9 @@ def unavailable(request: HttpRequest, title: str, sentence: str, retry_after: in
 
 
 def _page(request: HttpRequest, status: int, title: str, sentence: str) -> HttpResponse:
-    if not request.path_info.startswith("/admin/"):
+    if not in_admin(request):
         return HttpResponse(status=status)
-    # What is refused before anybody is known, such as another host, has no page of theirs.
+    # A request refused before the session is read, such as one for another host, has no user.
     if not hasattr(request, "user"):
         context = {"title": title, "sentence": sentence}
         return render(request, "admin/refusal.html", context, status=status)

@@ -1,8 +1,8 @@
-"""Sign-in to the admin: where a client is, how many failures lock it, and what it then sees.
+"""Sign-in to the admin: the address of a client, the lock after failures, and the page of a lock.
 
-A password is looked at in this order: a slot is taken, of which a worker has two; the lock is asked
-for; the password is hashed, in no transaction; a failure is counted, in a transaction of its own.
-So at most four passwords and those under way at that moment are looked at before the lock engages.
+An attempt goes through these steps: wait for one of the two slots of the worker, check the lock,
+hash the password outside any transaction, count a failure in a separate transaction. So before the
+lock takes effect, at most four passwords are checked, plus those that are in a slot at that time.
 """
 
 from ipaddress import IPv6Address, IPv6Network, ip_address
@@ -26,11 +26,11 @@ from tasks.limits import (
     suspended,
 )
 
-SHARE_OF_AN_ADDRESS = 4
-"""So many failures from one address weigh as much as one of one name: offices share theirs."""
+ADDRESS_LIMIT_FACTOR = 4
+"""An address may fail this many times as often as one name, since an office shares an address."""
 
 NETWORK_BITS = 64
-"""Of an IPv6 address: its owner may choose the rest anew for each request."""
+"""The prefix of an IPv6 address that identifies a client, who can change the rest at any time."""
 
 Credentials = dict[str, Any] | None
 
@@ -38,8 +38,8 @@ Credentials = dict[str, Any] | None
 def client_address(request: HttpRequest) -> str | None:
     """The address that the outermost trusted proxy saw.
 
-    Each proxy adds who called it at the right of X-Forwarded-For. What stands left of the entries
-    of the trusted ones was written by the client, and may say anything.
+    Each proxy appends the address of its caller to X-Forwarded-For. Entries to the left of those
+    from the trusted proxies come from the client and cannot be trusted.
     """
     hops = request.META.get("HTTP_X_FORWARDED_FOR", "").split(",")
     callers = [request.META.get("REMOTE_ADDR", ""), *filter(None, reversed(hops))]
@@ -57,23 +57,23 @@ def client_address(request: HttpRequest) -> str | None:
 
 class TooManySignIns(Unavailable):
     reason = "too_many_sign_ins"
-    title = "Too many are signing in"
+    title = "Too many sign-ins at the same time"
     sentence = (
-        "This server checks two passwords at a time, and others wait already. Yours was not looked "
-        "at, and does not count as a failure. Go back and try again in a moment."
+        "This server checks two passwords at a time, and too many others are waiting. Yours was "
+        "not checked and does not count as a failure. Go back and try again in a moment."
     )
     retry_after = 10
 
 
 SIGN_INS = ConcurrencyLimit(2, waiting=16, seconds=10)
-"""Hashing a password takes a core for a good part of a second."""
+"""Hashing a password keeps a core busy for a large part of a second."""
 
 
 class Backend(ModelBackend):
-    """Django's, except that it holds no connection while it hashes a password.
+    """As Django's, except that it holds no connection while it hashes a password.
 
-    So sign-ins leave the connections to the other pages, and a failure is counted even if the one
-    that they had before has ended meanwhile.
+    So sign-ins leave the connections to the other pages, and a failure is counted even if the
+    previous connection has been closed in the meantime.
     """
 
     def authenticate(
@@ -89,39 +89,39 @@ class Backend(ModelBackend):
         with suspended(request):
             give_back_connection()
             if user is None:
-                User().set_password(password)  # takes as long as it does for a name that exists
+                User().set_password(password)  # so that it takes as long as for an existing name
                 return None
-            before = user.password
-            right = check_password(password, before, setter=user.set_password)
-        if user.password != before:
-            user.save(update_fields=["password"])  # a later Django hashes with more rounds
-        return user if right and self.user_can_authenticate(user) else None
+            old_hash = user.password
+            is_correct = check_password(password, old_hash, setter=user.set_password)
+        if user.password != old_hash:
+            user.save(update_fields=["password"])  # a newer Django hashes with more rounds
+        return user if is_correct and self.user_can_authenticate(user) else None
 
 
 class Failures(AxesDatabaseHandler):  # type: ignore[misc]
-    """Counts by name and address together, and by address: in AXES_LOCKOUT_PARAMETERS' order.
+    """Counts failures per name and address, and per address (in AXES_LOCKOUT_PARAMETERS' order).
 
-    By name alone anybody could lock staff out.
+    Not per name alone: then anybody could lock staff out.
     """
 
     def get_failures(self, request: HttpRequest, credentials: Credentials = None) -> int:
-        of_the_name, of_the_address = (
+        by_name, by_address = (
             attempts.aggregate(failures=Sum("failures_since_start", default=0))["failures"]
             for attempts in self.get_user_attempts(request, credentials)
         )
-        return int(max(of_the_name, of_the_address // SHARE_OF_AN_ADDRESS))
+        return int(max(by_name, by_address // ADDRESS_LIMIT_FACTOR))
 
     def user_login_failed(
         self, sender: Any, credentials: Credentials, request: HttpRequest, **kwargs: Any
     ) -> None:
-        """Counts in a transaction of its own: whatever fails afterwards, it stays counted."""
+        """Uses a separate transaction, so that it stays counted even if something fails later."""
         with suspended(request), limited():
             super().user_login_failed(sender, credentials, request, **kwargs)
 
     def reset_user_attempts(self, request: HttpRequest, credentials: Credentials = None) -> int:
-        """Whoever signs in clears their own failures, and none at other names."""
-        of_the_name, _ = self.filter_user_attempts(request, credentials)
-        return int(of_the_name.delete()[0])
+        """Clears only the failures of the name that signed in, not those of other names."""
+        by_name, _ = self.filter_user_attempts(request, credentials)
+        return int(by_name.delete()[0])
 
 
 def locked(
@@ -129,8 +129,8 @@ def locked(
 ) -> HttpResponse:
     """The page of a locked sign-in.
 
-    429 and not 403, since it passes by itself. Each lock lasts from the last failure that counted;
-    those during the lock do not.
+    429 and not 403, since the lock expires. It starts at the last failure that counted; failures
+    during the lock do not count.
     """
     seconds = int(settings.AXES_COOLOFF_TIME.total_seconds())
     context = {"title": "Sign-in is locked", "minutes": seconds // 60}

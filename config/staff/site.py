@@ -1,4 +1,4 @@
-"""The site of the admin: what runs around each of its pages."""
+"""The admin site: the transaction, timeouts and error pages around each of its pages."""
 
 from collections.abc import Callable
 from contextlib import ExitStack
@@ -29,8 +29,8 @@ class StatementTimeout(Unavailable):
     reason = "statement_timeout"
     title = "This took too long"
     sentence = (
-        "The database could not do what this page needs within 20 seconds, and has ended it. Try "
-        "again, or narrow down what you look for."
+        "The database did not finish within 20 seconds, so the page was cancelled. Try again, or "
+        "use more filters."
     )
     retry_after = 5
 
@@ -39,18 +39,18 @@ class LockTimeout(Unavailable):
     reason = "lock_timeout"
     title = "Somebody else is changing this"
     sentence = (
-        "Another change has locked what this page needs for longer than 5 seconds. Try again in a "
-        "moment. What an action on many tasks has done so far stays: the same action does the rest."
+        "Another change has locked the data of this page for more than 5 seconds. Try again in a "
+        "moment. If you ran an action on many tasks, some may be done: run it again for the rest."
     )
     retry_after = 5
 
 
 class TransactionEnded(Unavailable):
-    """A template goes on after a statement that failed, and the next one then fails as well."""
+    """Templates continue after a statement that failed, so the next statement fails too."""
 
     reason = "transaction_ended"
-    title = "The database has ended this page"
-    sentence = "What it needs took too long, or is locked by somebody else. Try again in a moment."
+    title = "The database cancelled this page"
+    sentence = "A query took too long, or somebody else has locked the data. Try again in a moment."
     retry_after = 5
 
 
@@ -58,8 +58,8 @@ class NoDatabase(Unavailable):
     reason = "no_database"
     title = "The database cannot be reached"
     sentence = (
-        "Nobody answered there, or the connection broke. Try again in a moment. If that does not "
-        "help, tell whoever operates this service."
+        "It did not answer, or the connection was lost. Try again in a moment. If that does not "
+        "help, contact the operator of this service."
     )
     retry_after = 5
 
@@ -73,9 +73,9 @@ UNREACHABLE = (OperationalError, InterfaceError)
 
 
 def with_refusals(view: View) -> View:
-    """What cannot be done now becomes a page that says so."""
+    """Turns limits and errors of the database into a page with status 503."""
 
-    def answer(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
+    def wrapped(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
         try:
             response = view(request, *args, **kwargs)
         except Unavailable as refusal:
@@ -84,7 +84,7 @@ def with_refusals(view: View) -> View:
             sqlstate = getattr(error.__cause__, "sqlstate", None)
             if sqlstate not in BY_SQLSTATE and not isinstance(error, UNREACHABLE):
                 raise
-            log.error(  # noqa: TRY400  its message may quote a row
+            log.error(  # noqa: TRY400  its message may contain data of a row
                 "database unavailable",
                 error=summary(error),
                 request_id=getattr(request, "id", ""),
@@ -94,7 +94,7 @@ def with_refusals(view: View) -> View:
             give_back_connection()
         return response
 
-    return cast("View", answer)
+    return cast("View", wrapped)
 
 
 def refused(request: HttpRequest, refusal: Unavailable) -> HttpResponseBase:
@@ -103,7 +103,7 @@ def refused(request: HttpRequest, refusal: Unavailable) -> HttpResponseBase:
 
 
 def rendered(response: Response) -> Response:
-    """Templates send statements too."""
+    """Renders now, while the transaction is open, since templates send statements too."""
     if isinstance(response, TemplateResponse):
         response.render()
     return response
@@ -111,7 +111,7 @@ def rendered(response: Response) -> Response:
 
 class Site(admin.AdminSite):
     def admin_view(self, view: View, cacheable: bool = False) -> View:  # noqa: FBT001, FBT002
-        """A page is a transaction with timeouts, until it is rendered."""
+        """Runs each page, with its rendering, in one transaction with timeouts."""
         inner = super().admin_view(view, cacheable)
 
         def page(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
@@ -124,7 +124,7 @@ class Site(admin.AdminSite):
     def login(
         self, request: HttpRequest, extra_context: dict[str, Any] | None = None
     ) -> HttpResponse:
-        """Asks for the lock of a name after the wait, or a flood would overtake it."""
+        """Waits for a slot before it checks the lock, or simultaneous attempts would bypass it."""
         signing_in = request.method == "POST"
         with ExitStack() as stack:
             if signing_in:

@@ -1,4 +1,4 @@
-"""What staff may do with tasks, each by a name, a permission, and old and new for the history."""
+"""The actions that staff can run on tasks."""
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
@@ -13,11 +13,11 @@ def _delete(tasks: TaskQuerySet) -> int:
     return tasks.delete()[0]
 
 
-def _changed(staff_id: int, changes: Iterable[tuple[Task, Values]]) -> None:
+def _record_changes(staff_id: int, changes: Iterable[tuple[Task, Values]]) -> None:
     history.changed(staff_id, changes)
 
 
-def _deleted(staff_id: int, changes: Iterable[tuple[Task, Values]]) -> None:
+def _record_deletions(staff_id: int, changes: Iterable[tuple[Task, Values]]) -> None:
     history.deleted(staff_id, [task for task, _ in changes])
 
 
@@ -27,18 +27,20 @@ class Action:
     permission: str
     label: str
     done: str
-    already: str
+    """Completes "3 tasks …" in the message about tasks that the action changed."""
+    unchanged: str
+    """Completes "2 were …" in the message about tasks that needed no change."""
     changes: Callable[[Task], Values | None]
-    """Old and new of what the action changes in a task; None where it already is so."""
+    """Old and new values of the fields that it changes in a task. None if it changes nothing."""
     apply: Callable[[TaskQuerySet], int]
-    write: Callable[[int, Iterable[tuple[Task, Values]]], None] = _changed
+    record: Callable[[int, Iterable[tuple[Task, Values]]], None] = _record_changes
     in_trash: bool = True
-    """Whether it reaches tasks in the trash: they come back as they were."""
-    for_good: bool = False
-    """Whether nobody can bring back what it did: it is asked about first, by a red button."""
+    """Whether it applies to tasks in the trash. Setting a field does not: they return unchanged."""
+    permanent: bool = False
+    """Whether it cannot be undone. Then its button is red, and staff must always confirm it."""
 
 
-def _sets(name: str, label: str, done: str, already: str, **fields: Any) -> Action:
+def _set_fields(name: str, label: str, done: str, unchanged: str, **fields: Any) -> Action:
     def changes(task: Task) -> Values | None:
         return {
             field: (getattr(task, field), value)
@@ -49,20 +51,20 @@ def _sets(name: str, label: str, done: str, already: str, **fields: Any) -> Acti
     def apply(tasks: TaskQuerySet) -> int:
         return tasks.update(**fields)
 
-    return Action(name, "change", label, done, already, changes, apply, in_trash=False)
+    return Action(name, "change", label, done, unchanged, changes, apply, in_trash=False)
 
 
 ACTIONS = {
     action.name: action
     for action in (
-        _sets("complete", "Complete", "completed", "complete", complete=True),
-        _sets("reopen", "Reopen", "reopened", "open", complete=False),
+        _set_fields("complete", "Complete", "completed", "already complete", complete=True),
+        _set_fields("reopen", "Reopen", "reopened", "already open", complete=False),
         *(
-            _sets(
+            _set_fields(
                 f"priority_{priority}",
-                f"Set priority: {priority}",
+                f"Set priority to {priority}",
                 f"set to {priority} priority",
-                f"of {priority} priority",
+                f"already {priority} priority",
                 priority=priority,
             )
             for priority in Task.Priority.values
@@ -72,7 +74,7 @@ ACTIONS = {
             "trash",
             "Move to the trash",
             "moved to the trash",
-            "in the trash",
+            "already in the trash",
             lambda task: None if task.deleted_at else {"in_trash": (False, True)},
             TaskQuerySet.trash,
         ),
@@ -81,20 +83,20 @@ ACTIONS = {
             "restore",
             "Restore from the trash",
             "restored",
-            "out of the trash",
+            "not in the trash",
             lambda task: {"in_trash": (True, False)} if task.deleted_at else None,
             TaskQuerySet.restore,
         ),
         Action(
             "purge",
             "delete",
-            "Delete for good",
-            "deleted for good",
+            "Delete permanently",
+            "permanently deleted",
             "",
             lambda _: {},
             _delete,
-            _deleted,
-            for_good=True,
+            _record_deletions,
+            permanent=True,
         ),
     )
 }

@@ -1,4 +1,4 @@
-"""The page of one task: its form, what can be done with it, and what staff changed about it."""
+"""The page of one task: its form, its buttons, and its history."""
 
 import re
 from typing import Any, cast
@@ -10,44 +10,44 @@ from django.db.models import Model
 from django.http import HttpRequest, HttpResponse, HttpResponseNotAllowed, HttpResponseRedirect
 
 from tasks import history
-from tasks.admin.changelist import moment
-from tasks.admin.run import Acting
+from tasks.admin.action_views import ActionsMixin
+from tasks.admin.columns import time_column
 from tasks.models import DESCRIPTION_LENGTH, TITLE_LENGTH, USER_ID_LENGTH, Task
 
-STORABLE = RegexValidator(
+NO_SURROGATES = RegexValidator(
     "[\ud800-\udfff]", "Must not contain a lone surrogate.", inverse_match=True
 )
 LINE_BREAKS = re.compile("[\r\n]")
 
 
-class Text(forms.CharField):
-    """As a browser sends it, with line breaks of its own."""
+class TextField(forms.CharField):
+    """Turns the line breaks that browsers send, CR LF, back into LF."""
 
-    default_validators = [STORABLE]  # noqa: RUF012  Django's type
+    default_validators = [NO_SURROGATES]  # noqa: RUF012  Django's type
 
     def to_python(self, value: Any) -> Any:
         return re.sub("\r\n?", "\n", super().to_python(value) or "")
 
 
-class Title(Text):
+class TitleField(TextField):
     def has_changed(self, initial: Any, data: Any) -> bool:
-        """A field of one line loses its line breaks in the browser, untouched by anybody."""
+        """Ignores line breaks: browsers remove them from a single-line field."""
         before, after = (LINE_BREAKS.sub("", self.to_python(text)) for text in (initial, data))
         return before != after
 
 
-class TaskForm(forms.ModelForm):  # type: ignore[type-arg] # not subscriptable when it runs
-    """Takes what the API takes, and tells what staff touched from what the page only showed.
+class TaskForm(forms.ModelForm):  # type: ignore[type-arg] # not subscriptable at run time
+    """Accepts what the API accepts, and writes only the fields that staff have edited.
 
-    Each field carries the value that the page showed: what staff left as it was is not written,
-    so that a change which the user made meanwhile stays.
+    Each field carries the value that the page showed, so that an untouched field does not overwrite
+    a change that the user has made since then.
     """
 
-    user_id = Text(max_length=USER_ID_LENGTH, strip=False, label="User")
-    title = Title(
+    user_id = TextField(max_length=USER_ID_LENGTH, strip=False, label="User")
+    title = TitleField(
         max_length=TITLE_LENGTH, widget=forms.TextInput(attrs={"class": "vLargeTextField"})
     )
-    description = Text(
+    description = TextField(
         max_length=DESCRIPTION_LENGTH,
         strip=False,
         required=False,
@@ -64,15 +64,15 @@ class TaskForm(forms.ModelForm):  # type: ignore[type-arg] # not subscriptable w
             field.show_hidden_initial = self.instance.pk is not None
 
     def clean(self) -> dict[str, Any]:
-        given = super().clean() or self.cleaned_data
+        data = super().clean() or self.cleaned_data
         if self.instance.pk is not None:
-            given |= {name: self.initial[name] for name in given if name not in self.changed_data}
+            data |= {name: self.initial[name] for name in data if name not in self.changed_data}
         if "description" in self.changed_data or self.instance.pk is None:
-            given["description"] = given.get("description") or None
-        return given
+            data["description"] = data.get("description") or None
+        return data
 
-    def values(self) -> dict[str, tuple[Any, Any]]:
-        """Old and new of what staff changed."""
+    def changes(self) -> history.Values:
+        """Old and new values of the fields that staff have edited."""
         return {
             name: (self.initial.get(name), new)
             for name, new in self.cleaned_data.items()
@@ -80,34 +80,32 @@ class TaskForm(forms.ModelForm):  # type: ignore[type-arg] # not subscriptable w
         }
 
 
-class ChangePage(Acting):
+class ChangePageMixin(ActionsMixin):
     form = TaskForm
     times = (
-        moment("completed_at", "completed"),
-        moment("created_at", "created"),
-        moment("updated_at", "updated"),
-        moment("deleted_at", "in the trash since"),
+        time_column("completed_at", "completed"),
+        time_column("created_at", "created"),
+        time_column("updated_at", "updated"),
+        time_column("deleted_at", "in the trash since"),
     )
 
     def get_fields(self, request: HttpRequest, obj: Task | None = None) -> tuple[Any, ...]:
-        return (
-            ("user_id", *TaskForm.Meta.fields[1:])
-            if obj is None
-            else ("owner", *TaskForm.Meta.fields[1:], *self.times)
-        )
+        if obj is None:
+            return TaskForm.Meta.fields
+        return ("owner", *TaskForm.Meta.fields[1:], *self.times)
 
     def get_readonly_fields(self, request: HttpRequest, obj: Task | None = None) -> tuple[Any, ...]:
         return () if obj is None else ("user_id", "owner", *self.times)
 
     def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        """What is in the trash comes back as it was."""
+        """Not for a task in the trash, so that it is unchanged when it is restored."""
         in_trash = obj is not None and obj.deleted_at is not None
         return not in_trash and super().has_change_permission(request, obj)
 
     def get_object(
         self, request: HttpRequest, object_id: str, from_field: str | None = None
     ) -> Task | None:
-        """Locked when it is about to be changed, so that the history has what really was there."""
+        """Locks the task that is about to change, so that the history has its true old values."""
         tasks = Task.objects.all()
         if request.method == "POST":
             tasks = tasks.select_for_update()
@@ -123,10 +121,12 @@ class ChangePage(Acting):
         form_url: str = "",
         extra_context: dict[str, Any] | None = None,
     ) -> HttpResponse:
-        trashed = Task.objects.trashed()
-        if request.method == "POST" and object_id.isdecimal() and trashed.filter(pk=object_id):
+        trash = Task.objects.trashed()
+        if request.method == "POST" and object_id.isdecimal() and trash.filter(pk=object_id):
             self.message_user(
-                request, "It is in the trash. Restore it to change it.", messages.WARNING
+                request,
+                "This task is in the trash. Restore it before you change it.",
+                messages.WARNING,
             )
             return HttpResponseRedirect(request.get_full_path())
         return super().change_view(request, object_id, form_url, extra_context)
@@ -134,29 +134,29 @@ class ChangePage(Acting):
     def render_change_form(
         self, request: HttpRequest, context: dict[str, Any], *args: Any, **kwargs: Any
     ) -> HttpResponse:
-        """Beside the form stands what it cannot do; Django's own button to delete does not."""
+        """Adds buttons for what the form cannot do, in place of Django's own button to delete."""
         task = kwargs.get("obj")
         in_trash = task is not None and task.deleted_at is not None
         names = ("restore" if in_trash else "trash", "purge")
-        actions = [action for action in self.allowed(request) if action.name in names]
+        actions = [action for action in self.allowed_actions(request) if action.name in names]
         context |= {"actions": actions, "show_delete": False}
         return super().render_change_form(request, context, *args, **kwargs)
 
     def save_model(self, request: HttpRequest, obj: Task, form: TaskForm, change: bool) -> None:
-        values = form.values()
+        changes = form.changes()
         if not change:
             obj.save(force_insert=True)
-            history.added(cast("int", request.user.pk), obj, values)
-        elif values:
-            new = {name: new for name, (_, new) in values.items()}
+            history.added(cast("int", request.user.pk), obj, changes)
+        elif changes:
+            new = {name: new for name, (_, new) in changes.items()}
             Task.objects.filter(pk=obj.pk).update(**new)
-            history.changed(cast("int", request.user.pk), [(obj, values)])
+            history.changed(cast("int", request.user.pk), [(obj, changes)])
 
     def log_addition(self, request: HttpRequest, obj: Model, message: Any) -> Any:
-        """`save_model` wrote it, with the values."""
+        """Does nothing: `save_model` has recorded it, with the values."""
 
     def log_change(self, request: HttpRequest, obj: Model, message: Any) -> Any:
-        """`save_model` wrote it, with the values."""
+        """Does nothing: `save_model` has recorded it, with the values."""
 
     def history_view(
         self, request: HttpRequest, object_id: str, extra_context: dict[str, Any] | None = None

@@ -1,8 +1,8 @@
-"""What the list shows, as a file that is sent once it is complete.
+"""Exports what the list shows to a file, which is sent only when it is complete.
 
-A failure midway is then a page that says so, and not a file that lacks its end. It is read in
-batches by key, each in a transaction of its own: PgBouncer in transaction mode may give each of
-them another connection. Rows are written as they are when their batch is read, oldest first.
+So if reading fails midway, staff get an error page instead of a truncated file. Rows are read
+oldest first, in batches by key, each in a separate transaction: PgBouncer in transaction mode may
+use another connection for each. A row is exported as it is when its batch is read.
 """
 
 from collections.abc import Iterator
@@ -27,27 +27,27 @@ from tasks import exchange
 from tasks.limits import ConcurrencyLimit, Unavailable, limited, suspended
 from tasks.models import TaskQuerySet
 
-BATCH = 2000
+BATCH_SIZE = 2000
 EXPORTS = ConcurrencyLimit(2)
-"""Of files that are made at once: one that is sent does not count."""
+"""Limits how many files are written at the same time. Sending them is not limited."""
 
 
 class TooManyExports(Unavailable):
     reason = "too_many_exports"
-    title = "Two exports are being made already"
+    title = "Two exports are already running"
     sentence = (
-        "This server makes two at a time. Go back and try again in half a minute, or ask for fewer "
-        "tasks by a filter."
+        "This server runs two exports at a time. Go back and try again in half a minute, or use a "
+        "filter to export fewer tasks."
     )
     retry_after = 30
 
 
-class NoRoom(Unavailable):
+class NoSpace(Unavailable):
     reason = "no_room"
     title = "The file could not be written"
     sentence = (
-        "The server has no room for temporary files, or may not write them. Ask for fewer tasks by "
-        "a filter, or tell whoever operates this service."
+        "The server has no space for temporary files, or no permission to write them. Use a filter "
+        "to export fewer tasks, or contact the operator of this service."
     )
     retry_after = 60
 
@@ -56,28 +56,28 @@ class Download(FileResponse):
     block_size = 64 * 1024
 
 
-class Exported(admin.ModelAdmin):  # type: ignore[type-arg] # not subscriptable when it runs
+class ExportMixin(admin.ModelAdmin):  # type: ignore[type-arg] # not subscriptable at run time
     def get_urls(self) -> list[Any]:
         view = self.admin_site.admin_view
         return [
             path(
-                f"export.{form}",
+                f"export.{file_format}",
                 view(self.export),
-                {"form": form},
-                name=f"tasks_task_export_{form}",
+                {"file_format": file_format},
+                name=f"tasks_task_export_{file_format}",
             )
-            for form in exchange.FORMATS
+            for file_format in exchange.FORMATS
         ] + super().get_urls()
 
     def has_export_permission(self, request: HttpRequest) -> bool:
         return bool(request.user.has_perm("tasks.export_task"))
 
     def changelist_view(self, request: HttpRequest, extra_context: Any = None) -> HttpResponse:
-        may = {"has_export_permission": self.has_export_permission(request)}
-        return super().changelist_view(request, {**may, **(extra_context or {})})
+        context = {"has_export_permission": self.has_export_permission(request)}
+        return super().changelist_view(request, {**context, **(extra_context or {})})
 
-    def export(self, request: HttpRequest, form: exchange.Format) -> HttpResponseBase:
-        """Takes the parameters of the list."""
+    def export(self, request: HttpRequest, file_format: exchange.Format) -> HttpResponseBase:
+        """Has the same parameters as the list."""
         if not (self.has_view_permission(request) and self.has_export_permission(request)):
             raise PermissionDenied
         try:
@@ -85,33 +85,33 @@ class Exported(admin.ModelAdmin):  # type: ignore[type-arg] # not subscriptable 
         except IncorrectLookupParameters:
             return HttpResponseRedirect(f"{reverse('admin:tasks_task_changelist')}?e=1")
         with EXPORTS.slot(TooManyExports), suspended(request):
-            file = written(tasks, form)
+            file = write_file(tasks, file_format)
         return Download(
             file,
             as_attachment=True,
-            filename=f"tasks-{timezone.now():%Y-%m-%d-%H%M}.{form}",
-            content_type=exchange.MEDIA_TYPES[form],
+            filename=f"tasks-{timezone.now():%Y-%m-%d-%H%M}.{file_format}",
+            content_type=exchange.MEDIA_TYPES[file_format],
         )
 
 
-def written(tasks: TaskQuerySet, form: exchange.Format) -> IO[bytes]:
+def write_file(tasks: TaskQuerySet, file_format: exchange.Format) -> IO[bytes]:
     with ExitStack() as unless_complete:
         try:
             file = unless_complete.enter_context(TemporaryFile())
-            file.writelines(line.encode() for line in exchange.lines(rows(tasks), form))
+            file.writelines(line.encode() for line in exchange.lines(read_rows(tasks), file_format))
             file.seek(0)
         except OSError as error:
-            raise NoRoom from error
+            raise NoSpace from error
         unless_complete.pop_all()
     return file
 
 
-def rows(tasks: TaskQuerySet) -> Iterator[tuple[Any, ...]]:
-    last, length = 0, BATCH
-    while length == BATCH:
-        found = tasks.filter(pk__gt=last).order_by("pk").values_list(*exchange.FIELDS)
+def read_rows(tasks: TaskQuerySet) -> Iterator[tuple[Any, ...]]:
+    last_id, length = 0, BATCH_SIZE
+    while length == BATCH_SIZE:
+        rest = tasks.filter(pk__gt=last_id).order_by("pk").values_list(*exchange.FIELDS)
         with limited():
-            batch = list(found[:BATCH])
+            batch = list(rest[:BATCH_SIZE])
         yield from batch
         length = len(batch)
-        last = batch[-1][0] if batch else last
+        last_id = batch[-1][0] if batch else last_id

@@ -1,4 +1,4 @@
-"""The page of one user: counts, tasks, trash, and what staff changed about them."""
+"""The page of one user: counts, tasks, trash, and history."""
 
 from datetime import UTC, datetime
 from typing import Any
@@ -13,29 +13,30 @@ from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
 from tasks import history
-from tasks.admin.run import Acting, address_of_owner, owner_in
+from tasks.admin.action_views import ActionsMixin
+from tasks.admin.owner_url import owner_of, owner_url
 from tasks.models import Task, TaskQuerySet
 
 BUTTONS = {
     "tasks": {
-        "complete": "Complete: all",
-        "trash": "Move to the trash: all",
-        "purge": "Delete for good: all",
+        "complete": "Complete all",
+        "trash": "Move all to the trash",
+        "purge": "Delete all permanently",
     },
-    "trash": {"restore": "Restore from the trash: all", "purge": "Empty the trash"},
+    "trash": {"restore": "Restore all", "purge": "Empty the trash"},
 }
-"""By the part that is shown: what is done with all of it."""
-PAGE = 100
-MOST_COUNTED = 5000
+"""Tab -> action -> label of its button. The action is on all tasks of the tab."""
+PAGE_SIZE = 100
+MAX_COUNTED = 5000
 
 Page = tuple[list[Any], str]
-"""Rows, and where the next page begins; empty on the last one."""
+"""Rows, and the `before` parameter of the next page, which is empty on the last page."""
 
 
-class OwnerPage(Acting):
+class OwnerPageMixin(ActionsMixin):
     @admin.display(description="user", ordering="user_id")
     def owner(self, task: Task) -> SafeString:
-        return format_html('<a href="{}">{}</a>', address_of_owner(task.user_id), task.user_id)
+        return format_html('<a href="{}">{}</a>', owner_url(task.user_id), task.user_id)
 
     def get_urls(self) -> list[URLPattern]:
         page = path("owner/", self.admin_site.admin_view(self.owner_view), name="tasks_task_owner")
@@ -44,10 +45,10 @@ class OwnerPage(Acting):
     def owner_view(self, request: HttpRequest) -> HttpResponse:
         if not self.has_view_permission(request):
             raise PermissionDenied
-        user_id = owner_in(request)
-        part = request.GET.get("show", "tasks")
+        user_id = owner_of(request)
+        tab = request.GET.get("show", "tasks")
         try:
-            rows, following = PARTS[part](user_id, request.GET.get("before", ""))
+            rows, next_page = TABS[tab](user_id, request.GET.get("before", ""))
         except (KeyError, ValueError, OverflowError) as error:
             raise Http404 from error
         return TemplateResponse(
@@ -59,36 +60,36 @@ class OwnerPage(Acting):
                 "opts": self.opts,
                 "media": self.media,
                 "user_id": user_id,
-                "part": part,
-                "parts": list(PARTS),
+                "tab": tab,
+                "tabs": list(TABS),
                 "rows": rows,
-                "following": following,
+                "next_page": next_page,
                 "counts": _counts(user_id),
                 "buttons": [
-                    (action, BUTTONS[part][action.name])
-                    for action in self.allowed(request)
-                    if rows and action.name in BUTTONS.get(part, {})
+                    (action, BUTTONS[tab][action.name])
+                    for action in self.allowed_actions(request)
+                    if rows and action.name in BUTTONS.get(tab, {})
                 ],
             },
         )
 
 
-def _counts(user_id: str) -> dict[str, str]:
-    """Each reads a bounded number of rows: of a user with very many it says only that."""
+def _counts(user_id: str) -> list[str]:
+    """Reads a bounded number of rows: beyond MAX_COUNTED it only says that there are more."""
     tasks = Task.objects.owned_by(user_id)
     complete = Count("pk", filter=Q(complete=True))
-    alive = tasks.alive()[: MOST_COUNTED + 1].aggregate(number=Count("pk"), complete=complete)
-    trash = tasks.trashed()[: MOST_COUNTED + 1].count()
-    many = alive["number"] > MOST_COUNTED
-    return {
-        "alive": _bounded(alive["number"]),
-        "complete": "not counted" if many else str(alive["complete"]),
-        "in the trash": _bounded(trash),
-    }
+    alive = tasks.alive()[: MAX_COUNTED + 1].aggregate(total=Count("pk"), complete=complete)
+    trash = tasks.trashed()[: MAX_COUNTED + 1].count()
+    all_counted = alive["total"] <= MAX_COUNTED
+    return [
+        "1 task" if alive["total"] == 1 else f"{_bounded(alive['total'])} tasks",
+        f"{alive['complete']} complete" if all_counted else "complete tasks not counted",
+        f"{_bounded(trash)} in the trash",
+    ]
 
 
 def _bounded(number: int) -> str:
-    return str(number) if number <= MOST_COUNTED else f"more than {MOST_COUNTED}"
+    return str(number) if number <= MAX_COUNTED else f"more than {MAX_COUNTED}"
 
 
 def _alive(user_id: str, before: str) -> Page:
@@ -100,25 +101,26 @@ def _trash(user_id: str, before: str) -> Page:
 
 
 def _page(tasks: TaskQuerySet, column: str, before: str) -> Page:
-    """Newest first, from a place in the index on: a later page costs no more than the first."""
+    """Newest first, from a position in the index: a later page costs no more than the first."""
     if before:
-        moment, _, pk = before.rpartition("~")
-        at = datetime.fromisoformat(moment).astimezone(UTC)
-        after_it = Q(**{f"{column}__lt": at}) | Q(**{column: at, "pk__lt": int(pk)})
-        tasks = tasks.filter(after_it, **{f"{column}__lte": at})
-    rows = list(tasks.order_by(f"-{column}", "-pk")[: PAGE + 1])
-    if len(rows) <= PAGE:
+        timestamp, _, pk = before.rpartition("~")
+        at = datetime.fromisoformat(timestamp).astimezone(UTC)
+        older = Q(**{f"{column}__lt": at}) | Q(**{column: at, "pk__lt": int(pk)})
+        tasks = tasks.filter(older, **{f"{column}__lte": at})
+    rows = list(tasks.order_by(f"-{column}", "-pk")[: PAGE_SIZE + 1])
+    if len(rows) <= PAGE_SIZE:
         return rows, ""
-    last = rows[PAGE - 1]
-    return rows[:PAGE], f"{getattr(last, column).isoformat()}~{last.pk}"
+    last = rows[PAGE_SIZE - 1]
+    return rows[:PAGE_SIZE], f"{getattr(last, column).isoformat()}~{last.pk}"
 
 
 def _history(user_id: str, before: str) -> Page:
     entries = history.of_owner(user_id).select_related("user")
     if before:
         entries = entries.filter(pk__lt=int(before))
-    rows = list(entries[: PAGE + 1])
-    return history.lines(rows[:PAGE]), str(rows[PAGE - 1].pk) if len(rows) > PAGE else ""
+    rows = list(entries[: PAGE_SIZE + 1])
+    next_page = str(rows[PAGE_SIZE - 1].pk) if len(rows) > PAGE_SIZE else ""
+    return history.lines(rows[:PAGE_SIZE]), next_page
 
 
-PARTS = {"tasks": _alive, "trash": _trash, "history": _history}
+TABS = {"tasks": _alive, "trash": _trash, "history": _history}

@@ -1,4 +1,4 @@
-"""Debian's Chromium in front of the real server, through a proxy that ends TLS."""
+"""Debian's Chromium, and the real server behind a proxy that terminates TLS."""
 
 import os
 from collections.abc import Callable, Iterator
@@ -9,6 +9,7 @@ import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
+from django.urls import reverse
 from playwright.sync_api import Browser, ConsoleMessage, Page, expect, sync_playwright
 
 from tests.people import SECRET
@@ -17,7 +18,7 @@ from tests.wire.daemons import Nginx, program
 
 
 class Tls(Nginx):
-    """nginx as production has it: TLS ends here, and the client's address goes on."""
+    """nginx as in production: it terminates TLS and forwards the address of the client."""
 
     def __init__(self, port: int) -> None:
         super().__init__(
@@ -29,7 +30,7 @@ class Tls(Nginx):
         self.url = f"https://127.0.0.1:{self.tls}"
 
     def configure(self, folder: Path) -> list[str]:
-        (folder / "pem").write_bytes(certificate())
+        (folder / "pem").write_bytes(self_signed())
         self.options = (
             f"listen 127.0.0.1:{self.tls} ssl; "
             f"ssl_certificate {folder}/pem; ssl_certificate_key {folder}/pem;"
@@ -37,12 +38,12 @@ class Tls(Nginx):
         return super().configure(folder)
 
 
-def certificate() -> bytes:
-    """A key and a certificate that nobody signed but the key."""
+def self_signed() -> bytes:
+    """A self-signed certificate and its key."""
     key = ec.generate_private_key(ec.SECP256R1())
     name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "127.0.0.1")])
     now = datetime.now(UTC)
-    signed = (
+    certificate = (
         x509.CertificateBuilder()
         .subject_name(name)
         .issuer_name(name)
@@ -52,7 +53,7 @@ def certificate() -> bytes:
         .not_valid_after(now + timedelta(days=1))
         .sign(key, hashes.SHA256())
     )
-    return signed.public_bytes(serialization.Encoding.PEM) + key.private_bytes(
+    return certificate.public_bytes(serialization.Encoding.PEM) + key.private_bytes(
         serialization.Encoding.PEM,
         serialization.PrivateFormat.PKCS8,
         serialization.NoEncryption(),
@@ -63,46 +64,46 @@ def certificate() -> bytes:
 def chromium() -> Iterator[Browser]:
     path = program("chromium")
     with pytest.MonkeyPatch.context() as patch, sync_playwright() as playwright:
-        # Playwright waits on an event loop of its own, which Django takes for one of a server.
+        # Playwright runs an event loop, which Django takes for the one of an asynchronous server.
         patch.setenv("DJANGO_ALLOW_ASYNC_UNSAFE", "true")
         expect.set_options(timeout=TIMEOUT * 1000)
-        root = ["--no-sandbox"] if os.getuid() == 0 else []
-        browser = playwright.chromium.launch(executable_path=path, args=root)
+        options = ["--no-sandbox"] if os.getuid() == 0 else []
+        browser = playwright.chromium.launch(executable_path=path, args=options)
         yield browser
         browser.close()
 
 
 @pytest.fixture
 def site(serve: Callable[..., Server]) -> Iterator[str]:
-    """Where the admin is."""
+    """The address of the admin."""
     server = serve(BETTER_AUTH_SECRET=SECRET, TRUSTED_PROXIES="1")
     with Tls(server.port) as proxy:
-        yield f"{proxy.url}/admin/"
+        yield f"{proxy.url}{reverse('admin:index')}"
 
 
 @pytest.fixture
-def complaints() -> Iterator[list[str]]:
-    """What the consoles of browsers say is wrong; a test takes out what it expects."""
-    found: list[str] = []
-    yield found
-    assert found == []
+def browser_errors() -> Iterator[list[str]]:
+    """Errors and warnings on the consoles of the browsers. A test removes those that it expects."""
+    errors: list[str] = []
+    yield errors
+    assert errors == []
 
 
 @pytest.fixture
-def visit(chromium: Browser, site: str, complaints: list[str]) -> Iterator[Callable[[], Page]]:
-    """Opens browsers, each with cookies of its own."""
+def visit(chromium: Browser, site: str, browser_errors: list[str]) -> Iterator[Callable[[], Page]]:
+    """Opens browsers, each with separate cookies."""
 
     def open_page() -> Page:
         context = chromium.new_context(base_url=site, ignore_https_errors=True)
         context.set_default_timeout(TIMEOUT * 1000)
         page = context.new_page()
-        page.on("console", hear)
-        page.on("pageerror", lambda error: complaints.append(str(error)))
+        page.on("console", record)
+        page.on("pageerror", lambda error: browser_errors.append(str(error)))
         return page
 
-    def hear(message: ConsoleMessage) -> None:
+    def record(message: ConsoleMessage) -> None:
         if message.type in ("error", "warning"):
-            complaints.append(message.text)
+            browser_errors.append(message.text)
 
     yield open_page
     for context in chromium.contexts:

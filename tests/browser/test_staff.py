@@ -1,4 +1,4 @@
-"""What staff do, in a real browser, with 100 000 tasks."""
+"""Staff at work, in a real browser, with up to 100 000 tasks."""
 
 import csv
 import json
@@ -12,6 +12,7 @@ from django.apps import apps
 from django.contrib.auth.hashers import make_password
 from django.contrib.auth.models import Group, User
 from django.db import connection
+from django.urls import reverse
 from playwright.sync_api import Page, expect
 
 from tasks.models import Task
@@ -21,8 +22,8 @@ USERS = 500
 FILL = """
     INSERT INTO tasks_task
         (user_id, title, description, complete, priority, created_at, updated_at)
-    SELECT 'user-' || n %% %s, 'Water <b>plant</b> ' || n, '', false, 'medium', moment, moment
-    FROM generate_series(1, %s) AS n, LATERAL (SELECT now() - n * interval '1 s' AS moment) AS m
+    SELECT 'user-' || n %% %s, 'Water <b>plant</b> ' || n, '', false, 'medium', time, time
+    FROM generate_series(1, %s) AS n, LATERAL (SELECT now() - n * interval '1 s' AS time) AS times
 """
 
 Visit = Callable[[], Page]
@@ -30,7 +31,7 @@ Visit = Callable[[], Page]
 
 @pytest.fixture(scope="module")
 def hashed() -> str:
-    """Slow to make, as it should be: once is enough."""
+    """Once for all tests, since hashing is slow on purpose."""
     return make_password(PASSWORD)
 
 
@@ -50,8 +51,8 @@ def fill(number: int) -> None:
 
 
 def sign_in(page: Page, name: str, password: str = PASSWORD) -> None:
-    """Without a mouse."""
-    page.goto("login/?next=/admin/")
+    """With the keyboard only."""
+    page.goto(f"login/?next={reverse('admin:index')}")
     expect(page.get_by_label("Username:")).to_be_focused()
     page.keyboard.type(name)
     page.keyboard.press("Tab")
@@ -66,13 +67,13 @@ def find(page: Page, words: str) -> None:
     expect(page.locator("#searchbar")).to_have_value(words)
 
 
-def act(page: Page, action: str, rows: int, told: str) -> None:
-    """Selects the first rows of the list, and does it."""
+def act(page: Page, action: str, rows: int, message: str) -> None:
+    """Selects the first rows of the list and runs the action."""
     for row in range(rows):
         page.locator("input.action-select").nth(row).check()
     page.get_by_label("Action:").select_option(label=action)
     page.get_by_role("button", name="Go", exact=True).click()
-    expect(page.get_by_text(told, exact=True)).to_be_visible()
+    expect(page.get_by_text(message, exact=True)).to_be_visible()
 
 
 def download(page: Page, link: str) -> str:
@@ -81,7 +82,7 @@ def download(page: Page, link: str) -> str:
     return Path(started.value.path()).read_text(encoding="utf-8-sig")
 
 
-def test_support_looks_after_the_tasks_of_a_user(visit: Visit) -> None:
+def test_support_works_on_the_tasks_of_a_user(visit: Visit) -> None:
     fill(100_000)
     page = visit()
     sign_in(page, "support")
@@ -116,7 +117,7 @@ def test_support_looks_after_the_tasks_of_a_user(visit: Visit) -> None:
     assert {task["user_id"] for task in exported} == {"user-7"}
 
 
-def test_a_viewer_looks_and_is_refused_the_rest(visit: Visit, complaints: list[str]) -> None:
+def test_a_viewer_can_only_view(visit: Visit, browser_errors: list[str]) -> None:
     fill(10)
     page = visit()
     sign_in(page, "viewer")
@@ -127,18 +128,18 @@ def test_a_viewer_looks_and_is_refused_the_rest(visit: Visit, complaints: list[s
 
     page.locator("#result_list tbody a").first.click()
     expect(page.get_by_role("button", name="Save")).to_have_count(0)
-    assert complaints == []
+    assert browser_errors == []
 
     for address in ("tasks/task/export.csv", "tasks/task/add/", "auth/user/"):
         response = page.goto(address)
         assert response
         assert response.status == 403
         expect(page.get_by_role("heading", name="This is not allowed")).to_be_visible()
-    assert ["status of 403" in complaint for complaint in complaints] == [True] * 3
-    complaints.clear()
+    assert ["status of 403" in error for error in browser_errors] == [True] * 3
+    browser_errors.clear()
 
 
-def test_no_page_breaks_its_policy(visit: Visit) -> None:
+def test_no_page_violates_its_security_policy(visit: Visit) -> None:
     task = Task.objects.create(user_id="user-7", title="<script>alert(1)</script>")
     root = User.objects.get(username="root").pk
     page = visit()
@@ -167,12 +168,12 @@ def test_no_page_breaks_its_policy(visit: Visit) -> None:
     expect(page.get_by_role("heading", name="Logged out")).to_be_visible()
 
 
-def test_a_locked_sign_in_says_so(visit: Visit, complaints: list[str]) -> None:
-    """The address is this machine's as the proxy saw it."""
+def test_a_locked_sign_in_shows_a_page(visit: Visit, browser_errors: list[str]) -> None:
+    """The failures are of the address from which the proxy sees the browser."""
     AccessAttempt.objects.create(username="support", ip_address="127.0.0.1", failures_since_start=4)
     page = visit()
     sign_in(page, "support", "wrong")
     expect(page.get_by_role("heading", name="Sign-in is locked")).to_be_visible()
 
-    assert ["status of 429" in complaint for complaint in complaints] == [True]
-    complaints.clear()
+    assert ["status of 429" in error for error in browser_errors] == [True]
+    browser_errors.clear()

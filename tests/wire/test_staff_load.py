@@ -159,7 +159,7 @@ def test_a_page_that_waits_for_a_lock_is_ended_by_postgresql(
 
     (answer,) = answers
     assert (answer.status, answer.headers["Retry-After"]) == (503, "5")
-    assert "The database has ended this page" in answer.body.decode()
+    assert "The database cancelled this page" in answer.body.decode()
 
 
 @pytest.mark.usefixtures("_tasks")
@@ -325,5 +325,5 @@ def test_a_flood_of_passwords_costs_the_api_nothing_and_each_failure_counts(
     assert looked_at() == statuses[200] > 0
     refused = [answer for answer in answers if answer.status == 503]
     assert {answer.headers["Retry-After"] for answer in refused} == {"10"}
-    assert all("Too many are signing in" in answer.body.decode() for answer in refused)
+    assert all("Too many sign-ins at the same time" in answer.body.decode() for answer in refused)
     assert Guesser(server).guess("root", "correct", "203.0.113.1").status == 302

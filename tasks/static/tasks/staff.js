@@ -1,18 +1,18 @@
 "use strict";
-// Times in the zone of the browser; the cookie tells the filters which days these are.
+// Shows times in the time zone of the browser. The cookie makes the filters use the same zone.
 {
   const zone = Intl.DateTimeFormat().resolvedOptions().timeZone;
-  document.cookie = `zone=${zone}; path=/admin/; samesite=lax; max-age=31536000`;
+  document.cookie = `zone=${zone}; path=${document.currentScript.dataset.path}; samesite=lax; max-age=31536000`;
 
-  const two = (number) => String(number).padStart(2, "0");
-  const written = (at) =>
-    `${at.getFullYear()}-${two(at.getMonth() + 1)}-${two(at.getDate())} ` +
-    `${two(at.getHours())}:${two(at.getMinutes())}`;
+  const twoDigits = (number) => String(number).padStart(2, "0");
+  const format = (at) =>
+    `${at.getFullYear()}-${twoDigits(at.getMonth() + 1)}-${twoDigits(at.getDate())} ` +
+    `${twoDigits(at.getHours())}:${twoDigits(at.getMinutes())}`;
 
   document.addEventListener("DOMContentLoaded", () => {
     for (const time of document.querySelectorAll("time[datetime]")) {
       time.title = `${time.dateTime} (shown in ${zone})`;
-      time.textContent = written(new Date(time.dateTime));
+      time.textContent = format(new Date(time.dateTime));
     }
   });
 }

@@ -1,4 +1,4 @@
-"""How staff are looked after: who has a history stays."""
+"""Staff accounts: one with a history cannot be deleted."""
 
 import re
 from typing import Any
@@ -10,14 +10,16 @@ from django.db import IntegrityError, connection, transaction
 from django.db.models import ProtectedError
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
+from django.urls import reverse
 
 from tasks import history
 from tasks.models import Task
 
 pytestmark = pytest.mark.django_db
 
-USERS = "/admin/auth/user/"
-KEPT = "ann cannot be deleted: the history of what they changed has to stay."
+HOME = reverse("admin:index")
+USERS = reverse("admin:auth_user_changelist")
+NOT_DELETABLE = "ann cannot be deleted, because the history of their changes must be kept."
 
 
 @pytest.fixture
@@ -30,8 +32,8 @@ def root() -> Any:
     return client
 
 
-def ann(entries: int = 1) -> User:
-    """A colleague who changed a task so many times."""
+def create_ann(entries: int = 1) -> User:
+    """Creates a colleague with this number of entries in the history."""
     user = User.objects.create(username="ann", is_staff=True)
     task = Task.objects.create(user_id="alice", title="Buy milk")
     history.changed(user.pk, [(task, {"title": ("a", "b")})] * entries)
@@ -39,7 +41,7 @@ def ann(entries: int = 1) -> User:
 
 
 def delete(client: Any, *users: User, **more: str) -> Any:
-    """From the list, once it was asked and confirmed."""
+    """Uses the action of the list; `post="yes"` confirms it."""
     data = {"action": "delete_selected", "_selected_action": [user.pk for user in users], **more}
     return client.post(USERS, data, secure=True)
 
@@ -49,36 +51,36 @@ def text(response: Any) -> str:
 
 
 @pytest.mark.parametrize("confirmed", [{}, {"post": "yes"}])
-def test_who_has_a_history_is_not_deleted(root: Any, confirmed: dict[str, str]) -> None:
-    user, free = ann(), User.objects.create(username="bob")
+def test_an_account_with_a_history_is_not_deleted(root: Any, confirmed: dict[str, str]) -> None:
+    user, other = create_ann(), User.objects.create(username="bob")
     page = f"{USERS}{user.pk}/delete/"
 
     answers = [
         root.post(page, confirmed, secure=True) if confirmed else root.get(page, secure=True),
-        delete(root, user, free, **confirmed),
+        delete(root, user, other, **confirmed),
     ]
 
     for answer in answers:
         assert answer.status_code == 200
-        assert KEPT in text(answer)
+        assert NOT_DELETABLE in text(answer)
         assert "open their account, untick “Active”, and save." in text(answer)
         assert 'type="submit" value="Yes' not in answer.content.decode()
-    assert set(User.objects.all()) == {user, free, root.user}
+    assert set(User.objects.all()) == {user, other, root.user}
     assert LogEntry.objects.filter(user=user).count() == 1
 
 
-def test_a_long_history_is_not_read_to_say_so(root: Any) -> None:
-    user = ann(entries=500)
+def test_the_check_does_not_read_a_long_history(root: Any) -> None:
+    user = create_ann(entries=500)
 
     with CaptureQueriesContext(connection) as sent:
         text(root.get(f"{USERS}{user.pk}/delete/", secure=True))
 
-    looked = [query["sql"] for query in sent if "django_admin_log" in query["sql"]]
-    assert len(looked) == 1
-    assert "LIMIT 1" in looked[0]
+    statements = [query["sql"] for query in sent if "django_admin_log" in query["sql"]]
+    assert len(statements) == 1
+    assert "LIMIT 1" in statements[0]
 
 
-def test_who_has_no_history_can_be_deleted(root: Any) -> None:
+def test_an_account_without_a_history_can_be_deleted(root: Any) -> None:
     bob, charlie = (User.objects.create(username=name) for name in ("bob", "charlie"))
 
     answers = [
@@ -90,18 +92,18 @@ def test_who_has_no_history_can_be_deleted(root: Any) -> None:
     assert list(User.objects.all()) == [root.user]
 
 
-def test_nobody_deletes_their_own_account(root: Any) -> None:
-    """The entry that says so would be the first of their history."""
+def test_nobody_can_delete_their_own_account(root: Any) -> None:
+    """The entry about the deletion would be the first in their history."""
     answer = root.post(f"{USERS}{root.user.pk}/delete/", {"post": "yes"}, secure=True)
 
     assert "You cannot delete your own account." in text(answer)
     assert list(User.objects.all()) == [root.user]
 
 
-def test_no_way_around_the_pages_erases_a_history() -> None:
-    user = ann()
+def test_code_and_sql_cannot_delete_an_account_with_a_history() -> None:
+    user = create_ann()
     for deleted in (user, User.objects.filter(pk=user.pk)):
-        with pytest.raises(ProtectedError, match="make it inactive"), transaction.atomic():
+        with pytest.raises(ProtectedError, match="Make the account inactive"), transaction.atomic():
             deleted.delete()
     with connection.cursor() as cursor:
         cursor.execute("SET CONSTRAINTS ALL IMMEDIATE")
@@ -111,11 +113,11 @@ def test_no_way_around_the_pages_erases_a_history() -> None:
     assert LogEntry.objects.filter(user=user).count() == 1
 
 
-def test_an_inactive_colleague_cannot_sign_in_any_more(root: Any) -> None:
-    user, colleague = ann(), Client()
+def test_an_inactive_colleague_is_signed_out(root: Any) -> None:
+    user, colleague = create_ann(), Client()
     colleague.force_login(user)
-    assert colleague.get("/admin/", secure=True).status_code == 200
+    assert colleague.get(HOME, secure=True).status_code == 200
 
     User.objects.filter(pk=user.pk).update(is_active=False)
 
-    assert colleague.get("/admin/", secure=True).status_code == 302
+    assert colleague.get(HOME, secure=True).status_code == 302

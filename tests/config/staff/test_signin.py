@@ -1,4 +1,4 @@
-"""Sign-in to the admin: what locks it, what unlocks it, and what is written about it."""
+"""Sign-in to the admin: what locks it, what unlocks it, and what is logged."""
 
 import re
 from datetime import timedelta
@@ -15,6 +15,7 @@ from django.db import OperationalError, connection
 from django.db.models import F
 from django.test import Client, RequestFactory
 from django.test.utils import CaptureQueriesContext
+from django.urls import reverse
 
 from config.staff import signin, site
 from config.staff.signin import TooManySignIns, client_address
@@ -25,13 +26,15 @@ from tests.server import database_url
 PASSWORD = "correct horse battery staple"
 OFFICE = "192.0.2.1"
 ELSEWHERE = "192.0.2.2"
+HOME = reverse("admin:index")
+SIGN_IN = reverse("admin:login")
 
 pytestmark = pytest.mark.django_db
 
 
 @pytest.fixture(autouse=True)
 def _staff(settings: Any) -> None:
-    # A thousand times faster, and of no interest here.
+    # A thousand times faster than the default, and these tests are not about hashing.
     settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
     for name in ("ann", "ben"):
         User.objects.create_superuser(name, password=PASSWORD)
@@ -39,7 +42,7 @@ def _staff(settings: Any) -> None:
 
 def sign_in(name: str = "ann", password: str = PASSWORD, address: str = OFFICE, **meta: Any) -> Any:
     return Client().post(
-        "/admin/login/?next=/admin/",
+        f"{SIGN_IN}?next={HOME}",
         {"username": name, "password": password},
         secure=True,
         REMOTE_ADDR=address,
@@ -51,13 +54,13 @@ def fail(times: int, name: str = "ann", address: str = OFFICE) -> list[int]:
     return [sign_in(name, f"wrong {n}", address).status_code for n in range(times)]
 
 
-def test_who_knows_the_password_is_let_in() -> None:
+def test_the_right_password_signs_in() -> None:
     response = sign_in()
 
-    assert (response.status_code, response["Location"]) == (302, "/admin/")
+    assert (response.status_code, response["Location"]) == (302, HOME)
 
 
-def test_the_fifth_failure_locks_and_says_for_how_long() -> None:
+def test_the_fifth_failure_locks_and_the_page_says_for_how_long() -> None:
     assert fail(4) == [200] * 4
     response = sign_in(password="wrong")
     page = response.content.decode()
@@ -69,13 +72,13 @@ def test_the_fifth_failure_locks_and_says_for_how_long() -> None:
     assert "wrong" not in page
 
 
-def test_the_right_password_does_not_open_a_lock() -> None:
+def test_the_right_password_does_not_end_a_lock() -> None:
     fail(5)
 
     assert sign_in().status_code == 429
 
 
-def test_a_locked_name_is_free_elsewhere_and_other_names_are_free_here() -> None:
+def test_a_lock_is_for_one_name_at_one_address() -> None:
     fail(5)
 
     assert sign_in(address=ELSEWHERE).status_code == 302
@@ -97,7 +100,7 @@ def test_twenty_failures_lock_an_address_for_every_name() -> None:
     assert sign_in(address=ELSEWHERE).status_code == 302
 
 
-def test_a_lock_passes_and_attempts_in_the_meantime_do_not_prolong_it() -> None:
+def test_a_lock_expires_and_attempts_in_the_meantime_do_not_extend_it() -> None:
     fail(5)
     attempts = AccessAttempt.objects.all()
     attempts.update(attempt_time=F("attempt_time") - timedelta(minutes=14, seconds=30))
@@ -123,22 +126,22 @@ def test_a_success_clears_the_failures_of_that_name_and_no_other() -> None:
 @pytest.mark.parametrize(
     "command", [("axes_reset_username", "ann"), ("axes_reset_ip", OFFICE), ("axes_reset",)]
 )
-def test_operators_open_a_lock(command: tuple[str, ...]) -> None:
+def test_a_command_removes_a_lock(command: tuple[str, ...]) -> None:
     fail(5)
     call_command(*command)
 
     assert sign_in().status_code == 302
 
 
-def test_whoever_is_signed_in_stays_so_while_the_name_is_locked() -> None:
+def test_a_session_stays_valid_while_its_name_is_locked() -> None:
     client = Client(REMOTE_ADDR=OFFICE)
     client.force_login(User.objects.get(username="ann"))
     fail(5)
 
-    assert client.get("/admin/", secure=True).status_code == 200
+    assert client.get(HOME, secure=True).status_code == 200
 
 
-def test_no_name_and_no_password_is_logged_or_kept_beside_the_name(
+def test_no_name_and_no_password_is_logged_or_stored(
     caplog: pytest.LogCaptureFixture, capsys: pytest.CaptureFixture[str]
 ) -> None:
     for _ in range(6):
@@ -151,54 +154,54 @@ def test_no_name_and_no_password_is_logged_or_kept_beside_the_name(
     assert re.search(rf'Locking out .*"{OFFICE}"', caplog.text)
     for secret in ("needle", PASSWORD):
         assert secret not in caplog.text + requests
-    (kept,) = AccessAttempt.objects.values("get_data", "post_data", "path_info")
-    assert "needle" not in str(kept)
+    (stored,) = AccessAttempt.objects.values("get_data", "post_data", "path_info")
+    assert "needle" not in str(stored)
 
 
 @pytest.mark.django_db(transaction=True)
-def test_a_failure_stays_counted_whatever_fails_afterwards(monkeypatch: Any) -> None:
+def test_a_failure_stays_counted_if_the_page_fails_afterwards(monkeypatch: Any) -> None:
     monkeypatch.setattr(site, "rendered", Mock(side_effect=OperationalError))
     for _ in range(3):
         assert sign_in(password="wrong").status_code == 503
 
     with psycopg.connect(database_url()) as other:
-        counted = other.execute("SELECT sum(failures_since_start) FROM axes_accessattempt")
-        assert counted.fetchone() == (3,)
+        failures = other.execute("SELECT sum(failures_since_start) FROM axes_accessattempt")
+        assert failures.fetchone() == (3,)
 
 
 @pytest.mark.django_db(transaction=True)
 def test_no_transaction_is_open_while_a_password_is_hashed(monkeypatch: Any) -> None:
-    hashing = []
+    in_transaction = []
 
     def check(*args: Any, **kwargs: Any) -> bool:
-        hashing.append(connection.in_atomic_block)
+        in_transaction.append(connection.in_atomic_block)
         return check_password(*args, **kwargs)
 
     monkeypatch.setattr(signin, "check_password", check)
     assert sign_in(password="wrong").status_code == 200
     assert sign_in().status_code == 302
 
-    assert hashing == [False, False]
+    assert in_transaction == [False, False]
 
 
 @pytest.mark.django_db(transaction=True)
 def test_no_connection_is_held_while_a_password_is_hashed(monkeypatch: Any) -> None:
-    held = []
+    connections = []
 
     def check(*args: Any, **kwargs: Any) -> bool:
-        held.append(connection.connection)
+        connections.append(connection.connection)
         return check_password(*args, **kwargs)
 
     monkeypatch.setattr(signin, "check_password", check)
     sign_in(password="wrong")
 
-    assert held == [None]
+    assert connections == [None]
     assert AccessAttempt.objects.get().failures_since_start == 1
 
 
-@pytest.mark.parametrize("name", ["ann", "nobody", "left"])
-def test_each_name_takes_one_hash_and_the_same_statements(name: str) -> None:
-    User.objects.create_superuser("left", password=PASSWORD, is_active=False)
+@pytest.mark.parametrize("name", ["ann", "nobody", "inactive"])
+def test_every_name_takes_one_hash_and_the_same_statements(name: str) -> None:
+    User.objects.create_superuser("inactive", password=PASSWORD, is_active=False)
     encode = MD5PasswordHasher.encode
     with (
         patch.object(MD5PasswordHasher, "encode", autospec=True, side_effect=encode) as hashed,
@@ -211,7 +214,7 @@ def test_each_name_takes_one_hash_and_the_same_statements(name: str) -> None:
     assert name == "ann" or sign_in(name).status_code == 200
 
 
-def test_a_password_is_hashed_anew_as_the_settings_say(settings: Any) -> None:
+def test_a_password_is_rehashed_when_the_settings_change(settings: Any) -> None:
     settings.PASSWORD_HASHERS = [
         "django.contrib.auth.hashers.PBKDF2PasswordHasher",
         *settings.PASSWORD_HASHERS,
@@ -221,23 +224,21 @@ def test_a_password_is_hashed_anew_as_the_settings_say(settings: Any) -> None:
     assert sign_in().status_code == 302
 
 
-def test_who_finds_no_slot_is_told_so_and_not_counted(monkeypatch: Any) -> None:
+def test_an_attempt_without_a_slot_is_refused_and_not_counted(monkeypatch: Any) -> None:
     limit = ConcurrencyLimit(1)
     monkeypatch.setattr(site, "SIGN_INS", limit)
     with limit.slot(TooManySignIns), CaptureQueriesContext(connection) as sent:
         response = sign_in(password="wrong")
 
     assert (response.status_code, response["Retry-After"]) == (503, "10")
-    assert "<title>Too many are signing in | Tasks</title>" in response.content.decode()
+    assert "<title>Too many sign-ins at the same time | Tasks</title>" in response.content.decode()
     assert len(sent) == 0
     assert sign_in().status_code == 302
 
 
 @pytest.mark.django_db(transaction=True)
 @pytest.mark.parametrize("table", ["auth_user", "axes_accessattempt", "django_session"])
-def test_a_sign_in_that_waits_for_a_lock_is_ended_by_postgresql(
-    monkeypatch: Any, table: str
-) -> None:
+def test_postgresql_cancels_a_sign_in_that_waits_for_a_lock(monkeypatch: Any, table: str) -> None:
     monkeypatch.setattr(limits, "LOCK_TIMEOUT", "300ms")
     with psycopg.connect(database_url()) as other:
         other.execute(f"LOCK TABLE {table} IN ACCESS EXCLUSIVE MODE")
@@ -262,7 +263,7 @@ def test_a_sign_in_that_waits_for_a_lock_is_ended_by_postgresql(
         (1, "2001:db8:1:2:3:4:5:6", "2001:db8:1:2::"),
     ],
 )
-def test_an_address_is_believed_as_far_as_trusted_proxies_saw_it(
+def test_only_addresses_from_trusted_proxies_are_used(
     settings: Any, proxies: int, header: str | None, expected: str | None
 ) -> None:
     settings.TRUSTED_PROXIES = proxies

@@ -1,4 +1,4 @@
-"""What runs around each page of the admin: one transaction, and timeouts of PostgreSQL's own."""
+"""Each page of the admin runs in one transaction, with timeouts of PostgreSQL."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -12,6 +12,7 @@ from django.contrib.auth.models import User
 from django.db import connection
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
+from django.urls import reverse
 
 from tasks import limits
 from tasks.admin import run
@@ -20,7 +21,9 @@ from tests.server import database_url
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
-LIST = "/admin/tasks/task/"
+HOME = reverse("admin:index")
+SIGN_IN = reverse("admin:login")
+LIST = reverse("admin:tasks_task_changelist")
 
 
 @pytest.fixture
@@ -37,40 +40,40 @@ def locked(table: str) -> Iterator[None]:
         yield
 
 
-def waiting() -> int:
-    """Connections with something begun, apart from the one that asks."""
+def busy_connections() -> int:
+    """Connections with an open transaction or statement, apart from its own."""
     query = (
         "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() "
         "AND application_name = 'tasks' AND state <> 'idle' AND pid <> pg_backend_pid()"
     )
     with psycopg.connect(database_url()) as other:
-        found = other.execute(query).fetchone()
-        assert found
-        return int(found[0])
+        row = other.execute(query).fetchone()
+        assert row
+        return int(row[0])
 
 
 def timeouts() -> list[str]:
     with connection.cursor() as cursor:
-        found = []
+        values = []
         for name in ("statement_timeout", "lock_timeout"):
             cursor.execute(f"SHOW {name}")
-            found += cursor.fetchone()
-        return found
+            values += cursor.fetchone()
+        return values
 
 
-# The template of the start page reads the history; the others are read by the view, by the check
-# of the permission, and before it.
+# Which part of a page waits for the table: the template of the start page, a view, the permission
+# check, or the session before it.
 @pytest.mark.parametrize(
     ("table", "path", "title"),
     [
-        ("django_admin_log", "/admin/", "The database has ended this page"),
+        ("django_admin_log", HOME, "The database cancelled this page"),
         ("tasks_task", LIST, "Somebody else is changing this"),
         ("auth_user", LIST, "Somebody else is changing this"),
-        ("django_session", "/admin/login/", "Somebody else is changing this"),
-        ("django_session", "/admin/nothing/", "Somebody else is changing this"),
+        ("django_session", SIGN_IN, "Somebody else is changing this"),
+        ("django_session", f"{HOME}nothing/", "Somebody else is changing this"),
     ],
 )
-def test_who_waits_for_a_lock_is_ended_by_postgresql(
+def test_postgresql_cancels_a_page_that_waits_for_a_lock(
     staff: Client, monkeypatch: pytest.MonkeyPatch, table: str, path: str, title: str
 ) -> None:
     monkeypatch.setattr(limits, "LOCK_TIMEOUT", "300ms")
@@ -78,14 +81,14 @@ def test_who_waits_for_a_lock_is_ended_by_postgresql(
     with locked(table):
         response = staff.get(path)
         assert 0.3 < monotonic() - start < 3
-        assert waiting() == 0
+        assert busy_connections() == 0
 
     assert (response.status_code, response["Retry-After"]) == (503, "5")
     assert f"<title>{title} | Tasks</title>" in response.content.decode()
-    assert staff.get("/admin/").status_code == 200
+    assert staff.get(HOME).status_code == 200
 
 
-def test_a_statement_that_takes_too_long_is_ended_by_postgresql(
+def test_postgresql_cancels_a_statement_that_takes_too_long(
     staff: Client, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr(limits, "STATEMENT_TIMEOUT", "300ms")
@@ -116,18 +119,18 @@ def test_a_page_that_fails_changes_nothing(staff: Client, monkeypatch: pytest.Mo
         LogEntry.objects.create(user=User.objects.get(), action_flag=1)
         raise ZeroDivisionError
 
-    monkeypatch.setattr("tasks.admin.owner.owner_in", fails)
+    monkeypatch.setattr("tasks.admin.owner.owner_of", fails)
     with pytest.raises(ZeroDivisionError):
-        staff.get(f"{LIST}owner/?user_id=alice")
+        staff.get(reverse("admin:tasks_task_owner"), {"user_id": "alice"})
 
     assert not LogEntry.objects.exists()
     assert not connection.in_atomic_block
 
 
-def test_batches_that_are_done_stay_when_a_later_one_waits_for_a_lock(
+def test_finished_batches_stay_when_a_later_one_waits_for_a_lock(
     staff: Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(run, "BATCH", 10)
+    monkeypatch.setattr(run, "BATCH_SIZE", 10)
     monkeypatch.setattr(limits, "LOCK_TIMEOUT", "300ms")
     tasks = Task.objects.bulk_create(Task(user_id="alice", title="x") for _ in range(25))
     selected = {"action": "complete", "_selected_action": [task.pk for task in tasks]}
@@ -136,30 +139,30 @@ def test_batches_that_are_done_stay_when_a_later_one_waits_for_a_lock(
         response = staff.post(LIST, selected)
 
     assert response.status_code == 503
-    assert "the same action does the rest" in response.content.decode()
+    assert "run it again for the rest" in response.content.decode()
     assert Task.objects.filter(complete=True).count() == 20
     assert LogEntry.objects.count() == 20
     assert staff.post(LIST, selected).status_code == 302
     assert Task.objects.filter(complete=True).count() == 25
 
 
-def test_rows_are_locked_for_their_batch_only(
+def test_rows_are_locked_only_during_their_batch(
     staff: Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Users wait for them meanwhile."""
-    monkeypatch.setattr(run, "BATCH", 10)
+    """Users must wait while their rows are locked."""
+    monkeypatch.setattr(run, "BATCH_SIZE", 10)
     tasks = Task.objects.bulk_create(Task(user_id="alice", title="x") for _ in range(25))
-    batch = run.Run.batch
+    run_batch = run.ActionRun.run_batch
     free = []
     with psycopg.connect(database_url(), autocommit=True) as other:
 
-        def looked_at(*args: Any) -> Any:
-            progress = batch(*args)
+        def count_free_rows(*args: Any) -> Any:
+            progress = run_batch(*args)
             query = "SELECT count(*) FROM (SELECT FROM tasks_task FOR UPDATE SKIP LOCKED) AS free"
             free.append(other.execute(query).fetchone())
             return progress
 
-        monkeypatch.setattr(run.Run, "batch", looked_at)
+        monkeypatch.setattr(run.ActionRun, "run_batch", count_free_rows)
         staff.post(LIST, {"action": "complete", "_selected_action": [task.pk for task in tasks]})
 
     assert free == [(25,)] * 4
@@ -169,20 +172,20 @@ def test_the_settings_of_a_search_end_with_it(staff: Client) -> None:
     Task.objects.create(user_id="alice", title="Buy milk")
     settings = []
 
-    def noted(execute: Any, sql: str, params: Any, many: Any, context: Any) -> Any:
+    def record_setting(execute: Any, sql: str, params: Any, many: Any, context: Any) -> Any:
         if sql.startswith("SELECT") and "tasks_task" in sql:
             with context["connection"].connection.cursor() as cursor:
                 settings.append(cursor.execute("SHOW enable_seqscan").fetchone()[0])
         return execute(sql, params, many, context)
 
-    with connection.execute_wrapper(noted):
+    with connection.execute_wrapper(record_setting):
         assert staff.get(LIST, {"q": "milk"}).status_code == 200
 
     assert settings[-2:] == ["off", "on"]
 
 
-@pytest.mark.parametrize("path", ["/admin/login/", "/admin/", LIST])
-def test_who_has_no_session_costs_the_database_nothing(path: str) -> None:
+@pytest.mark.parametrize("path", [SIGN_IN, HOME, LIST])
+def test_a_visitor_without_a_session_causes_no_statement(path: str) -> None:
     with CaptureQueriesContext(connection) as sent:
         assert Client().get(path, secure=True).status_code in (200, 302)
 

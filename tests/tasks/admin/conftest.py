@@ -1,4 +1,4 @@
-"""Three members of staff, one of each group."""
+"""Clients of three members of staff, one of each group."""
 
 from importlib import import_module
 from typing import Any
@@ -13,7 +13,7 @@ groups = import_module("tasks.migrations.0005_groups")
 
 @pytest.fixture
 def _groups(db: None) -> None:
-    """A test that empties the database, before this one, takes away what migrations made."""
+    """Creates the groups again: an earlier test may have emptied the database."""
     groups.make_groups(apps, None)
 
 

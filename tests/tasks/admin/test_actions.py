@@ -1,13 +1,11 @@
-"""What staff do with many tasks at once, through the pages, and what each group may not do."""
+"""Actions on many tasks through the pages, and which groups are allowed to run them."""
 
 import re
 from datetime import timedelta
-from html import unescape
 from typing import Any
 
 import pytest
 from django.contrib.admin.models import LogEntry
-from django.contrib.messages import get_messages
 from django.db import connection
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
@@ -17,22 +15,23 @@ from tasks import history
 from tasks.admin import actions, run
 from tasks.models import Task
 from tests.people import Person
+from tests.tasks.admin.pages import (
+    ACT,
+    LIST,
+    OWNER,
+    SIGN_IN,
+    change_page,
+    confirm,
+    make,
+    messages_in,
+)
 
 pytestmark = pytest.mark.django_db
 
-LIST = "/admin/tasks/task/"
-ACT = f"{LIST}act/"
-
-
-def make(number: int, user_id: str = "alice", **fields: Any) -> list[Task]:
-    return Task.objects.bulk_create(
-        Task(user_id=user_id, title=f"Task {n}", **fields) for n in range(number)
-    )
-
 
 def post(client: Client, action: str, tasks: list[Task] | None, address: str = LIST) -> Any:
-    """As the list does: of a selection, or of everything that matches."""
-    client.cookies.pop("messages", None)  # else they add up
+    """Runs an action from the list, on a selection or on all tasks that match (None)."""
+    client.cookies.pop("messages", None)  # or those of several requests would add up
     data: dict[str, Any] = {"action": action, "index": "0", "select_across": "0"}
     data["_selected_action"] = [task.pk for task in tasks or []]
     if tasks is None:
@@ -40,31 +39,19 @@ def post(client: Client, action: str, tasks: list[Task] | None, address: str = L
     return client.post(address, data)
 
 
-def press(client: Client, page: Any, address: str = LIST) -> Any:
-    """Sends the form of a page as it stands there."""
-    fields: dict[str, list[str]] = {}
-    form = page.content.decode()
-    for name, value in re.findall(r'<input type="hidden" name="(\w+)" value="([^"]*)"', form):
-        fields.setdefault(name, []).append(unescape(value))
-    return client.post(address, fields)
-
-
-def said(response: Any) -> list[str]:
-    return [str(message) for message in get_messages(response.wsgi_request)]
-
-
 def changes_of(task: Task) -> list[list[tuple[str, str, str]]]:
     return [line.changes for line in history.lines(history.of_task(task.pk))]
 
 
-SETS: dict[str, tuple[str, Any, Any, str, str, str]] = {
-    "complete": ("complete", False, True, "completed", "complete", "no → yes"),
-    "reopen": ("complete", True, False, "reopened", "open", "yes → no"),
+# Field, old value, new value, sentence parts of the message, text in the history.
+FIELD_ACTIONS: dict[str, tuple[str, Any, Any, str, str, str]] = {
+    "complete": ("complete", False, True, "completed", "already complete", "no → yes"),
+    "reopen": ("complete", True, False, "reopened", "already open", "yes → no"),
     "priority_high": (
-        "priority", "low", "high", "set to high priority", "of high priority", "low → high",
+        "priority", "low", "high", "set to high priority", "already high priority", "low → high",
     ),
     "priority_low": (
-        "priority", "high", "low", "set to low priority", "of low priority", "high → low",
+        "priority", "high", "low", "set to low priority", "already low priority", "high → low",
     ),
 }  # fmt: skip
 
@@ -73,11 +60,11 @@ def times(*, complete: Any) -> dict[str, Any]:
     return {"completed_at": timezone.now()} if complete is True else {}
 
 
-@pytest.mark.parametrize("action", SETS)
+@pytest.mark.parametrize("action", FIELD_ACTIONS)
 def test_a_field_is_set_and_the_message_counts_exactly(support: Any, action: str) -> None:
-    field, old, new, done, already, change = SETS[action]
+    field, old, new, done, unchanged, change = FIELD_ACTIONS[action]
     tasks = make(3, **{field: old}, **times(complete=old))
-    so = make(2, **{field: new}, **times(complete=new))
+    already = make(2, **{field: new}, **times(complete=new))
     trashed = make(1, **{field: old}, **times(complete=old))
     Task.objects.filter(pk=trashed[0].pk).trash()
     others = make(1, "bob", **{field: old}, **times(complete=old))
@@ -85,13 +72,13 @@ def test_a_field_is_set_and_the_message_counts_exactly(support: Any, action: str
     Task.objects.filter(pk=gone[0].pk).delete()
     before = {row["id"]: row for row in Task.objects.values()}
 
-    response = post(support, action, [*tasks, *so, *trashed, *gone])
+    response = post(support, action, [*tasks, *already, *trashed, *gone])
 
     assert (response.status_code, response["Location"]) == (302, LIST)
-    (sentences,) = said(response)
-    assert sentences == (
-        f"3 tasks {done}. 2 were {already} already."
-        " 1 was in the trash and stayed as before. 1 was not there any more."
+    (message,) = messages_in(response)
+    assert message == (
+        f"3 tasks {done}. 2 were {unchanged}."
+        " 1 was in the trash and not changed. 1 no longer exists."
     )
     for row in map(dict[str, Any], Task.objects.values()):
         if row["id"] in [task.pk for task in tasks]:
@@ -107,7 +94,7 @@ def test_a_field_is_set_and_the_message_counts_exactly(support: Any, action: str
     assert not history.of_owner(others[0].user_id)
 
 
-def test_what_was_completed_before_keeps_its_time(support: Any) -> None:
+def test_a_completed_task_keeps_its_time_of_completion(support: Any) -> None:
     (task,) = make(1, **times(complete=True), complete=True, priority="low")
     before = Task.objects.get().completed_at
 
@@ -116,7 +103,7 @@ def test_what_was_completed_before_keeps_its_time(support: Any) -> None:
     assert Task.objects.get().completed_at == before
 
 
-def test_a_clock_that_goes_back_does_not_turn_times_around(support: Any) -> None:
+def test_a_clock_that_is_set_back_does_not_reverse_times(support: Any) -> None:
     ahead = timezone.now() + timedelta(hours=1)
     (task,) = make(1, updated_at=ahead)
 
@@ -127,45 +114,45 @@ def test_a_clock_that_goes_back_does_not_turn_times_around(support: Any) -> None
     assert after.completed_at == after.updated_at
 
 
-def test_the_trash_and_back(support: Any, alice: Person) -> None:
-    given = alice.create()
+def test_a_task_is_unchanged_after_it_is_trashed_and_restored(support: Any, alice: Person) -> None:
+    created = alice.create()
     task = Task.objects.get()
 
-    assert said(post(support, "trash", [task])) == ["1 task moved to the trash."]
+    assert messages_in(post(support, "trash", [task])) == ["1 task moved to the trash."]
     assert alice.get(alice.task(task.pk)).status_code == 404
-    assert said(post(support, "trash", [task])) == [
-        "0 tasks moved to the trash. 1 was in the trash already."
+    assert messages_in(post(support, "trash", [task])) == [
+        "0 tasks moved to the trash. 1 was already in the trash."
     ]
-    assert said(post(support, "restore", [task])) == ["1 task restored."]
-    assert alice.get(alice.task(task.pk)).json() == given
-    assert said(post(support, "restore", [task])) == [
-        "0 tasks restored. 1 was out of the trash already."
+    assert messages_in(post(support, "restore", [task])) == ["1 task restored."]
+    assert alice.get(alice.task(task.pk)).json() == created
+    assert messages_in(post(support, "restore", [task])) == [
+        "0 tasks restored. 1 was not in the trash."
     ]
     assert changes_of(task) == [[("in trash", "yes", "no")], [("in trash", "no", "yes")]]
 
 
-def test_what_does_not_match_the_filter_any_more_is_told_too(support: Any) -> None:
+def test_a_selected_task_that_no_longer_matches_the_filter_is_counted_too(support: Any) -> None:
     one, other = make(2)
     Task.objects.filter(pk=one.pk).update(complete=True)
 
     answer = post(support, "complete", [one, other], f"{LIST}?complete__exact=0")
 
-    assert said(answer) == ["1 task completed. 1 was complete already."]
+    assert messages_in(answer) == ["1 task completed. 1 was already complete."]
 
 
-def test_delete_for_good_asks_first_with_the_exact_number(administrator: Any) -> None:
+def test_deleting_permanently_asks_first_with_the_exact_number(administrator: Any) -> None:
     tasks = make(3)
-    (kept,) = make(1)
+    (other,) = make(1)
 
     page = post(administrator, "purge", tasks)
     assert page.status_code == 200
-    assert "Delete for good: 3 tasks." in page.content.decode()
+    assert "Delete permanently: 3 tasks." in page.content.decode()
     assert Task.objects.count() == 4
-    done = press(administrator, page)
+    done = confirm(administrator, page)
 
-    assert (done.status_code, said(done)) == (302, ["3 tasks deleted for good."])
-    assert list(Task.objects.all()) == [kept]
-    assert [line.did for line in history.lines(history.of_owner("alice"))] == ["Deletion"] * 3
+    assert (done.status_code, messages_in(done)) == (302, ["3 tasks permanently deleted."])
+    assert list(Task.objects.all()) == [other]
+    assert [line.action for line in history.lines(history.of_owner("alice"))] == ["Deletion"] * 3
 
 
 @pytest.mark.parametrize("action", ["complete", "trash", "purge"])
@@ -178,24 +165,24 @@ def test_everything_that_matches_the_filter_is_counted_and_confirmed(
     page = post(administrator, action, None, address)
     assert ": 5 tasks." in page.content.decode()
     assert LogEntry.objects.count() == 0
-    done = press(administrator, page, address)
+    done = confirm(administrator, page, address)
 
-    assert said(done)[0].startswith("5 tasks ")
+    assert messages_in(done)[0].startswith("5 tasks ")
     assert done["Location"] == address
     assert {entry.object_id for entry in LogEntry.objects.all()} == {str(t.pk) for t in matching}
     assert Task.objects.alive().filter(complete=False, pk__in=[t.pk for t in other]).count() == 2
 
 
-def test_what_was_made_after_the_number_was_shown_is_left_alone(administrator: Any) -> None:
+def test_tasks_created_after_the_confirmation_page_are_left_alone(administrator: Any) -> None:
     make(2)
     page = post(administrator, "purge", None)
     later = make(3)
 
-    assert said(press(administrator, page)) == ["2 tasks deleted for good."]
+    assert messages_in(confirm(administrator, page)) == ["2 tasks permanently deleted."]
     assert list(Task.objects.order_by("pk")) == later
 
 
-def test_delete_for_good_asks_again_when_there_are_more(administrator: Any) -> None:
+def test_deleting_permanently_asks_again_when_the_number_has_grown(administrator: Any) -> None:
     make(2, priority="high")
     make(1, priority="low")
     make(1, priority="high")
@@ -203,61 +190,63 @@ def test_delete_for_good_asks_again_when_there_are_more(administrator: Any) -> N
     page = post(administrator, "purge", None, address)
     Task.objects.filter(priority="low").update(priority="high")
 
-    again = press(administrator, page, address)
-    assert "There are more of them meanwhile." in again.content.decode()
+    again = confirm(administrator, page, address)
+    assert "There are now more tasks than before." in again.content.decode()
     assert ": 4 tasks." in again.content.decode()
     assert Task.objects.count() == 4
-    assert said(press(administrator, again, address)) == ["4 tasks deleted for good."]
+    assert messages_in(confirm(administrator, again, address)) == ["4 tasks permanently deleted."]
 
 
-def test_a_confirmation_holds_for_its_filter_alone(administrator: Any) -> None:
+def test_a_confirmation_is_valid_only_for_its_filter(administrator: Any) -> None:
     make(2)
     page = post(administrator, "purge", None, f"{LIST}?priority__exact=low")
     assert page.status_code == 302
     page = post(administrator, "purge", None, f"{LIST}?priority__exact=medium")
 
-    other = press(administrator, page, LIST)
+    other = confirm(administrator, page, LIST)
 
     assert other.status_code == 200
     assert Task.objects.count() == 2
 
 
-def test_nothing_that_matches_is_said(administrator: Any) -> None:
-    assert said(post(administrator, "purge", None)) == ["0 tasks deleted for good."]
+def test_the_message_says_when_no_task_matches(administrator: Any) -> None:
+    assert messages_in(post(administrator, "purge", None)) == ["0 tasks permanently deleted."]
 
 
-def test_what_takes_longer_goes_on_in_the_next_request(
+def test_a_long_action_continues_in_the_next_request(
     support: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     make(7)
-    monkeypatch.setattr(run, "BATCH", 2)
-    monkeypatch.setattr(run, "SECONDS", 0)
+    monkeypatch.setattr(run, "BATCH_SIZE", 2)
+    monkeypatch.setattr(run, "SECONDS_PER_REQUEST", 0)
 
-    page = press(support, post(support, "trash", None))
+    page = confirm(support, post(support, "trash", None))
     numbers = []
     while page.status_code == 200:
         numbers.append(Task.objects.trashed().count())
         assert f"{numbers[-1]} of 7 tasks are done." in page.content.decode()
         assert LogEntry.objects.count() == numbers[-1]
-        page = press(support, page)
+        page = confirm(support, page)
 
     assert numbers == [2, 4, 6, 7]
-    assert said(page) == ["7 tasks moved to the trash."]
+    assert messages_in(page) == ["7 tasks moved to the trash."]
 
 
-def test_a_batch_and_its_history_are_one(support: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_batch_and_its_history_are_one_transaction(
+    support: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
     tasks = make(4)
-    monkeypatch.setattr(run, "BATCH", 2)
+    monkeypatch.setattr(run, "BATCH_SIZE", 2)
     changed = history.changed
     calls: list[Any] = []
 
-    def breaks(staff_id: int, changes: Any) -> None:
+    def fails_in_the_second_batch(staff_id: int, changes: Any) -> None:
         changed(staff_id, changes)
         calls.append(changes)
         if len(calls) == 2:
             raise RuntimeError
 
-    monkeypatch.setattr(history, "changed", breaks)
+    monkeypatch.setattr(history, "changed", fails_in_the_second_batch)
     with pytest.raises(RuntimeError):
         post(support, "trash", tasks)
 
@@ -270,48 +259,48 @@ def test_the_number_of_statements_does_not_depend_on_the_number_of_tasks(
 ) -> None:
     few, many = make(2), make(90)
     numbers = []
-    post(administrator, "complete", make(1))  # Django looks a content type up once
+    post(administrator, "complete", make(1))  # so that the content type is cached
     for tasks in (few, many):
-        with CaptureQueriesContext(
-            connection,
-        ) as sent:
+        with CaptureQueriesContext(connection) as sent:
             post(administrator, "complete", tasks)
         numbers.append(len(sent))
     assert numbers[0] == numbers[1]
     page = post(administrator, "purge", many)
     with CaptureQueriesContext(connection) as sent:
-        press(administrator, page)
+        confirm(administrator, page)
     assert len(sent) < 25
 
 
-BUTTONS = {
+ALLOWED = {
     "viewer": [],
     "support": [name for name in actions.ACTIONS if name != "purge"],
     "administrator": [*actions.ACTIONS],
 }
 
 
-@pytest.mark.parametrize("group", BUTTONS)
-def test_each_group_is_shown_what_it_may(group: str, request: pytest.FixtureRequest) -> None:
+@pytest.mark.parametrize("group", ALLOWED)
+def test_each_group_sees_the_actions_that_it_is_allowed(
+    group: str, request: pytest.FixtureRequest
+) -> None:
     client = request.getfixturevalue(group)
     (task,) = make(1)
 
     listed = re.findall(r'<option value="(\w+)">', client.get(LIST).content.decode())
-    page = client.get(f"{LIST}{task.pk}/change/").content.decode()
+    page = client.get(change_page(task)).content.decode()
 
-    assert listed == BUTTONS[group]
+    assert listed == ALLOWED[group]
     Task.objects.trash()
-    in_trash = client.get(f"{LIST}{task.pk}/change/").content.decode()
+    in_trash = client.get(change_page(task)).content.decode()
     for html, useful in ((page, {"trash", "purge"}), (in_trash, {"restore", "purge"})):
-        shown = re.findall(r'name="action" value="(\w+)"', html)
-        assert set(shown) == useful & set(BUTTONS[group])
+        buttons = re.findall(r'name="action" value="(\w+)"', html)
+        assert set(buttons) == useful & set(ALLOWED[group])
     assert ("_save" in page) == (group != "viewer")
     assert "deletelink" not in page
 
 
-@pytest.mark.parametrize("group", BUTTONS)
+@pytest.mark.parametrize("group", ALLOWED)
 @pytest.mark.parametrize("action", actions.ACTIONS)
-def test_each_group_is_refused_what_it_may_not(
+def test_each_group_is_refused_the_actions_that_it_is_not_allowed(
     group: str, action: str, request: pytest.FixtureRequest
 ) -> None:
     client = request.getfixturevalue(group)
@@ -323,7 +312,7 @@ def test_each_group_is_refused_what_it_may_not(
         client.post(f"{ACT}?user_id=alice", {"action": action}),
     ]
 
-    if action in BUTTONS[group]:
+    if action in ALLOWED[group]:
         assert all(answer.status_code in (200, 302) for answer in answers)
     else:
         assert [answer.status_code for answer in answers] == [403] * 4
@@ -331,27 +320,29 @@ def test_each_group_is_refused_what_it_may_not(
         assert not LogEntry.objects.exists()
 
 
-@pytest.mark.parametrize("group", BUTTONS)
-def test_djangos_own_ways_to_delete_are_closed(group: str, request: pytest.FixtureRequest) -> None:
+@pytest.mark.parametrize("group", ALLOWED)
+def test_djangos_own_deletion_is_disabled(group: str, request: pytest.FixtureRequest) -> None:
     client = request.getfixturevalue(group)
     (task,) = make(1)
 
     assert post(client, "delete_selected", [task]).status_code == 403
     page = client.post(f"{LIST}{task.pk}/delete/", {"post": "yes"})
     if group == "administrator":
-        assert "Delete for good: 1 task." in page.content.decode()
+        assert "Delete permanently: 1 task." in page.content.decode()
         assert Task.objects.count() == 1
-        assert said(press(client, page, f"{LIST}{task.pk}/delete/")) == ["1 task deleted for good."]
+        assert messages_in(confirm(client, page, f"{LIST}{task.pk}/delete/")) == [
+            "1 task permanently deleted."
+        ]
     else:
         assert page.status_code == 403
         assert Task.objects.count() == 1
 
 
-def test_strangers_are_asked_to_sign_in() -> None:
-    for address in (ACT, f"{LIST}owner/?user_id=alice", f"{LIST}1/delete/"):
+def test_anonymous_visitors_are_asked_to_sign_in() -> None:
+    for address in (ACT, f"{OWNER}?user_id=alice", f"{LIST}1/delete/"):
         answer = Client().post(address, {"action": "purge"}, secure=True)
         assert answer.status_code == 302
-        assert answer["Location"].startswith("/admin/login/")
+        assert answer["Location"].startswith(SIGN_IN)
 
 
 @pytest.mark.parametrize(
@@ -373,15 +364,15 @@ def test_strangers_are_asked_to_sign_in() -> None:
         (LIST, {"action": "trash", "_selected_action": "1", "progress": "forged"}, 302),
     ],
 )
-def test_no_input_is_a_fault_of_the_server(
+def test_no_input_causes_a_server_error(
     support: Any, address: str, data: dict[str, str], status: int
 ) -> None:
     assert support.post(address, data).status_code == status
 
 
-def test_one_task_by_its_buttons(support: Any) -> None:
+def test_a_button_acts_on_its_task(support: Any) -> None:
     (task,) = make(1)
-    page = f"{LIST}{task.pk}/change/"
+    page = change_page(task)
 
     answer = support.post(f"{ACT}?task={task.pk}", {"action": "trash"}, follow=True)
 
@@ -390,7 +381,7 @@ def test_one_task_by_its_buttons(support: Any) -> None:
     assert support.put(f"{ACT}?task={task.pk}").status_code == 405
 
 
-SIGNED_OUT = "You had been signed out, so nothing was done. Try again."
+SIGNED_OUT = "You were signed out, so nothing was changed. Try again."
 
 
 @pytest.mark.parametrize(
@@ -404,24 +395,23 @@ SIGNED_OUT = "You had been signed out, so nothing was done. Try again."
         f"{LIST}{{}}/delete/",
     ],
 )
-def test_a_button_pressed_after_the_session_ended_leads_back_to_its_page(
+def test_after_the_session_has_ended_a_button_leads_back_to_its_page(
     administrator: Any, address: str
 ) -> None:
     (task,) = make(1, "a&b", priority="high")
     address = address.format(task.pk)
-    page = address.replace(f"{ACT}?task={task.pk}", f"{LIST}{task.pk}/change/")
-    page = page.replace("/act/", "/owner/")
+    page = address.replace(f"{ACT}?task={task.pk}", change_page(task)).replace(ACT, OWNER)
     user = administrator.user
     administrator.logout()
 
-    asked = administrator.post(
+    sign_in = administrator.post(
         address, {"action": "purge", "_selected_action": task.pk}, secure=True
     )
-    assert asked["Location"].startswith("/admin/login/?next=")
+    assert sign_in["Location"].startswith(f"{SIGN_IN}?next=")
     user.set_password("correct horse")
     user.save()
     answer = administrator.post(
-        asked["Location"],
+        sign_in["Location"],
         {"username": user.username, "password": "correct horse"},
         secure=True,
         follow=True,

@@ -1,4 +1,4 @@
-"""What the list shows, as a file."""
+"""Exports of what the list shows."""
 
 import csv
 import io
@@ -21,22 +21,21 @@ from tasks.admin import export
 from tasks.exchange import FIELDS
 from tasks.models import Task
 from tests.server import database_url
+from tests.tasks.admin.pages import LIST, SIGN_IN
 
 pytestmark = pytest.mark.django_db
-
-LIST = "/admin/tasks/task/"
 
 
 @pytest.fixture
 def staff(client: Client) -> Any:
-    """Signs in somebody with these permissions for tasks; gives back what fetches pages."""
+    """Signs in somebody with these permissions for tasks, and returns a function to get pages."""
 
     def sign_in(*names: str) -> Any:
         user = User.objects.create(username="staff", is_staff=True)
-        of_tasks = ContentType.objects.get_for_model(Task)
+        content_type = ContentType.objects.get_for_model(Task)
         for name in names:
             permission, _ = Permission.objects.get_or_create(
-                codename=f"{name}_task", content_type=of_tasks, defaults={"name": name}
+                codename=f"{name}_task", content_type=content_type, defaults={"name": name}
             )
             user.user_permissions.add(permission)
         client.force_login(user)
@@ -64,7 +63,7 @@ def read_jsonl(response: Any) -> list[dict[str, Any]]:
     return [json.loads(line) for line in response.getvalue().splitlines()]
 
 
-def test_a_csv_is_one_that_excel_opens(page: Any) -> None:
+def test_excel_can_open_the_csv(page: Any) -> None:
     task = add('Käse, "Brot"\n=1')
 
     response = page("export.csv")
@@ -78,7 +77,7 @@ def test_a_csv_is_one_that_excel_opens(page: Any) -> None:
 
 
 @pytest.mark.parametrize("start", ["=", "+", "-", "@"])
-def test_no_cell_begins_a_formula(page: Any, start: str) -> None:
+def test_no_cell_is_a_formula(page: Any, start: str) -> None:
     text = f'{start}HYPERLINK("http://evil")'
     add(text, user_id=text, description=f"\t{text}")
     add("Buy milk", description=f"\r{text}")
@@ -87,7 +86,7 @@ def test_no_cell_begins_a_formula(page: Any, start: str) -> None:
         assert not [cell for cell in row.values() if cell[:1] in tuple("=+-@\t\r")]
 
 
-def test_json_lines_hold_every_field_as_it_is(page: Any) -> None:
+def test_json_lines_have_every_field_unchanged(page: Any) -> None:
     task = add("<script>=1</script>", complete=True)
     task.refresh_from_db()
 
@@ -95,7 +94,7 @@ def test_json_lines_hold_every_field_as_it_is(page: Any) -> None:
 
     assert response["Content-Type"] == "application/jsonl"
     (row,) = read_jsonl(response)
-    moments = {name: row.pop(name) for name in list(row) if name.endswith("_at")}
+    times = {name: row.pop(name) for name in list(row) if name.endswith("_at")}
     assert row == {
         "id": task.id,
         "user_id": "alice",
@@ -104,8 +103,8 @@ def test_json_lines_hold_every_field_as_it_is(page: Any) -> None:
         "complete": True,
         "priority": "medium",
     }
-    assert datetime.fromisoformat(moments["created_at"]) == task.created_at
-    assert moments["deleted_at"] is None
+    assert datetime.fromisoformat(times["created_at"]) == task.created_at
+    assert times["deleted_at"] is None
 
 
 @pytest.mark.parametrize(
@@ -113,32 +112,32 @@ def test_json_lines_hold_every_field_as_it_is(page: Any) -> None:
     [
         ({}, ["Buy milk", "Call bob"]),
         ({"q": "milk"}, ["Buy milk"]),
-        ({"trash": "all"}, ["Buy milk", "Call bob", "gone"]),
-        ({"trash": "in"}, ["gone"]),
+        ({"trash": "all"}, ["Buy milk", "Call bob", "trashed"]),
+        ({"trash": "in"}, ["trashed"]),
         ({"priority__exact": "high"}, ["Call bob"]),
         ({"q": "bob", "priority__exact": "low"}, []),
         ({"created_at_to": "2026-01-01"}, []),
         ({"p": "1"}, ["Buy milk", "Call bob"]),
     ],
 )
-def test_it_holds_what_is_found_on_all_pages(
+def test_an_export_has_the_tasks_of_all_pages(
     page: Any, query: dict[str, str], expected: list[str]
 ) -> None:
     add("Buy milk")
     add("Call bob", priority="high")
-    add("gone", deleted_at=datetime.now(UTC))
+    add("trashed", deleted_at=datetime.now(UTC))
 
     for name, read in (("csv", read_csv), ("jsonl", read_jsonl)):
         assert [row["title"] for row in read(page(f"export.{name}", **query))] == expected
 
 
-def test_a_filter_that_is_none_leads_back_to_the_list(page: Any) -> None:
+def test_an_invalid_filter_leads_back_to_the_list(page: Any) -> None:
     response = page("export.csv", created_at_from="yesterday")
 
     assert (response.status_code, response["Location"]) == (302, f"{LIST}?e=1")
 
 
-def test_the_list_links_to_what_it_shows(page: Any) -> None:
+def test_the_list_links_to_the_export_of_what_it_shows(page: Any) -> None:
     content = page("", q="milk", trash="all").content.decode()
 
     assert f'href="{LIST}export.csv?q=milk&amp;trash=all"' in content
@@ -154,15 +153,15 @@ def test_without_the_permission_there_is_no_export(staff: Any, granted: list[str
     assert b"export." not in page("").content
 
 
-def test_a_stranger_is_asked_to_sign_in(client: Client) -> None:
+def test_an_anonymous_visitor_is_asked_to_sign_in(client: Client) -> None:
     response = client.get(f"{LIST}export.csv", secure=True)
 
     assert response.status_code == 302
-    assert response["Location"].startswith("/admin/login/")
+    assert response["Location"].startswith(SIGN_IN)
 
 
-def test_a_file_has_its_length_and_is_read_in_batches(page: Any, monkeypatch: Any) -> None:
-    monkeypatch.setattr(export, "BATCH", 10)
+def test_a_file_has_a_length_and_is_read_in_batches(page: Any, monkeypatch: Any) -> None:
+    monkeypatch.setattr(export, "BATCH_SIZE", 10)
     Task.objects.bulk_create(Task(user_id="alice", title=f"Task {n}") for n in range(25))
 
     with CaptureQueriesContext(connection) as sent:
@@ -177,8 +176,8 @@ def test_a_file_has_its_length_and_is_read_in_batches(page: Any, monkeypatch: An
 
 
 @pytest.mark.django_db(transaction=True)
-def test_a_failure_midway_is_a_page_and_no_file(page: Any, monkeypatch: Any) -> None:
-    monkeypatch.setattr(export, "BATCH", 10)
+def test_a_failure_midway_is_an_error_page_and_not_a_file(page: Any, monkeypatch: Any) -> None:
+    monkeypatch.setattr(export, "BATCH_SIZE", 10)
     monkeypatch.setattr(limits, "LOCK_TIMEOUT", "300ms")
     Task.objects.bulk_create(Task(user_id="alice", title=f"Task {n}") for n in range(25))
     lines = exchange.lines
@@ -202,7 +201,7 @@ def test_a_failure_midway_is_a_page_and_no_file(page: Any, monkeypatch: Any) -> 
 
 
 @pytest.mark.django_db(transaction=True)
-def test_nothing_is_held_while_a_file_is_sent(page: Any) -> None:
+def test_no_connection_is_held_while_a_file_is_sent(page: Any) -> None:
     add("Buy milk")
     responses = [page("export.csv") for _ in range(3)]
 
@@ -211,20 +210,20 @@ def test_nothing_is_held_while_a_file_is_sent(page: Any) -> None:
         assert len(read_csv(response)) == 1
 
 
-def test_a_third_export_at_once_is_refused(page: Any) -> None:
-    taken = [export.EXPORTS.slot(export.TooManyExports) for _ in range(2)]
-    with taken[0], taken[1]:
+def test_a_third_export_at_the_same_time_is_refused(page: Any) -> None:
+    first, second = (export.EXPORTS.slot(export.TooManyExports) for _ in range(2))
+    with first, second:
         response = page("export.csv")
 
     assert response.status_code == 503
     assert response["Retry-After"] == "30"
     content = response.content.decode()
-    assert "<title>Two exports are being made already | Tasks</title>" in content
+    assert "<title>Two exports are already running | Tasks</title>" in content
     assert "try again in half a minute" in content
     assert read_csv(page("export.csv")) == []
 
 
-def test_without_room_for_the_file_a_page_says_so(page: Any, monkeypatch: Any) -> None:
+def test_an_error_page_says_when_the_file_cannot_be_written(page: Any, monkeypatch: Any) -> None:
     monkeypatch.setattr(tempfile, "tempdir", "/nowhere")
     response = page("export.csv")
 

@@ -1,4 +1,4 @@
-"""Three groups of staff, made by a migration."""
+"""The three groups of staff, which a migration creates."""
 
 from importlib import import_module
 
@@ -23,11 +23,11 @@ def granted() -> dict[str, list[str]]:
 
 
 @pytest.mark.usefixtures("_groups")
-def test_each_group_may_what_it_is_for() -> None:
+def test_each_group_has_its_permissions() -> None:
     assert granted() == {"viewer": ["view_task"], "support": SUPPORT, "administrator": ALL}
 
 
-def test_on_a_fresh_database_there_are_no_permissions_yet() -> None:
+def test_on_a_fresh_database_the_permissions_are_created_too() -> None:
     Group.objects.all().delete()
     Permission.objects.all().delete()
 
@@ -37,7 +37,7 @@ def test_on_a_fresh_database_there_are_no_permissions_yet() -> None:
 
 
 @pytest.mark.usefixtures("_groups")
-def test_to_make_them_again_changes_nothing() -> None:
+def test_creating_the_groups_again_changes_nothing() -> None:
     before = list(Permission.objects.order_by("pk").values())
     Group.objects.get(name="viewer").permissions.add(Permission.objects.get(codename="export_task"))
 
@@ -49,7 +49,7 @@ def test_to_make_them_again_changes_nothing() -> None:
 
 @pytest.mark.django_db(databases=["default", "api"])
 @pytest.mark.usefixtures("_groups")
-def test_django_finds_its_permissions_there() -> None:
+def test_migrate_keeps_the_permissions_that_already_exist() -> None:
     before = list(Permission.objects.order_by("pk").values())
 
     call_command("migrate", verbosity=0)
@@ -58,7 +58,7 @@ def test_django_finds_its_permissions_there() -> None:
 
 
 @pytest.mark.django_db(transaction=True, databases=["default", "api"])
-def test_they_come_with_the_migration() -> None:
+def test_the_migration_creates_the_groups() -> None:
     Group.objects.all().delete()
     call_command("migrate", "tasks", "0004_history", verbosity=0)
     call_command("migrate", "tasks", verbosity=0)

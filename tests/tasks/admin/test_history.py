@@ -1,4 +1,4 @@
-"""What staff changed can be read: on the task, for its owner, and once the task is gone."""
+"""The history of staff changes: of a task, of an owner, and of deleted tasks."""
 
 from typing import Any
 
@@ -9,7 +9,7 @@ from django.contrib.contenttypes.models import ContentType
 from django.db import connection
 
 from tasks import history
-from tasks.models import Task
+from tasks.models import USER_ID_LENGTH, Task
 
 pytestmark = pytest.mark.django_db
 
@@ -17,7 +17,7 @@ FILL = """
     INSERT INTO django_admin_log
         (action_time, user_id, content_type_id, object_id, object_repr, action_flag, change_message)
     SELECT now(), %s, %s, (n %% 900)::text, 'Task', 2,
-           CASE WHEN n %% 7 = 0 THEN 'words of another model'
+           CASE WHEN n %% 7 = 0 THEN 'message of another model'
                 ELSE '[{"owner": "user' || n %% 500 || '", "changed": {"fields": []}}]' END
     FROM generate_series(1, 20000) AS n
 """
@@ -28,12 +28,12 @@ def sam(db: None) -> User:
     return User.objects.create_user("sam", is_staff=True)
 
 
-def task_of(user_id: str, title: str = "Buy milk") -> Task:
+def create_task(user_id: str, title: str = "Buy milk") -> Task:
     return Task.objects.create(user_id=user_id, title=title)
 
 
 def test_an_entry_says_who_did_what_to_which_task(sam: User) -> None:
-    task = task_of("alice")
+    task = create_task("alice")
     history.changed(
         sam.pk, [(task, {"title": ("Buy milk", "Buy bread"), "complete": (False, True)})]
     )
@@ -51,8 +51,8 @@ def test_an_entry_says_who_did_what_to_which_task(sam: User) -> None:
     ]
 
 
-def test_django_reads_it_too(sam: User) -> None:
-    task = task_of("alice", title='{curly} "quoted" <script>')
+def test_django_can_read_the_entries_too(sam: User) -> None:
+    task = create_task("alice", title='{curly} "quoted" <script>')
     history.added(sam.pk, task, {"title": (None, task.title)})
     history.changed(sam.pk, [(task, {"title": ("a", "b"), "priority": ("low", "high")})])
     history.deleted(sam.pk, [task])
@@ -76,24 +76,24 @@ def test_django_reads_it_too(sam: User) -> None:
         '", "owner": "bob',
         "%",
         "null",
-        "x" * 255,
+        "x" * USER_ID_LENGTH,
     ],
 )
-def test_the_entries_of_an_owner_are_found_whatever_the_id(sam: User, user_id: str) -> None:
-    mine, other = task_of(user_id), task_of("bob")
+def test_the_entries_of_an_owner_are_found_for_any_user_id(sam: User, user_id: str) -> None:
+    mine, other = create_task(user_id), create_task("bob")
     history.changed(sam.pk, [(mine, {"priority": ("low", "high")}), (other, {})])
     history.deleted(sam.pk, [mine])
     mine.delete()
 
-    found = history.of_owner(user_id)
-    assert [entry.action_flag for entry in found] == [DELETION, CHANGE]
-    assert {line.owner for line in history.lines(found)} == {user_id}
+    entries = history.of_owner(user_id)
+    assert [entry.action_flag for entry in entries] == [DELETION, CHANGE]
+    assert {line.owner for line in history.lines(entries)} == {user_id}
 
 
-@pytest.mark.parametrize(
-    "message", ["", "some words", "[]", '[{"changed": {"fields": ["Title"]}}]']
-)
-def test_entries_of_others_do_no_harm(sam: User, message: str) -> None:
+@pytest.mark.parametrize("message", ["", "some text", "[]", '[{"changed": {"fields": ["Title"]}}]'])
+def test_entries_that_the_project_did_not_write_are_read_without_an_error(
+    sam: User, message: str
+) -> None:
     entry = LogEntry.objects.create(
         user=sam, object_id="1", object_repr="x", action_flag=CHANGE, change_message=message
     )
@@ -102,9 +102,9 @@ def test_entries_of_others_do_no_harm(sam: User, message: str) -> None:
     assert not history.of_owner("alice").exists()
 
 
-def test_a_thousand_tasks_are_one_statement(sam: User, sends: Any) -> None:
+def test_a_thousand_tasks_need_one_statement(sam: User, sends: Any) -> None:
     tasks = [Task(pk=number, user_id="alice", title="x") for number in range(1, 1001)]
-    history.of_task(0).exists()  # the content type is looked up once in a process
+    history.of_task(0).exists()  # so that the content type is cached
 
     with sends(1):
         history.changed(sam.pk, ((task, {"complete": (False, True)}) for task in tasks))
@@ -112,13 +112,13 @@ def test_a_thousand_tasks_are_one_statement(sam: User, sends: Any) -> None:
     assert LogEntry.objects.count() == 1000
 
 
-def test_without_a_change_there_is_no_statement(sam: User, sends: Any) -> None:
+def test_no_changes_need_no_statement(sam: User, sends: Any) -> None:
     history.of_task(0).exists()
     with sends(0):
         history.changed(sam.pk, [])
 
 
-def test_a_log_of_millions_is_read_by_index(sam: User) -> None:
+def test_entries_are_read_by_index(sam: User) -> None:
     with connection.cursor() as cursor:
         cursor.execute(FILL, [sam.pk, ContentType.objects.get_for_model(Task).pk])
         cursor.execute("ANALYZE django_admin_log")

@@ -62,7 +62,7 @@ def test_ids_and_times_stay_and_the_trash_goes_along(tasks: dict[str, list[Task]
 def test_history_goes_along_and_says_what_it_said(tasks: dict[str, list[Task]]) -> None:
     def told(owner: str) -> list[Any]:
         return [
-            (line.entry.pk, line.did, line.changes, line.entry.action_time)
+            (line.entry.pk, line.action, line.changes, line.entry.action_time)
             for line in history.lines(history.of_owner(owner))
         ]
 

@@ -1,0 +1,52 @@
+"""Lists of the admin that accept only the parameters that their own links and forms send."""
+
+from typing import Any
+
+from django.contrib import admin
+from django.contrib.admin.helpers import ACTION_CHECKBOX_NAME
+from django.core.exceptions import BadRequest
+from django.http import HttpRequest, HttpResponse
+
+from tasks.models import LARGEST_ID
+
+MAX_SEARCH_LENGTH = 1000
+MAX_QUOTED = 100
+"""Characters of an unknown filter's name that the error message repeats."""
+
+
+class StrictListMixin(admin.ModelAdmin):  # type: ignore[type-arg] # not subscriptable at run time
+    """Refuses other filters than `lookups`.
+
+    Django accepts every lookup that the models allow, including regular expressions, and values
+    that the database rejects.
+    """
+
+    lookups: frozenset[str] = frozenset()
+
+    def changelist_view(
+        self, request: HttpRequest, extra_context: dict[str, Any] | None = None
+    ) -> HttpResponse:
+        if not all(map(is_id, request.POST.getlist(ACTION_CHECKBOX_NAME))):
+            raise BadRequest(
+                "The id of a selected row is not a valid number. Go back and select it again."
+            )
+        return super().changelist_view(request, extra_context)
+
+    def lookup_allowed(self, lookup: str, value: str, request: HttpRequest) -> bool:
+        if lookup not in self.lookups:
+            raise BadRequest(f"This list has no filter {lookup[:MAX_QUOTED]!a}.")
+        if "\0" in value:
+            raise BadRequest(f"The filter {lookup} must not contain the character NUL.")
+        return True
+
+    def get_search_results(
+        self, request: HttpRequest, queryset: Any, search_term: str
+    ) -> tuple[Any, bool]:
+        """Limits the length, since Django adds a condition for each word in each column."""
+        if len(search_term) > MAX_SEARCH_LENGTH:
+            raise BadRequest(f"A search can have at most {MAX_SEARCH_LENGTH} characters.")
+        return super().get_search_results(request, queryset, search_term)
+
+
+def is_id(text: str) -> bool:
+    return text.isascii() and text.isdecimal() and len(text) <= len(str(LARGEST_ID))
