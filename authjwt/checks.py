@@ -13,7 +13,7 @@ from django.conf import settings
 from django.core.checks import CheckMessage, Error, Warning, register  # noqa: A004  its name
 
 from authjwt import conf
-from authjwt.keys import parse
+from authjwt.jwks import parse
 
 TOKENS = "tokens"
 """The tag of these checks."""

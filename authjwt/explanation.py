@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any, Literal
 from authjwt.bearer import check_owner
 from authjwt.conf import LEEWAY
 from authjwt.exceptions import Forbidden, InvalidToken, KeysUnavailable
-from authjwt.keys import MOST_KID_CHARACTERS, KeyRing, parse
+from authjwt.jwks import MOST_KID_CHARACTERS, parse
+from authjwt.keys import KeyRing
 from authjwt.tokens import (
     FETCH_A_JWT,
     HEADER_MEMBERS,

@@ -20,7 +20,8 @@ from jwt.algorithms import Algorithm, get_default_algorithms
 
 from authjwt.conf import LEEWAY
 from authjwt.exceptions import InvalidToken, KeysUnavailable
-from authjwt.keys import ALGORITHMS, MOST_KID_CHARACTERS, Key, KeyRing
+from authjwt.jwks import ALGORITHMS, MOST_KID_CHARACTERS, Key
+from authjwt.keys import KeyRing
 
 log = logging.getLogger(__name__)
 

@@ -12,8 +12,10 @@ APPS = ("authjwt", "config", "tasks")
 MAY_IMPORT = {
     "authjwt.conf": set[str](),
     "authjwt.exceptions": set[str](),
-    "authjwt.keys": {"authjwt.exceptions"},
-    "authjwt.tokens": {"authjwt.conf", "authjwt.exceptions", "authjwt.keys"},
+    "authjwt.jwks": set(),
+    "authjwt.fetch": {"authjwt.exceptions"},
+    "authjwt.keys": {"authjwt.exceptions", "authjwt.fetch", "authjwt.jwks"},
+    "authjwt.tokens": {"authjwt.conf", "authjwt.exceptions", "authjwt.jwks", "authjwt.keys"},
     "authjwt": {"authjwt"},
     "tasks.models": set[str](),
     "tasks.limits": set(),

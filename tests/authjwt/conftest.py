@@ -18,7 +18,7 @@ from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from jwt.algorithms import get_default_algorithms
 
-from authjwt import keys
+from authjwt import fetch, keys
 from authjwt.keys import KeyRing
 
 ALGORITHMS = ("EdDSA", "ES256", "ES512", "PS256", "RS256")
@@ -203,7 +203,7 @@ BAD_ANSWERS: dict[str, Answer] = {
     "deep_json": answer(b'{"keys": ' + b"[" * 100_000),
     "huge_number": answer(b'{"keys": ' + b"9" * 10_000 + b"}"),
     "not_utf_8": answer(b'{"keys": [{"kid": "\xff"}]}'),
-    "oversized": answer(document(signer()) + b" " * keys.MOST_BYTES),
+    "oversized": answer(document(signer()) + b" " * fetch.MOST_BYTES),
     "no_keys": answer(b'{"keys": []}'),
     "null_keys": answer(b'{"keys": null}'),
     "keys_by_name": answer(b'{"keys": {"kid": "a"}}'),
@@ -323,7 +323,8 @@ def ring(issuer: Issuer, clock: Clock) -> KeyRing:
 @pytest.fixture
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     """A quarter of the patience with an issuer."""
-    monkeypatch.setattr(keys, "TIMEOUT", 0.75)
+    for module in (fetch, keys):
+        monkeypatch.setattr(module, "TIMEOUT", 0.75)
 
 
 @pytest.fixture

@@ -20,7 +20,8 @@ from jwt.utils import base64url_decode
 from authjwt import tokens
 from authjwt.conf import LEEWAY
 from authjwt.exceptions import REASONS, InvalidToken, KeysUnavailable, Reason
-from authjwt.keys import FRESH, Key, KeyRing
+from authjwt.jwks import Key
+from authjwt.keys import FRESH, KeyRing
 from authjwt.tokens import Claims, Verifier
 from tests.authjwt.conftest import (
     ALGORITHMS,

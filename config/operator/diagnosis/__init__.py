@@ -17,7 +17,8 @@ from django.db import connections
 
 from authjwt import conf
 from authjwt.exceptions import KeysUnavailable
-from authjwt.keys import Key, ask, parse
+from authjwt.fetch import ask
+from authjwt.jwks import Key, parse
 from authjwt.wording import count, plain
 from config.operator.diagnosis import database
 from config.operator.diagnosis.check import Check, milliseconds
