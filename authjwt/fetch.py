@@ -16,7 +16,7 @@ TIMEOUT = 3.0
 
 MOST_BYTES = 512 * 1024
 TOO_SLOW = "the key set took more than {:g} s"
-USER_AGENT = "better-auth-tasks/0.1 (key set)"
+USER_AGENT = "better-auth-tasks"
 
 
 def fetch(url: str) -> bytes:

@@ -34,7 +34,7 @@ def test_the_issuer_is_asked_with_our_own_user_agent(issuer: Issuer) -> None:
     fetch(issuer.url)
 
     (headers,) = issuer.requests
-    assert headers["User-Agent"] == "better-auth-tasks/0.1 (key set)"
+    assert headers["User-Agent"] == "better-auth-tasks"
     assert headers["Accept"] == "application/json"
     assert headers["Authorization"] is None
 
