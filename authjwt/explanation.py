@@ -6,13 +6,14 @@ was expected, what was found and how to mend it; never the token, a key or a sec
 
 from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 from authjwt.bearer import check_owner
 from authjwt.conf import LEEWAY
 from authjwt.exceptions import Forbidden, InvalidToken, KeysUnavailable
 from authjwt.jwks import MOST_KID_CHARACTERS, parse
 from authjwt.keys import KeyRing
+from authjwt.report import Status
 from authjwt.tokens import (
     FETCH_A_JWT,
     HEADER_MEMBERS,
@@ -57,7 +58,7 @@ class Text:
 @dataclass(frozen=True)
 class Line:
     rule: str
-    status: Literal["ok", "wrong", "not reached"]
+    status: Status
     text: Text
 
 

@@ -575,7 +575,7 @@ def test_command_says_what_the_verifier_says_and_never_the_token(
     with pytest.raises(InvalidToken) as refused:
         verifier().verify(token)
     assert status == 1
-    assert f"\n{wrong.rule:<11}wrong        found     " in f"\n{output}"
+    assert f"\n{wrong.rule:<11}wrong        found" in f"\n{output}"
     assert output.splitlines()[-1] == f"Refused: {refused.value}"
     assert_nothing_leaks(token, output)
 
@@ -681,7 +681,7 @@ def test_stranger_is_told_which_path_the_token_opens(
     assert output.endswith(
         "path       wrong        found     opens /api/alice%2F1/\n"
         "                        expected  opens /api/bob/\n"
-        "                        to mend   Send requests to /api/alice%2F1/, "
+        "                        fix       Send requests to /api/alice%2F1/, "
         "or sign in as the user of /api/bob/.\n"
         "\n"
         "Refused: This token belongs to another user.\n"
@@ -786,7 +786,7 @@ def test_closed_port_leaves_the_token_undecided(
     assert (
         "key        wrong        found     ConnectionRefusedError while fetching the key set\n"
         f'                        expected  a key "ed" for "EdDSA" at http://{there}/jwks\n'
-        f"                        to mend   Make http://{there}/jwks answer on this machine, "
+        f"                        fix       Make http://{there}/jwks answer on this machine, "
         "or set BETTER_AUTH_JWKS_URL to where the key set can be reached from here.\n"
     ) in output
     assert output.splitlines()[-1] == (

@@ -14,11 +14,12 @@ from authjwt.bearer import verifier
 from authjwt.checks import TOKENS
 from authjwt.exceptions import KeysUnavailable
 from authjwt.explanation import Explanation, Line
+from authjwt.report import Report
 from authjwt.tokens import MOST_CHARACTERS
 
 MOST_BYTES = 8 * MOST_CHARACTERS
 PREFIXES = ("authorization:", "bearer")
-WIDTHS = (11, 13)
+NAME_WIDTH = 11
 
 
 class Command(BaseCommand):
@@ -37,29 +38,25 @@ class Command(BaseCommand):
         token = bare(sys.stdin.buffer.read(MOST_BYTES).decode(errors="replace"))
         # A verifier of its own: the keys of the process stay as they are.
         explanation = Explanation(token, verifier.__wrapped__(), time.time(), user)
+        report = Report(self, NAME_WIDTH)
         for line in explanation.lines():
-            self._write(line)
-        self._conclude(explanation)
+            report.line(line.rule, line.status, *_texts(line))
+        if failure := explanation.failure:
+            word = "Not decided" if isinstance(failure, KeysUnavailable) else "Refused"
+            report.verdict("wrong", f"{word}: {failure}")
+            sys.exit(1)
+        report.verdict("ok", "The token is good.")
 
-    def _write(self, line: Line) -> None:
-        style = {"ok": self.style.SUCCESS, "wrong": self.style.ERROR}.get(line.status, str)
-        status = style(line.status.ljust(WIDTHS[1]))
-        text = line.text
-        if line.status != "wrong":
-            self.stdout.write(f"{line.rule:{WIDTHS[0]}}{status}{text.found}".rstrip())
-            return
-        self.stdout.write(f"{line.rule:{WIDTHS[0]}}{status}found     {text.found}")
-        self.stdout.write(f"{'':{sum(WIDTHS)}}expected  {text.expected}")
-        self.stdout.write(f"{'':{sum(WIDTHS)}}to mend   {text.advice}")
 
-    def _conclude(self, explanation: Explanation) -> None:
-        failure = explanation.failure
-        if failure is None:
-            self.stdout.write(self.style.SUCCESS("\nThe token is good."))
-            return
-        word = "Not decided" if isinstance(failure, KeysUnavailable) else "Refused"
-        self.stdout.write(self.style.ERROR(f"\n{word}: {failure}"))
-        sys.exit(1)
+def _texts(line: Line) -> tuple[str, ...]:
+    text = line.text
+    if line.status != "wrong":
+        return (text.found,)
+    return (
+        f"found     {text.found}",
+        f"expected  {text.expected}",
+        f"fix       {text.advice}",
+    )
 
 
 def bare(text: str) -> str:

@@ -1,7 +1,8 @@
 """One line of what the doctor finds."""
 
 from dataclasses import dataclass
-from typing import Literal
+
+from authjwt.report import Status
 
 
 @dataclass(frozen=True)
@@ -9,7 +10,7 @@ class Check:
     """A warning is what an operator chose, or may want to know; only what is wrong is a fault."""
 
     name: str
-    status: Literal["ok", "warning", "wrong", "not reached"]
+    status: Status
     detail: str
     advice: str = ""
 

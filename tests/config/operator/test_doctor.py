@@ -781,10 +781,10 @@ def test_text_is_aligned_and_ends_with_a_verdict(settings: Any) -> None:
     assert end.value.code == 1
     assert (
         "hosts              wrong        none: every request is refused\n"
-        "                                to mend: Set ALLOWED_HOSTS to the names under which "
+        "                                fix: Set ALLOWED_HOSTS to the names under which "
         "clients reach this API.\n"
     ) in broken.getvalue()
-    assert broken.getvalue().endswith("\n\n1 fault to mend.\n")
+    assert broken.getvalue().endswith("\n\n1 problem found.\n")
 
 
 def production(**variables: str) -> dict[str, str]:
@@ -853,7 +853,7 @@ def test_settings_that_fail_every_check_do_not_stop_the_doctor() -> None:
     assert ended.stdout.startswith(
         "environment        wrong        SECRET_KEY (or SECRET_KEY_FILE) must be set.\n"
     )
-    assert ended.stdout.endswith(" faults to mend.\n")
+    assert ended.stdout.endswith(" problems found.\n")
 
 
 @pytest.mark.parametrize(
