@@ -26,6 +26,7 @@ from authjwt.keys import KeyRing
 log = logging.getLogger(__name__)
 
 MOST_CHARACTERS = 16 * 1024
+SEGMENTS = 3
 MOST_SUBJECT_CHARACTERS = 255
 LATEST = 253_402_300_799
 """The last second of the year 9999: a later date is a mistake, or an attempt at an overflow."""
@@ -181,13 +182,13 @@ class Verifier:
 def split(token: str) -> tuple[str, str, str]:
     """The three segments of a signed token (RFC 7515, section 7.1)."""
     if len(token) > MOST_CHARACTERS:
-        raise InvalidToken("malformed", "The token has more than 16384 characters.")
+        raise InvalidToken("malformed", f"The token has more than {MOST_CHARACTERS} characters.")
     if not token:
         raise InvalidToken("malformed", "There is no token after the word Bearer.")
     if not token.isascii():
         raise InvalidToken("malformed", "The token has characters that no token has.")
     segments = token.split(".")
-    if len(segments) != 3:  # noqa: PLR2004  header, payload, signature
+    if len(segments) != SEGMENTS:
         raise InvalidToken(
             "not_a_jwt", f"This looks like a Better Auth session token. {FETCH_A_JWT}"
         )
@@ -248,11 +249,15 @@ def algorithm_of(header: dict[str, Any]) -> str:
     return algorithm
 
 
+def uses_shared_secret(header: dict[str, Any]) -> bool:
+    return header.get("alg") == SECRET_ALGORITHM
+
+
 def key_id_of(header: dict[str, Any]) -> str | None:
     """None for a token of the shared secret, which needs no key id."""
-    key_id = header.get("kid")
-    if header["alg"] == SECRET_ALGORITHM:
+    if uses_shared_secret(header):
         return None
+    key_id = header.get("kid")
     if not isinstance(key_id, str) or not 0 < len(key_id) <= MOST_KID_CHARACTERS:
         raise InvalidToken("malformed", "The token does not say which key signed it.")
     return key_id
@@ -309,15 +314,18 @@ def check_audience(claims: dict[str, Any], accepted: Collection[str], *, require
         raise InvalidToken("wrong_audience", "The token is made for another audience.")
 
 
-def user_of(claims: dict[str, Any], *, from_key_set: bool) -> str:
-    """The user whom the token names.
+def name_of_user_claim(claims: dict[str, Any], *, from_key_set: bool) -> str:
+    """The claim that names the user.
 
     In a token of the key set that is `sub` and nothing else: Better Auth sets it last, while any
     field of a profile lands in the token as the user wrote it, one called `user_id` included.
     Frontends that mint their own token with the shared secret write `user_id`, and no `sub`.
     """
-    name = "sub" if from_key_set or "sub" in claims else "user_id"
-    user = claims.get(name)
+    return "sub" if from_key_set or "sub" in claims else "user_id"
+
+
+def user_of(claims: dict[str, Any], *, from_key_set: bool) -> str:
+    user = claims.get(name_of_user_claim(claims, from_key_set=from_key_set))
     if not isinstance(user, str) or not can_be_named(user):
         raise InvalidToken("no_subject", f"The token names no user. {FETCH_A_JWT}")
     return user

@@ -141,7 +141,7 @@ BARE = (
 AT = "2026-01-31 12:00:00 UTC"
 LATER = "later than 2026-01-31 11:59:30 UTC"
 NOT_AFTER = "not after 2026-01-31 12:00:30 UTC"
-SUBJECT = "sub: a string of 1 to 255 characters, no control characters"
+SUBJECT = "sub: a string of 1 to 255 characters, none of them a control character"
 LEAVE_SUB = "Leave sub as Better Auth sets it (getSubject of the jwt plugin): the user id."
 
 WRONG = [
@@ -347,7 +347,7 @@ WRONG = [
         Wrong(
             lambda _issuer, _now: signed({"alg": "EdDSA", "kid": "ed"}, ["alice"], ED),
             "payload",
-            "",
+            "0 claims",
             "a JSON object, each name in it once",
             "Sign a JSON object: the issuer signed something else.",
             "malformed: The payload of the token is not a JSON object.",
@@ -520,7 +520,7 @@ WRONG = [
             lambda _issuer, now: shared(now, session={}, user={}),
             "user",
             "user_id none",
-            "sub or user_id: a string of 1 to 255 characters, no control characters",
+            "sub or user_id: a string of 1 to 255 characters, none of them a control character",
             f"This is the session cache of a cookie. {FETCH}",
             f"no_subject: The token names no user. {FETCH}",
         ),
@@ -531,7 +531,7 @@ WRONG = [
             lambda _issuer, now: shared(now, user_id=7),
             "user",
             "user_id 7",
-            "sub or user_id: a string of 1 to 255 characters, no control characters",
+            "sub or user_id: a string of 1 to 255 characters, none of them a control character",
             "Sign the user's id as sub, or as user_id.",
             f"no_subject: The token names no user. {FETCH}",
         ),
@@ -575,7 +575,7 @@ def test_command_says_what_the_verifier_says_and_never_the_token(
     with pytest.raises(InvalidToken) as refused:
         verifier().verify(token)
     assert status == 1
-    assert f"\n{wrong.rule:<11}wrong        found" in f"\n{output}"
+    assert f"\n{wrong.rule:<11}wrong        found     " in f"\n{output}"
     assert output.splitlines()[-1] == f"Refused: {refused.value}"
     assert_nothing_leaks(token, output)
 

@@ -53,7 +53,7 @@ def _texts(line: Line) -> tuple[str, ...]:
     if line.status != "wrong":
         return (text.found,)
     return (
-        f"found     {text.found}",
+        f"found     {text.found or 'nothing'}",
         f"expected  {text.expected}",
         f"fix       {text.advice}",
     )

@@ -14,6 +14,7 @@ from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from authjwt import conf
+from authjwt.advice import USER_ID
 from authjwt.checks import TOKENS
 from authjwt.exceptions import InvalidToken
 from authjwt.tokens import SECRET_ALGORITHM, user_of
@@ -58,9 +59,7 @@ class Command(BaseCommand):
         try:
             user_of({"sub": user}, from_key_set=False)
         except InvalidToken as error:
-            raise CommandError(
-                "user must have 1 to 255 characters, none of them a control character."
-            ) from error
+            raise CommandError(f"user must have {USER_ID}.") from error
         now = int(time.time())
         claims = {"sub": user, "iat": now, "exp": now + expires}
         self.stdout.write(jwt.encode(claims, conf.secret(), SECRET_ALGORITHM))

@@ -16,6 +16,7 @@ from django.core import checks
 from django.db import connections
 
 from authjwt import conf
+from authjwt.advice import reach_key_set
 from authjwt.exceptions import KeysUnavailable
 from authjwt.fetch import ask
 from authjwt.jwks import Key, parse
@@ -126,8 +127,7 @@ def _usable(keys: Collection[Key]) -> str:
 
 def _no_keys(url: str, error: Exception) -> Check:
     advice = (
-        f"Make {url} answer on this machine, or set BETTER_AUTH_JWKS_URL to where the key set "
-        "can be reached from here."
+        reach_key_set(url)
         if isinstance(error.__cause__, OSError)
         else "Set BETTER_AUTH_URL to the address of Better Auth, with its jwt plugin switched on; "
         "or BETTER_AUTH_JWKS_URL where the key set is elsewhere."
