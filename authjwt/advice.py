@@ -10,14 +10,14 @@ from typing import Any
 
 from authjwt.conf import LEEWAY
 from authjwt.exceptions import InvalidToken, KeysUnavailable
-from authjwt.jwks import MOST_KID_CHARACTERS
+from authjwt.jwks import MAX_KID_CHARACTERS
 from authjwt.keys import KeyRing
 from authjwt.tokens import (
     FETCH_A_JWT,
     HEADER_MEMBERS,
     KEY_SET_ALGORITHMS,
-    LATEST,
-    MOST_CHARACTERS,
+    MAX_CHARACTERS,
+    MAX_TIMESTAMP,
     MOST_SUBJECT_CHARACTERS,
     SECRET_ALGORITHM,
     SEGMENTS,
@@ -30,16 +30,16 @@ from authjwt.tokens import (
 )
 from authjwt.wording import address, count, date, distance, plain, shown
 
-MOST_LISTED = 10
-EARLIEST = -62_135_596_800
-"""The first second of the year 1, where Python's dates begin."""
+MAX_LISTED = 10
+MIN_TIMESTAMP = -62_135_596_800
+"""The first second of the year 1, the earliest that Python's dates can show."""
 
 USER_ID = f"1 to {MOST_SUBJECT_CHARACTERS} characters, none of them a control character"
 
 
 @dataclass(frozen=True)
 class Text:
-    """What a line says beside its status."""
+    """What a line of the report says after its status."""
 
     found: str = ""
     expected: str = ""
@@ -72,10 +72,10 @@ def _read(segment: str) -> dict[str, Any]:
 
 def form(token: UncheckedToken) -> Text:
     segments = token.text.count(".") + 1 if token.text else 0
-    spaces = ", white space among them" if any(map(str.isspace, token.text)) else ""
+    spaces = ", including white space" if any(map(str.isspace, token.text)) else ""
     if not token.text:
-        advice = "Pipe the token in: nothing came on standard input."
-    elif len(token.text) > MOST_CHARACTERS:
+        advice = "Pipe the token into standard input, which was empty."
+    elif len(token.text) > MAX_CHARACTERS:
         advice = (
             "Keep large profile fields, such as a picture as data: URL, out of the token "
             "(definePayload of Better Auth's jwt plugin)."
@@ -85,7 +85,7 @@ def form(token: UncheckedToken) -> Text:
         advice = f"This may be {kind} of Better Auth. {FETCH_A_JWT}"
     return Text(
         f"{count(segments, 'segment')}, {count(len(token.text), 'character')}{spaces}",
-        f"{SEGMENTS} segments, at most {MOST_CHARACTERS} characters",
+        f"{SEGMENTS} segments, at most {MAX_CHARACTERS} characters",
         advice,
     )
 
@@ -96,15 +96,19 @@ def header(token: UncheckedToken) -> Text:
     if not token.header:
         found = "unreadable" if token.segments[0] else ""
         advice = (
-            "Send the bare token, as /api/auth/token has it in its member token: "
+            "Send only the value of token in the answer of /api/auth/token: "
             "no quotes, no braces, no line breaks."
         )
     elif others:
         found += f", and {shown(others)}"
-        advice = "Sign tokens whose header has alg and kid only, as Better Auth does."
+        advice = "Sign tokens with only alg and kid in the header, as Better Auth does."
     else:
-        advice = f"This token is made for something else than an API. {FETCH_A_JWT}"
-    return Text(found, "a JSON object of alg, kid and typ; typ absent or JWT", advice)
+        advice = f"This token is not meant for an API. {FETCH_A_JWT}"
+    return Text(
+        found,
+        f"a JSON object with only {', '.join(sorted(HEADER_MEMBERS))}; typ absent or JWT",
+        advice,
+    )
 
 
 def algorithm(token: UncheckedToken, verifier: Verifier) -> Text:
@@ -112,10 +116,10 @@ def algorithm(token: UncheckedToken, verifier: Verifier) -> Text:
     key_set, secret = ("on" if source else "off" for source in (verifier.keys, verifier.secret))
     return Text(
         shown(token.header.get("alg")) if token.header else "",
-        f"{accepted} (BETTER_AUTH_URL switches them on: {key_set}), "
-        f"{SECRET_ALGORITHM} (BETTER_AUTH_SECRET: {secret})",
-        "Sign with one of these: the first are for keyPairConfig of Better Auth's jwt plugin, "
-        "the last for a frontend that signs with the shared secret.",
+        f"{accepted} (enabled by BETTER_AUTH_URL: {key_set}), "
+        f"{SECRET_ALGORITHM} (enabled by BETTER_AUTH_SECRET: {secret})",
+        "Sign with one of these: the first ones are for keyPairConfig of Better Auth's jwt plugin, "
+        "the last one is for a frontend that signs with the shared secret.",
     )
 
 
@@ -124,8 +128,8 @@ def key_id(token: UncheckedToken) -> Text:
         return Text("not needed with the shared secret")
     return Text(
         shown(token.header.get("kid")) if token.header else "",
-        f"a string of 1 to {MOST_KID_CHARACTERS} characters",
-        "Write the id of the key into the header as kid; Better Auth's jwt plugin does.",
+        f"a string of 1 to {MAX_KID_CHARACTERS} characters",
+        "Write the id of the key into the header as kid, as Better Auth's jwt plugin does.",
     )
 
 
@@ -138,8 +142,8 @@ def key(
         return Text(
             f"BETTER_AUTH_SECRET is {'set' if verifier.secret else 'not set'}",
             "BETTER_AUTH_SECRET is set",
-            "Set BETTER_AUTH_SECRET to the secret that signs these tokens. "
-            f"Or take no such token: {FETCH_A_JWT}",
+            "Set BETTER_AUTH_SECRET to the secret that signs these tokens, "
+            f"or use tokens of the key set. {FETCH_A_JWT}",
         )
     if not verifier.keys:
         return Text(
@@ -156,30 +160,36 @@ def _listed_key(
     url, kid, alg = plain(ring.url), token.header.get("kid"), token.header.get("alg")
     expected = f"a key {shown(kid)} for {shown(alg)} at {url}"
     if isinstance(failure, KeysUnavailable):
-        return Text(str(failure), expected, reach_key_set(url))
+        return Text(str(failure), expected, reach_key_set(url, failure))
     fetched = f"{date(fetched_at)} from {url}"
     if isinstance(kid, str) and (found := ring.keys.get(kid)):
         return Text(
             f"{shown(kid)} for {', '.join(sorted(found.algorithms))}, fetched {fetched}",
             expected,
-            f"Fetch a new token: no signature of {shown(alg)} is made by this key.",
+            f"Fetch a new token: this key does not sign with {shown(alg)}.",
         )
     if not ring.keys:
         return Text()
     listed = [shown(name) for name in ring.keys]
-    more = f" and {len(listed) - MOST_LISTED} more" if len(listed) > MOST_LISTED else ""
+    more = f" and {len(listed) - MAX_LISTED} more" if len(listed) > MAX_LISTED else ""
     return Text(
-        f"only {', '.join(listed[:MOST_LISTED])}{more}, fetched {fetched}",
+        f"only {', '.join(listed[:MAX_LISTED])}{more}, fetched {fetched}",
         expected,
-        "Sign in again for a token of a current key; or set BETTER_AUTH_URL "
+        "Sign in again to get a token of a current key, or set BETTER_AUTH_URL "
         "to the issuer that signed this one.",
     )
 
 
-def reach_key_set(url: str) -> str:
+def reach_key_set(url: str, failure: Exception) -> str:
+    """How to fix what `failure` says about the key set at `url`, which must hold no secret."""
+    if isinstance(failure.__cause__, OSError):
+        return (
+            f"Make sure that this machine can reach {url}, or set BETTER_AUTH_JWKS_URL "
+            "to a URL of the key set that it can reach."
+        )
     return (
-        f"Make {url} answer on this machine, or set BETTER_AUTH_JWKS_URL "
-        "to where the key set can be reached from here."
+        "Set BETTER_AUTH_URL to the address of Better Auth, with its jwt plugin enabled, "
+        "or BETTER_AUTH_JWKS_URL if the key set is somewhere else."
     )
 
 
@@ -187,22 +197,24 @@ def signature(token: UncheckedToken) -> Text:
     length = len(token.segments[2])
     if token.from_key_set:
         advice = (
-            "Fetch a new token and send all of it: this one was altered or cut, "
-            "or another issuer has a key of the same id."
+            "Fetch a new token and send all of it: this one was changed or cut off, "
+            "or comes from another issuer whose key has the same id."
         )
     else:
         advice = (
-            "Set BETTER_AUTH_SECRET to the very text that the issuer signs with: "
-            "no quotes around it, and of the same environment."
+            "Set BETTER_AUTH_SECRET to exactly the secret that the issuer signs with: "
+            "the one of the same environment, without quotes around it."
         )
-    return Text(f"{count(length, 'character')}" if length else "", "one that fits", advice)
+    return Text(
+        f"{count(length, 'character')}" if length else "", "one that matches the token", advice
+    )
 
 
 def payload(token: UncheckedToken) -> Text:
     return Text(
         count(len(token.claims), "claim") if token.segments[1] else "",
-        "a JSON object, each name in it once",
-        "Sign a JSON object: the issuer signed something else.",
+        "a JSON object without duplicate names",
+        "Sign a JSON object: this issuer signed something else.",
     )
 
 
@@ -212,30 +224,30 @@ def expiry(token: UncheckedToken, now: float, failure: Exception | None) -> Text
     if failure is None and expires <= now:
         found += f", within the leeway of {LEEWAY} s"
     if "exp" not in token.claims:
-        advice = "Sign tokens that expire: exp, in seconds since 1970."
+        advice = "Sign tokens that expire: add exp, in seconds since 1970."
     elif type(expires) is not int:
         advice = "Write exp as a whole number of seconds, without quotes or a fraction."
-    elif expires > LATEST:
+    elif expires > MAX_TIMESTAMP:
         advice = "Write exp in seconds since 1970: this looks like milliseconds."
     else:
         advice = (
-            "Fetch a new token from /api/auth/token whenever a request answers 401; "
-            "if this one is new, set the clocks right."
+            "Fetch a new token from /api/auth/token whenever the answer is a 401. "
+            "If this token is new, correct the clocks."
         )
     return Text(found, f"later than {date(now - LEEWAY)}", advice)
 
 
 def beginning(token: UncheckedToken, now: float) -> Text:
     names = [name for name in ("nbf", "iat") if name in token.claims]
-    late = [
+    ahead = [
         int(value - now)
         for name in names
-        if type(value := token.claims[name]) is int and now < value <= LATEST
+        if type(value := token.claims[name]) is int and now < value <= MAX_TIMESTAMP
     ]
     advice = (
-        "Set the clocks right: that of the issuer is "
-        f"{max(late)} s ahead of the one here, and {LEEWAY} s are allowed."
-        if late
+        "Correct the clocks: the issuer's is "
+        f"{max(ahead)} s ahead of the one here, and {LEEWAY} s are allowed."
+        if ahead
         else "Write nbf and iat as whole numbers of seconds since 1970, not milliseconds."
     )
     return Text(
@@ -249,9 +261,9 @@ def issuer(token: UncheckedToken, accepted: Collection[str]) -> Text:
     found, expected = _claim(token, "iss"), _spellings(accepted)
     advice = f"Sign in at {expected}, or set BETTER_AUTH_ISSUER"
     if "iss" in token.claims:
-        advice += f" to {found} if that is whom you trust"
+        advice += f" to {found} if you trust that issuer"
     else:
-        advice = f"Let the issuer write iss: {expected}"
+        advice = f"Configure the issuer to write iss: {expected}"
     return Text(found, expected, f"{advice}.")
 
 
@@ -259,22 +271,22 @@ def audience(token: UncheckedToken, accepted: Collection[str]) -> Text:
     found, expected = _claim(token, "aud"), _spellings(accepted)
     if "aud" in token.claims:
         advice = (
-            f"Set BETTER_AUTH_AUDIENCE to what {found} names if this API is meant by it; "
-            f"otherwise have tokens made for {expected} (audience of Better Auth's jwt plugin)"
+            f"If {found} means this API, set BETTER_AUTH_AUDIENCE to it. Otherwise "
+            f"issue tokens for {expected} (audience of Better Auth's jwt plugin)"
         )
     else:
-        advice = f"Let the issuer write aud: {expected}"
+        advice = f"Configure the issuer to write aud: {expected}"
     return Text(found, expected, f"{advice}.")
 
 
 def user(token: UncheckedToken) -> Text:
     name = name_of_user_claim(token.claims, from_key_set=token.from_key_set)
     if "session" in token.claims:
-        advice = f"This is the session cache of a cookie. {FETCH_A_JWT}"
+        advice = f"This is the cookie cache of a session. {FETCH_A_JWT}"
     elif token.from_key_set:
         advice = "Leave sub as Better Auth sets it (getSubject of the jwt plugin): the user id."
     else:
-        advice = "Sign the user's id as sub, or as user_id."
+        advice = "Write the user id into the token as sub or user_id."
     return Text(
         f"{name} {_claim(token, name)}" if token.claims else "",
         f"{'sub' if token.from_key_set else 'sub or user_id'}: a string of {USER_ID}",
@@ -283,7 +295,7 @@ def user(token: UncheckedToken) -> Text:
 
 
 def path(owner: str, requested: str) -> Text:
-    """`owner` is the user of the token, `requested` that of the path."""
+    """owner: the user of the token. requested: the user in the path."""
     opens, asked = address(owner), address(requested)
     return Text(
         f"opens {opens}",
@@ -300,11 +312,11 @@ def _claim(token: UncheckedToken, name: str) -> str:
 
 def _time(token: UncheckedToken, name: str, now: float) -> str:
     value = token.claims.get(name)
-    if type(value) is not int or not EARLIEST <= value <= LATEST:
+    if type(value) is not int or not MIN_TIMESTAMP <= value <= MAX_TIMESTAMP:
         return _claim(token, name)
     return f"{date(value)}, {distance(value - now)}"
 
 
 def _spellings(accepted: Collection[str]) -> str:
-    """With or without a slash at the end is not told apart, so it is told once."""
+    """Without trailing slashes, since both spellings are accepted."""
     return " or ".join(sorted({plain(name).rstrip("/") for name in accepted})) or "anything"

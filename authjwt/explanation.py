@@ -1,7 +1,7 @@
-"""Why a token is refused: the verifier's rules one by one and in its order, for an operator.
+"""Why a token is refused: checks the verifier's rules one by one, in its order.
 
-The rules are the functions that the verifier calls; what an operator reads about each of them is
-in `authjwt.advice`.
+The rules are the functions that the verifier calls. What an operator reads about each of them is in
+`authjwt.advice`.
 """
 
 from collections.abc import Callable, Iterator
@@ -48,11 +48,11 @@ class Rule(NamedTuple):
 
 
 class Explanation:
-    """A token held against the rules.
+    """A token checked against each rule.
 
-    user: whose path it should open; None leaves that rule out.
+    user: the user id in the path that the token should open; None skips that rule.
     now: seconds since 1970.
-    failure: what the verifier raised, once the lines are read; None for a good token.
+    failure: the error of the first rule that failed, after `lines` was read; None if none did.
     """
 
     def __init__(self, token: str, verifier: Verifier, now: float, user: str | None = None) -> None:
@@ -118,7 +118,7 @@ class Explanation:
             yield Rule("path", lambda: check_owner(self._user_of(), self._user), self._path_text)
 
     def _find_key(self) -> None:
-        """Fetches the key set itself, so that the cause of a failure can be told."""
+        """Fetches the key set itself, so that the cause of a failure is known."""
         header = read_header(self._token.segments[0])
         if header.key_id is not None and self._verifier.keys:
             url = self._verifier.keys.url

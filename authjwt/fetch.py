@@ -1,4 +1,4 @@
-"""Fetches a document over HTTP, with one deadline for everything from DNS to the last byte."""
+"""Fetches the key set over HTTP, within one deadline for the whole answer."""
 
 import http.client
 import socket
@@ -14,21 +14,21 @@ from authjwt.exceptions import KeysUnavailable
 TIMEOUT = 3.0
 """Seconds for a fetch as a whole."""
 
-MOST_BYTES = 512 * 1024
+MAX_BYTES = 512 * 1024
 TOO_SLOW = "the key set took more than {:g} s"
 USER_AGENT = "better-auth-tasks"
 
 
 def fetch(url: str) -> bytes:
-    """The document at `url`, within TIMEOUT seconds over all; KeysUnavailable for anything else.
+    """The document at `url`. Raises KeysUnavailable if that fails or takes more than TIMEOUT.
 
-    No redirect is followed and no proxy is used: the answer is the configured host's, or none.
+    It follows no redirect and uses no proxy, so that only the configured host can answer.
     """
-    return ask(url)[0]
+    return fetch_with_headers(url)[0]
 
 
-def ask(url: str) -> tuple[bytes, Message]:
-    """As `fetch`, with the headers of the answer."""
+def fetch_with_headers(url: str) -> tuple[bytes, Message]:
+    """Like `fetch`, with the headers of the answer."""
     parts = urlsplit(url)
     secure = parts.scheme == "https"
     kind = http.client.HTTPSConnection if secure else http.client.HTTPConnection
@@ -38,7 +38,7 @@ def ask(url: str) -> tuple[bytes, Message]:
     try:
         connection = kind(parts.netloc.rpartition("@")[2])
         connection.sock = _connect(connection.host, connection.port, secure=secure)
-        # Timeouts of sockets are per read: one byte a second would last for ever.
+        # The timeout of a socket is for each read: one byte a second would never reach it.
         alarm = threading.Timer(max(0, deadline - time.monotonic()), _hang_up, [connection.sock])
         alarm.daemon = True
         try:
@@ -47,29 +47,29 @@ def ask(url: str) -> tuple[bytes, Message]:
                 connection.sock.do_handshake()
             connection.request("GET", path, headers=headers)
             with connection.getresponse() as answer:
-                document = answer.read(MOST_BYTES + 1)
+                document = answer.read(MAX_BYTES + 1)
             hung_up = time.monotonic() >= deadline
         finally:
             alarm.cancel()
             connection.close()
     except (OSError, http.client.HTTPException, ValueError) as error:
-        # Hung up on, a reader sees the end of the stream or a reset, as the system likes it.
+        # After _hang_up, some systems report a reset, others the end of the stream.
         if isinstance(error, ConnectionResetError) and time.monotonic() >= deadline:
             raise KeysUnavailable(TOO_SLOW.format(TIMEOUT)) from error
         raise KeysUnavailable(f"{type(error).__name__} while fetching the key set") from error
     if hung_up:
         raise KeysUnavailable(TOO_SLOW.format(TIMEOUT))
     if answer.status != http.client.OK:
-        raise KeysUnavailable(f"the key set answered {answer.status}")
-    if len(document) > MOST_BYTES:
-        raise KeysUnavailable(f"the key set has more than {MOST_BYTES} bytes")
+        raise KeysUnavailable(f"the URL of the key set answered {answer.status}")
+    if len(document) > MAX_BYTES:
+        raise KeysUnavailable(f"the key set has more than {MAX_BYTES} bytes")
     return document, answer.headers
 
 
 def _connect(host: str, port: int, *, secure: bool) -> socket.socket:
-    """A connected socket, its TLS handshake still to do: it has what is left of the time.
+    """A connected socket. The caller does the TLS handshake, within the time that is left.
 
-    Half of the time for each address of the host, so that a dead one leaves some for the next.
+    Each address of the host gets half of the time, so that a dead one leaves some for the next.
     """
     context = ssl.create_default_context() if secure else None
     sock = socket.create_connection((host, port), TIMEOUT / 2)
@@ -81,5 +81,5 @@ def _connect(host: str, port: int, *, secure: bool) -> socket.socket:
 
 def _hang_up(sock: socket.socket) -> None:
     with suppress(OSError):
-        # Of the plain socket, below TLS: its reader wakes up with the end of the stream.
+        # The plain socket, below TLS: this wakes up its reader with the end of the stream.
         socket.socket.shutdown(sock, socket.SHUT_RDWR)

@@ -15,29 +15,29 @@ ALGORITHMS: Mapping[tuple[str, str | None], tuple[str, ...]] = {
     ("EC", "P-521"): ("ES512",),
     ("RSA", None): ("RS256", "PS256"),
 }
-"""What each type and curve of key may verify (RFC 8725, sections 3.1 and 3.2)."""
+"""The algorithms that each type and curve of key may verify (RFC 8725, sections 3.1 and 3.2)."""
 
-LEAST_RSA_BITS = 2048
-MOST_KID_CHARACTERS = 255
-MOST_KEYS = 100
+MIN_RSA_BITS = 2048
+MAX_KID_CHARACTERS = 255
+MAX_KEYS = 100
 
 
 @dataclass(frozen=True)
 class Key:
-    """A public key and the algorithms it may verify: by algorithm name, PyJWT's two halves."""
+    """A public key, as PyJWT needs it for each algorithm that it may verify, by name."""
 
     algorithms: Mapping[str, PyJWK]
 
 
 def parse(document: bytes) -> dict[str, Key]:
-    """The usable keys of a JWK set (RFC 7517, section 5) by their id.
+    """The usable keys of a JWK set (RFC 7517, section 5) by id.
 
-    Raises ValueError where there is none. Keys that cannot verify a token are skipped: private,
+    Raises ValueError if there is none. Keys that cannot verify a token are skipped: private,
     symmetric, weak and encryption keys, unknown curves, keys without an id.
     """
     try:
         listed = json.loads(document)["keys"]
-        found = {jwk["kid"]: key for jwk in listed[:MOST_KEYS] if (key := _usable(jwk))}
+        found = {jwk["kid"]: key for jwk in listed[:MAX_KEYS] if (key := _usable(jwk))}
     except (ValueError, TypeError, KeyError, RecursionError) as error:
         raise ValueError("not a JWK set") from error
     if not found:
@@ -46,7 +46,7 @@ def parse(document: bytes) -> dict[str, Key]:
 
 
 def _usable(jwk: Any) -> Key | None:
-    if not isinstance(jwk, dict) or "d" in jwk or not _verifies(jwk):
+    if not isinstance(jwk, dict) or "d" in jwk or not _is_for_verifying(jwk):
         return None
     kind, curve = str(jwk.get("kty")), jwk.get("crv")
     names = ALGORITHMS.get((kind, None if kind == "RSA" else str(curve)), ())
@@ -54,21 +54,21 @@ def _usable(jwk: Any) -> Key | None:
         algorithms = {name: PyJWK(jwk, name) for name in names if jwk.get("alg", name) == name}
     except (PyJWTError, ValueError, TypeError):
         return None
-    return Key(algorithms) if algorithms and _strong(*algorithms.values()) else None
+    return Key(algorithms) if algorithms and _is_strong(*algorithms.values()) else None
 
 
-def _verifies(jwk: dict[str, Any]) -> bool:
+def _is_for_verifying(jwk: dict[str, Any]) -> bool:
     kid, operations = jwk.get("kid"), jwk.get("key_ops", ["verify"])
     return (
         isinstance(kid, str)
-        and 0 < len(kid) <= MOST_KID_CHARACTERS
+        and 0 < len(kid) <= MAX_KID_CHARACTERS
         and jwk.get("use", "sig") == "sig"
         and isinstance(operations, list)
         and "verify" in operations
     )
 
 
-def _strong(*keys: PyJWK) -> bool:
+def _is_strong(*keys: PyJWK) -> bool:
     return all(
-        not isinstance(key.key, RSAPublicKey) or key.key.key_size >= LEAST_RSA_BITS for key in keys
+        not isinstance(key.key, RSAPublicKey) or key.key.key_size >= MIN_RSA_BITS for key in keys
     )

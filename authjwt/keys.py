@@ -1,7 +1,7 @@
 """Where verification keys come from: the key set of the issuer.
 
-A key set is fetched seldom and never by a request whose key is known. What an issuer can do
-wrong (be slow, down, replaced by an error page, flooded through us) costs at most new keys.
+A key set is fetched rarely, and never by a request whose key is known. If the issuer is slow, down,
+replaced by an error page or flooded through us, only new keys are affected.
 """
 
 import logging
@@ -17,15 +17,19 @@ from authjwt.jwks import Key, parse
 
 log = logging.getLogger(__name__)
 
-FRESH = 300.0
+MAX_AGE = 300.0
+"""Seconds after which a key set is refreshed in the background."""
+
 BACK_OFF = (1.0, 2.0, 5.0, 15.0, 30.0)
+"""Seconds to the next fetch, after one, two, ... failures in a row."""
+
 BURST = 3
 REFILL = 5.0
-"""Seconds. The age that starts a refresh, the pauses after failures in a row;
-and for unknown keys a token bucket: so many fetches at once, and one more per so many seconds."""
+"""The token bucket for unknown keys: BURST fetches, and one more every REFILL seconds."""
 
 MAX_WAITING = 64
-"""Requests that wait for a key set at once. Further ones are refused, since each holds a thread."""
+"""Requests that may wait for a key set at the same time. More are refused, since each holds a
+thread."""
 
 on_wait: list[Callable[[float], object]] = []
 """Called with the seconds that a request has waited for a key set."""
@@ -33,7 +37,7 @@ on_wait: list[Callable[[float], object]] = []
 
 @dataclass
 class Refresh:
-    """One fetch that is under way; several requests may wait for its end."""
+    """A fetch under way; several requests may wait for its end."""
 
     done: threading.Event = field(default_factory=threading.Event)
     succeeded: bool = False
@@ -42,9 +46,12 @@ class Refresh:
 class KeyRing:
     """The keys of one issuer by id, shared by the threads of a process.
 
-    A known key is one dictionary look-up. An unknown one starts a refresh, or waits for the one
-    under way. `fetch` and `clock` (seconds, never backwards) are for tests. `fetched_at` is when
-    the last fetch succeeded, and `failures` is how many have failed since then.
+    A known key takes one dictionary look-up. An unknown one starts a refresh, or waits for the one
+    under way.
+
+    fetch, clock: replaced by tests; the clock is in seconds and never goes back.
+    fetched_at: when the last successful fetch ended, on this clock.
+    failures: how many fetches have failed since then.
     """
 
     def __init__(
@@ -62,23 +69,23 @@ class KeyRing:
         self._clock = clock
         self._lock = threading.Lock()
         self._refresh: Refresh | None = None
-        self._places = threading.BoundedSemaphore(MAX_WAITING)
-        self._due = 0.0
+        self._slots = threading.BoundedSemaphore(MAX_WAITING)
+        self._refresh_at = 0.0
         self._retry_at = -math.inf
         self._allowance = float(BURST)
         self._counted_at = clock()
 
     def get(self, kid: str) -> Key | None:
-        """The key with this id; None where the issuer does not list it.
+        """The key with this id; None if the issuer does not list it.
 
-        Raises KeysUnavailable where the issuer could not be asked.
+        Raises KeysUnavailable if the key set could not be fetched.
         """
         if key := self.keys.get(kid):
-            if self._clock() >= self._due:
+            if self._clock() >= self._refresh_at:
                 self._begin()
             return key
         if under_way := self._refresh:
-            # It may have begun before the key was made. What begins from here on has not.
+            # It may have begun before the issuer made the key. Any later refresh has not.
             self._wait(under_way)
         if kid not in self.keys:
             refresh = self._begin(limited=bool(self.keys))
@@ -87,25 +94,25 @@ class KeyRing:
         return self.keys.get(kid)
 
     def load(self) -> None:
-        """Fetches the key set where no key is there yet; raises KeysUnavailable."""
+        """Fetches the key set unless there are keys already; raises KeysUnavailable."""
         if not self.keys:
             self._wait(self._begin())
 
     def _wait(self, refresh: Refresh | None) -> None:
-        if refresh is None or not self._wait_in_turn(refresh) or not refresh.succeeded:
+        if refresh is None or not self._ends_in_time(refresh) or not refresh.succeeded:
             raise self._unavailable()
 
-    def _wait_in_turn(self, refresh: Refresh) -> bool:
-        """Whether the fetch has ended in time."""
+    def _ends_in_time(self, refresh: Refresh) -> bool:
+        """Waits for the refresh to end; False if it takes too long or too many requests wait."""
         start = time.perf_counter()
-        if not self._places.acquire(blocking=False):
+        if not self._slots.acquire(blocking=False):
             return False
         try:
             return refresh.done.wait(TIMEOUT)
         finally:
-            self._places.release()
-            for tell in on_wait:
-                tell(time.perf_counter() - start)
+            self._slots.release()
+            for notify in on_wait:
+                notify(time.perf_counter() - start)
 
     def _unavailable(self) -> KeysUnavailable:
         pause = math.ceil(max(1.0, self._retry_at - self._clock()))
@@ -114,21 +121,21 @@ class KeyRing:
     def _begin(self, *, limited: bool = False) -> Refresh | None:
         """The refresh under way, or a new one.
 
-        None while the back-off lasts, and where a `limited` one would exceed the allowance.
-        To join one costs nothing: many requests may meet a new key at the same moment.
+        None during the back-off, and if a `limited` one would exceed the allowance. Joining a
+        refresh is free, since many requests may need a new key at the same time.
         """
         with self._lock:
             if self._refresh or self._clock() < self._retry_at:
                 return self._refresh
             if limited and not self._spend():
                 return None
-            # Told before it begins: who sees no refresh may join any that comes.
+            # Set before it begins, so that a request that sees none may join any later one.
             refresh = self._refresh = Refresh()
             thread = threading.Thread(target=self._run, args=[refresh], name="key-set", daemon=True)
             try:
                 thread.start()
             except RuntimeError:
-                # Without a thread to be had, known keys still do.
+                # No thread is available: the known keys can still be used.
                 self._refresh = None
             return self._refresh
 
@@ -149,7 +156,7 @@ class KeyRing:
                 self.keys, self._document = parse(document), document
             self.failures, self._retry_at = 0, -math.inf
             self.fetched_at = self._clock()
-            self._due = self.fetched_at + FRESH
+            self._refresh_at = self.fetched_at + MAX_AGE
             refresh.succeeded = True
         except Exception as error:  # noqa: BLE001  whatever an issuer does, the good keys stay
             log.warning("key set: %s", error)

@@ -61,7 +61,7 @@ MAY_IMPORT = {
     "config.server": {"authjwt.bearer", "authjwt.exceptions", "config.server"},
     "config.database": {"config.database", "config.server.account"},
     "config.http.parser": set[str](),
-    "config.http.openapi": {"tasks.schemas"},
+    "config.http.openapi": {"authjwt.exceptions", "tasks.schemas"},
     "config.http.docs": set[str](),
     "config.http.errors": {
         "authjwt.exceptions",

@@ -203,7 +203,7 @@ BAD_ANSWERS: dict[str, Answer] = {
     "deep_json": answer(b'{"keys": ' + b"[" * 100_000),
     "huge_number": answer(b'{"keys": ' + b"9" * 10_000 + b"}"),
     "not_utf_8": answer(b'{"keys": [{"kid": "\xff"}]}'),
-    "oversized": answer(document(signer()) + b" " * fetch.MOST_BYTES),
+    "oversized": answer(document(signer()) + b" " * fetch.MAX_BYTES),
     "no_keys": answer(b'{"keys": []}'),
     "null_keys": answer(b'{"keys": null}'),
     "keys_by_name": answer(b'{"keys": {"kid": "a"}}'),

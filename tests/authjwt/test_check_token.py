@@ -128,14 +128,16 @@ class Wrong:
 
 FETCH = "Fetch a JWT from /api/auth/token and send that."
 FORM = "3 segments, at most 16384 characters"
-HEADER = "a JSON object of alg, kid and typ; typ absent or JWT"
-ALGORITHMS = f"{ASYMMETRIC} (BETTER_AUTH_URL switches them on: on), HS256 (BETTER_AUTH_SECRET: on)"
+HEADER = "a JSON object with only alg, kid, typ; typ absent or JWT"
+ALGORITHMS = (
+    f"{ASYMMETRIC} (enabled by BETTER_AUTH_URL: on), HS256 (enabled by BETTER_AUTH_SECRET: on)"
+)
 SIGN_WITH_ONE = (
-    "Sign with one of these: the first are for keyPairConfig of Better Auth's jwt plugin, "
-    "the last for a frontend that signs with the shared secret."
+    "Sign with one of these: the first ones are for keyPairConfig of Better Auth's jwt plugin, "
+    "the last one is for a frontend that signs with the shared secret."
 )
 BARE = (
-    "Send the bare token, as /api/auth/token has it in its member token: "
+    "Send only the value of token in the answer of /api/auth/token: "
     "no quotes, no braces, no line breaks."
 )
 AT = "2026-01-31 12:00:00 UTC"
@@ -151,7 +153,7 @@ WRONG = [
             "form",
             "0 segments, 0 characters",
             FORM,
-            "Pipe the token in: nothing came on standard input.",
+            "Pipe the token into standard input, which was empty.",
             "malformed: There is no token after the word Bearer.",
         ),
         id="nothing",
@@ -207,8 +209,8 @@ WRONG = [
             "header",
             'typ "at+jwt"',
             HEADER,
-            f"This token is made for something else than an API. {FETCH}",
-            f"wrong_type: This token is made for something else. {FETCH}",
+            f"This token is not meant for an API. {FETCH}",
+            f"wrong_type: This is another kind of token: its typ is not JWT. {FETCH}",
         ),
         id="typ",
     ),
@@ -218,8 +220,8 @@ WRONG = [
             "header",
             'no typ, and "b64, crit"',
             HEADER,
-            "Sign tokens whose header has alg and kid only, as Better Auth does.",
-            "malformed: The header of the token has a member that is not accepted.",
+            "Sign tokens with only alg and kid in the header, as Better Auth does.",
+            "malformed: The header of the token may only have alg, kid, typ.",
         ),
         id="members",
     ),
@@ -239,8 +241,8 @@ WRONG = [
             lambda issuer, now: issuer.token(now, header={"alg": "none"}),
             "algorithm",
             '"none"',
-            f"{ASYMMETRIC} (BETTER_AUTH_URL switches them on: off), "
-            "HS256 (BETTER_AUTH_SECRET: off)",
+            f"{ASYMMETRIC} (enabled by BETTER_AUTH_URL: off), "
+            "HS256 (enabled by BETTER_AUTH_SECRET: off)",
             SIGN_WITH_ONE,
             "algorithm_not_allowed: The algorithm of the token is not accepted.",
             {"BETTER_AUTH_URL": "", "BETTER_AUTH_SECRET": ""},
@@ -253,8 +255,8 @@ WRONG = [
             "key id",
             '""',
             "a string of 1 to 255 characters",
-            "Write the id of the key into the header as kid; Better Auth's jwt plugin does.",
-            "malformed: The token does not say which key signed it.",
+            "Write the id of the key into the header as kid, as Better Auth's jwt plugin does.",
+            "malformed: The token does not say which key signed it: it has no valid kid.",
         ),
         id="key-id",
     ),
@@ -264,7 +266,7 @@ WRONG = [
             "key",
             f'only "ed", "ec", fetched {AT} from ORIGIN/api/auth/jwks',
             'a key "old" for "EdDSA" at ORIGIN/api/auth/jwks',
-            "Sign in again for a token of a current key; or set BETTER_AUTH_URL "
+            "Sign in again to get a token of a current key, or set BETTER_AUTH_URL "
             "to the issuer that signed this one.",
             "unknown_key: The issuer does not list the key that signed this token. Sign in again.",
         ),
@@ -276,8 +278,8 @@ WRONG = [
             "key",
             f'"ec" for ES256, fetched {AT} from ORIGIN/api/auth/jwks',
             'a key "ec" for "EdDSA" at ORIGIN/api/auth/jwks',
-            'Fetch a new token: no signature of "EdDSA" is made by this key.',
-            "algorithm_not_allowed: The algorithm is not the one of the key.",
+            'Fetch a new token: this key does not sign with "EdDSA".',
+            "algorithm_not_allowed: The algorithm of the token does not match its key.",
         ),
         id="key-of-another-algorithm",
     ),
@@ -287,10 +289,10 @@ WRONG = [
             "key",
             "BETTER_AUTH_SECRET is not set",
             "BETTER_AUTH_SECRET is set",
-            "Set BETTER_AUTH_SECRET to the secret that signs these tokens. "
-            f"Or take no such token: {FETCH}",
-            "algorithm_not_allowed: Tokens of a shared secret (HS256) are not accepted here. "
-            f"{FETCH}",
+            "Set BETTER_AUTH_SECRET to the secret that signs these tokens, "
+            f"or use tokens of the key set. {FETCH}",
+            "algorithm_not_allowed: "
+            f"Tokens signed with a shared secret (HS256) are not accepted here. {FETCH}",
             {"BETTER_AUTH_SECRET": ""},
         ),
         id="no-secret",
@@ -302,7 +304,8 @@ WRONG = [
             "neither BETTER_AUTH_URL nor BETTER_AUTH_JWKS_URL is set",
             "the key set of the issuer",
             "Set BETTER_AUTH_URL to the address of Better Auth, whose keys sign this token.",
-            "algorithm_not_allowed: Only tokens of the shared secret (HS256) are accepted here.",
+            "algorithm_not_allowed: "
+            "Only tokens signed with the shared secret (HS256) are accepted here.",
             {"BETTER_AUTH_URL": ""},
         ),
         id="no-key-set",
@@ -312,10 +315,10 @@ WRONG = [
             lambda issuer, now: issuer.token(now, key=OTHER),
             "signature",
             "86 characters",
-            "one that fits",
-            "Fetch a new token and send all of it: this one was altered or cut, "
-            "or another issuer has a key of the same id.",
-            "bad_signature: The signature does not fit the token.",
+            "one that matches the token",
+            "Fetch a new token and send all of it: this one was changed or cut off, "
+            "or comes from another issuer whose key has the same id.",
+            "bad_signature: The signature does not match the token.",
         ),
         id="signature",
     ),
@@ -324,9 +327,9 @@ WRONG = [
             lambda issuer, now: issuer.token(now)[:-1] + "!",
             "signature",
             "86 characters",
-            "one that fits",
-            "Fetch a new token and send all of it: this one was altered or cut, "
-            "or another issuer has a key of the same id.",
+            "one that matches the token",
+            "Fetch a new token and send all of it: this one was changed or cut off, "
+            "or comes from another issuer whose key has the same id.",
             "malformed: The signature of the token is not base64url.",
         ),
         id="signature-not-base64url",
@@ -336,10 +339,10 @@ WRONG = [
             lambda _issuer, now: shared(now, SECRET + "\n", sub="alice"),
             "signature",
             "43 characters",
-            "one that fits",
-            "Set BETTER_AUTH_SECRET to the very text that the issuer signs with: "
-            "no quotes around it, and of the same environment.",
-            "bad_signature: The signature does not fit the token.",
+            "one that matches the token",
+            "Set BETTER_AUTH_SECRET to exactly the secret that the issuer signs with: "
+            "the one of the same environment, without quotes around it.",
+            "bad_signature: The signature does not match the token.",
         ),
         id="another-secret",
     ),
@@ -348,8 +351,8 @@ WRONG = [
             lambda _issuer, _now: signed({"alg": "EdDSA", "kid": "ed"}, ["alice"], ED),
             "payload",
             "0 claims",
-            "a JSON object, each name in it once",
-            "Sign a JSON object: the issuer signed something else.",
+            "a JSON object without duplicate names",
+            "Sign a JSON object: this issuer signed something else.",
             "malformed: The payload of the token is not a JSON object.",
         ),
         id="payload",
@@ -360,8 +363,8 @@ WRONG = [
             "exp",
             "2026-01-31 11:48:00 UTC, 12 min ago",
             LATER,
-            "Fetch a new token from /api/auth/token whenever a request answers 401; "
-            "if this one is new, set the clocks right.",
+            "Fetch a new token from /api/auth/token whenever the answer is a 401. "
+            "If this token is new, correct the clocks.",
             "expired: The token has expired. Fetch a new one.",
         ),
         id="expired",
@@ -372,8 +375,8 @@ WRONG = [
             "exp",
             f"-1{'0' * 95}...",
             LATER,
-            "Fetch a new token from /api/auth/token whenever a request answers 401; "
-            "if this one is new, set the clocks right.",
+            "Fetch a new token from /api/auth/token whenever the answer is a 401. "
+            "If this token is new, correct the clocks.",
             "expired: The token has expired. Fetch a new one.",
         ),
         id="expired-before-the-calendar",
@@ -384,7 +387,7 @@ WRONG = [
             "exp",
             "none",
             LATER,
-            "Sign tokens that expire: exp, in seconds since 1970.",
+            "Sign tokens that expire: add exp, in seconds since 1970.",
             "malformed: The token never expires: it has no exp.",
         ),
         id="no-exp",
@@ -396,7 +399,7 @@ WRONG = [
             '"tomorrow"',
             LATER,
             "Write exp as a whole number of seconds, without quotes or a fraction.",
-            "malformed: exp must be a whole number of seconds.",
+            "malformed: exp must be a whole number of seconds since 1970.",
         ),
         id="exp-as-text",
     ),
@@ -407,7 +410,7 @@ WRONG = [
             "1769860800000",
             LATER,
             "Write exp in seconds since 1970: this looks like milliseconds.",
-            "malformed: exp must be a whole number of seconds.",
+            "malformed: exp must be a whole number of seconds since 1970.",
         ),
         id="exp-in-milliseconds",
     ),
@@ -417,8 +420,7 @@ WRONG = [
             "nbf, iat",
             "iat 2026-01-31 12:01:35 UTC, in 95 s",
             NOT_AFTER,
-            "Set the clocks right: that of the issuer is 95 s ahead of the one here, "
-            "and 30 s are allowed.",
+            "Correct the clocks: the issuer's is 95 s ahead of the one here, and 30 s are allowed.",
             "not_yet_valid: The token is not valid yet: a clock may be wrong.",
         ),
         id="iat",
@@ -429,7 +431,7 @@ WRONG = [
             "nbf, iat",
             "nbf 2026-01-31 12:10:00 UTC, in 10 min; iat 2026-01-31 12:00:00 UTC, 0 s ago",
             NOT_AFTER,
-            "Set the clocks right: that of the issuer is 600 s ahead of the one here, "
+            "Correct the clocks: the issuer's is 600 s ahead of the one here, "
             "and 30 s are allowed.",
             "not_yet_valid: The token is not valid yet: a clock may be wrong.",
         ),
@@ -442,7 +444,7 @@ WRONG = [
             "iat 1769860800000",
             NOT_AFTER,
             "Write nbf and iat as whole numbers of seconds since 1970, not milliseconds.",
-            "malformed: iat must be a whole number of seconds.",
+            "malformed: iat must be a whole number of seconds since 1970.",
         ),
         id="iat-in-milliseconds",
     ),
@@ -453,8 +455,8 @@ WRONG = [
             '"https://a.example"',
             "ORIGIN",
             'Sign in at ORIGIN, or set BETTER_AUTH_ISSUER to "https://a.example" '
-            "if that is whom you trust.",
-            "wrong_issuer: The token is of another issuer.",
+            "if you trust that issuer.",
+            "wrong_issuer: The token comes from another issuer.",
         ),
         id="issuer",
     ),
@@ -464,8 +466,8 @@ WRONG = [
             "issuer",
             "none",
             "ORIGIN",
-            "Let the issuer write iss: ORIGIN.",
-            "wrong_issuer: The token is of another issuer.",
+            "Configure the issuer to write iss: ORIGIN.",
+            "wrong_issuer: The token comes from another issuer.",
         ),
         id="no-issuer",
     ),
@@ -475,10 +477,9 @@ WRONG = [
             "audience",
             '["https://a.example", "mobile"]',
             "ORIGIN",
-            'Set BETTER_AUTH_AUDIENCE to what ["https://a.example", "mobile"] names if this API '
-            "is meant by it; otherwise have tokens made for ORIGIN "
-            "(audience of Better Auth's jwt plugin).",
-            "wrong_audience: The token is made for another audience.",
+            'If ["https://a.example", "mobile"] means this API, set BETTER_AUTH_AUDIENCE to it. '
+            "Otherwise issue tokens for ORIGIN (audience of Better Auth's jwt plugin).",
+            "wrong_audience: The token is for another audience.",
         ),
         id="audience",
     ),
@@ -488,8 +489,8 @@ WRONG = [
             "audience",
             "none",
             "ORIGIN",
-            "Let the issuer write aud: ORIGIN.",
-            "wrong_audience: The token is made for another audience.",
+            "Configure the issuer to write aud: ORIGIN.",
+            "wrong_audience: The token is for another audience.",
         ),
         id="no-audience",
     ),
@@ -521,7 +522,7 @@ WRONG = [
             "user",
             "user_id none",
             "sub or user_id: a string of 1 to 255 characters, none of them a control character",
-            f"This is the session cache of a cookie. {FETCH}",
+            f"This is the cookie cache of a session. {FETCH}",
             f"no_subject: The token names no user. {FETCH}",
         ),
         id="cookie-cache",
@@ -532,7 +533,7 @@ WRONG = [
             "user",
             "user_id 7",
             "sub or user_id: a string of 1 to 255 characters, none of them a control character",
-            "Sign the user's id as sub, or as user_id.",
+            "Write the user id into the token as sub or user_id.",
             f"no_subject: The token names no user. {FETCH}",
         ),
         id="number-as-user",
@@ -730,7 +731,7 @@ def test_line_break_within_the_token_is_told(
 
     assert status == 1
     assert output.startswith(
-        f"form       ok           3 segments, {len(token) + 1} characters, white space among them\n"
+        f"form       ok           3 segments, {len(token) + 1} characters, including white space\n"
         "header     wrong        found     unreadable\n"
     )
 
@@ -786,8 +787,8 @@ def test_closed_port_leaves_the_token_undecided(
     assert (
         "key        wrong        found     ConnectionRefusedError while fetching the key set\n"
         f'                        expected  a key "ed" for "EdDSA" at http://{there}/jwks\n'
-        f"                        fix       Make http://{there}/jwks answer on this machine, "
-        "or set BETTER_AUTH_JWKS_URL to where the key set can be reached from here.\n"
+        f"                        fix       Make sure that this machine can reach http://{there}/jwks"
+        ", or set BETTER_AUTH_JWKS_URL to a URL of the key set that it can reach.\n"
     ) in output
     assert output.splitlines()[-1] == (
         "Not decided: ConnectionRefusedError while fetching the key set"

@@ -16,7 +16,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from authjwt.exceptions import KeysUnavailable
-from authjwt.fetch import MOST_BYTES, fetch
+from authjwt.fetch import MAX_BYTES, fetch
 from tests.authjwt.conftest import (
     Answer,
     Issuer,
@@ -89,13 +89,13 @@ def test_headers_cut_off_by_the_deadline_are_no_answer(issuer: Issuer, impatient
 
 def test_an_answer_may_be_as_large_as_the_limit(issuer: Issuer) -> None:
     whole = document(signer())
-    issuer.answer = answer(whole + b" " * (MOST_BYTES - len(whole)))
+    issuer.answer = answer(whole + b" " * (MAX_BYTES - len(whole)))
 
-    assert len(fetch(issuer.url)) == MOST_BYTES
+    assert len(fetch(issuer.url)) == MAX_BYTES
 
 
 def test_an_endless_answer_is_refused(issuer: Issuer) -> None:
-    issuer.answer = answer(b" " * (MOST_BYTES + 1))
+    issuer.answer = answer(b" " * (MAX_BYTES + 1))
 
     with pytest.raises(KeysUnavailable, match="more than 524288 bytes"):
         fetch(issuer.url)

@@ -11,7 +11,7 @@ from authjwt import keys
 from authjwt.exceptions import KeysUnavailable
 from authjwt.fetch import TIMEOUT
 from authjwt.jwks import Key
-from authjwt.keys import BACK_OFF, BURST, FRESH, REFILL, KeyRing
+from authjwt.keys import BACK_OFF, BURST, MAX_AGE, REFILL, KeyRing
 from tests.authjwt.conftest import (
     BAD_ANSWERS,
     Answer,
@@ -205,7 +205,7 @@ def test_the_allowance_never_grows_beyond_the_burst(
     ring: KeyRing, issuer: Issuer, clock: Clock
 ) -> None:
     ring.load()
-    clock.now += FRESH - 1
+    clock.now += MAX_AGE - 1
 
     assert [ring.get(kid_at_random()) for _ in range(100)] == [None] * 100
 
@@ -242,7 +242,7 @@ def test_keys_are_refreshed_in_the_background_when_they_have_aged(
     issuer.lists(OLD)
     ring.load()
     gate = issuer.answer = Gate(answer(document(OLD, NEW)))
-    clock.now += FRESH - 1
+    clock.now += MAX_AGE - 1
     assert ring.get("old")
     assert refreshes() == []
 
@@ -261,7 +261,7 @@ def test_a_refresh_starts_a_new_age(ring: KeyRing, issuer: Issuer, clock: Clock)
     issuer.lists(OLD)
     ring.load()
     for _ in range(3):
-        clock.now += FRESH
+        clock.now += MAX_AGE
         ring.get("old")
         settle()
         ring.get("old")
@@ -277,7 +277,7 @@ def test_it_says_when_it_fetched_and_how_often_it_failed_since(
     ring.load()
     fetched = clock.now
     issuer.answer = answer(b"", 500)
-    clock.now += FRESH
+    clock.now += MAX_AGE
     for failures in (1, 2):
         ring.get("key-EdDSA")
         settle()
@@ -298,7 +298,7 @@ def test_refresh_by_age_is_not_held_up_by_a_flood(
         ring.get(kid_at_random())
     so_far = len(issuer.requests)
     issuer.lists(OLD, NEW)
-    clock.now += FRESH
+    clock.now += MAX_AGE
 
     ring.get("old")
     settle()
@@ -313,7 +313,7 @@ def test_key_that_is_listed_no_longer_is_dropped(
     issuer.lists(OLD, NEW)
     ring.load()
     issuer.lists(NEW)
-    clock.now += FRESH
+    clock.now += MAX_AGE
     ring.get("old")
     settle()
 
@@ -326,7 +326,7 @@ def test_an_unchanged_set_leaves_the_keys_as_they_are(
 ) -> None:
     issuer.lists(OLD)
     before = ring.get("old")
-    clock.now += FRESH
+    clock.now += MAX_AGE
     ring.get("old")
     settle()
 
@@ -340,7 +340,7 @@ def test_other_material_under_the_same_id_replaces_the_key(
     issuer.lists(OLD)
     before = ring.get("old")
     issuer.lists(NEW.jwk(kid="old"))
-    clock.now += FRESH
+    clock.now += MAX_AGE
     ring.get("old")
     settle()
 
@@ -415,7 +415,7 @@ def test_requests_with_known_keys_do_not_wait_for_a_hanging_issuer(issuer: Issue
     issuer.lists(OLD)
     ring.load()
     issuer.answer = hang
-    clock.now += FRESH
+    clock.now += MAX_AGE
     waiting = threading.Thread(target=lambda: at_once(4, lambda _: ring.get(kid_at_random())))
     waiting.start()
     longest = 0.0
@@ -439,7 +439,7 @@ def test_threads_do_not_pile_up_in_a_tarpit(
     issuer.lists(OLD)
     ring.load()
     issuer.answer = bad
-    clock.now += FRESH
+    clock.now += MAX_AGE
     before = threading.active_count()
     asking = threading.Thread(
         target=lambda: at_once(8, lambda _: [ring.get("old"), ring.get(kid_at_random())])
@@ -473,7 +473,7 @@ def test_without_a_thread_to_be_had_known_keys_do(
             ring.get("old")
     issuer.lists(OLD)
     before = ring.get("old")
-    clock.now += FRESH
+    clock.now += MAX_AGE
     with monkeypatch.context() as patch:
         patch.setattr(threading.Thread, "start", cannot_start)
         assert ring.get("old") is before
@@ -491,7 +491,7 @@ def test_an_outage_is_logged_without_the_answer(
         ring.load()
 
     assert [record.getMessage() for record in caplog.records] == [
-        "key set: the key set answered 500"
+        "key set: the URL of the key set answered 500"
     ]
 
 

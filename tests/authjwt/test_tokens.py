@@ -21,7 +21,7 @@ from authjwt import tokens
 from authjwt.conf import LEEWAY
 from authjwt.exceptions import REASONS, InvalidToken, KeysUnavailable, Reason
 from authjwt.jwks import Key
-from authjwt.keys import FRESH, KeyRing
+from authjwt.keys import MAX_AGE, KeyRing
 from authjwt.tokens import Claims, Verifier
 from tests.authjwt.conftest import (
     ALGORITHMS,
@@ -831,7 +831,7 @@ def test_a_remembered_token_goes_with_its_key(issuer: Issuer, clock: Clock) -> N
     issuer.lists(signer(), other)
     verifier.verify(token)
     issuer.lists(other)
-    clock.now += FRESH
+    clock.now += MAX_AGE
     verifier.verify(token)
     settle()
 
@@ -846,7 +846,7 @@ def test_a_remembered_token_goes_with_its_keys_material(issuer: Issuer, clock: C
     token = signer().token()
     verifier.verify(token)
     issuer.lists(impostor("EdDSA"))
-    clock.now += FRESH
+    clock.now += MAX_AGE
     verifier.verify(token)
     settle()
 
@@ -869,7 +869,7 @@ def test_a_remembered_token_outlives_an_outage(issuer: Issuer, clock: Clock) -> 
 def test_only_so_many_tokens_are_remembered(
     own_ring: KeyRing, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(tokens, "MOST_REMEMBERED", 4)
+    monkeypatch.setattr(tokens, "MAX_CACHED", 4)
     verifier = owner(own_ring, Clock(time.time()))
     seen = [signer().token(claims(name=str(number))) for number in range(10)]
     for token in seen:
@@ -887,7 +887,7 @@ def test_only_so_many_tokens_are_remembered(
 
 
 def test_threads_may_share_a_verifier(own_ring: KeyRing, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(tokens, "MOST_REMEMBERED", 4)
+    monkeypatch.setattr(tokens, "MAX_CACHED", 4)
     verifier = owner(own_ring, Clock(time.time()))
     people = [f"user-{number}" for number in range(8)]
     theirs = {person: signer().token(claims(sub=person)) for person in people}

@@ -1,7 +1,7 @@
-"""Says, rule by rule, why the token on standard input is refused.
+"""Explains, rule by rule, why the token on standard input is refused.
 
-On standard input and nowhere else: arguments stand in the shell's history and in lists of
-processes. The keys are fetched anew, so a running server may still know older ones.
+The token is no argument, since arguments appear in the history of the shell and in lists of
+processes. The keys are fetched again, so a running server may still have older ones.
 """
 
 import sys
@@ -15,28 +15,28 @@ from authjwt.checks import TOKENS
 from authjwt.exceptions import KeysUnavailable
 from authjwt.explanation import Explanation, Line
 from authjwt.report import Report
-from authjwt.tokens import MOST_CHARACTERS
+from authjwt.tokens import MAX_CHARACTERS
 
-MOST_BYTES = 8 * MOST_CHARACTERS
+MAX_BYTES = 8 * MAX_CHARACTERS
 PREFIXES = ("authorization:", "bearer")
 NAME_WIDTH = 11
 
 
 class Command(BaseCommand):
-    help = "Reads a token from standard input and says, rule by rule, why it is refused."
+    help = "Reads a token from standard input and explains, rule by rule, why it is refused."
 
     def check(self, *args: Any, **options: Any) -> None:
         super().check(*args, **options)
         super().check(tags=[TOKENS], include_deployment_checks=True)
 
     def add_arguments(self, parser: CommandParser) -> None:
-        parser.add_argument("--user", metavar="ID", help="also say whether it opens /api/ID/...")
+        parser.add_argument("--user", metavar="ID", help="also check whether it opens /api/ID/...")
 
     def handle(self, *, user: str | None, **_: Any) -> None:
         if sys.stdin.isatty():
             self.stderr.write("Paste the token, then press Enter and Ctrl-D.")
-        token = bare(sys.stdin.buffer.read(MOST_BYTES).decode(errors="replace"))
-        # A verifier of its own: the keys of the process stay as they are.
+        token = bare(sys.stdin.buffer.read(MAX_BYTES).decode(errors="replace"))
+        # A separate verifier, so that the keys of the process stay as they are.
         explanation = Explanation(token, verifier.__wrapped__(), time.time(), user)
         report = Report(self, NAME_WIDTH)
         for line in explanation.lines():
@@ -60,7 +60,7 @@ def _texts(line: Line) -> tuple[str, ...]:
 
 
 def bare(text: str) -> str:
-    """The token of a header line, of `Bearer ...`, or alone."""
+    """The token without the header name and `Bearer`, if they were pasted with it."""
     token = text.strip()
     for prefix in PREFIXES:
         if token.lower().startswith(prefix):

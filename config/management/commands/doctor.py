@@ -1,6 +1,6 @@
-"""Looks at the whole installation, and says of each part that it is ok, or what to do.
+"""Checks the whole installation, and says for each part that it is ok, or how to fix it.
 
-It runs whatever is broken: no system check has to pass first.
+It runs whatever is broken: no system check must pass first.
 """
 
 import json
@@ -20,11 +20,13 @@ NAME_WIDTH = 19
 
 
 class Command(BaseCommand):
-    help = "Looks at the whole installation, and says what is wrong and how to mend it."
+    help = "Checks the whole installation, and says what is wrong and how to fix it."
     requires_system_checks = ()
 
     def add_arguments(self, parser: CommandParser) -> None:
-        parser.add_argument("--json", action="store_true", help="one JSON object for a program")
+        parser.add_argument(
+            "--json", action="store_true", help="print one JSON object, for programs"
+        )
 
     def handle(self, **options: Any) -> None:
         report = Report(self, NAME_WIDTH)

@@ -126,7 +126,7 @@ def _sound(settings: Any, issuer: Issuer, monkeypatch: pytest.MonkeyPatch) -> No
 
 @pytest.fixture
 def closed() -> Iterator[int]:
-    """A port that is taken and on which nothing listens."""
+    """A port that is taken and on which nothing listens there."""
     with socket.socket() as held:
         held.bind(("127.0.0.1", 0))
         yield held.getsockname()[1]
@@ -167,23 +167,25 @@ def test_sound_installation_is_ok_in_every_line(issuer: Issuer) -> None:
     details = {name: re.sub(r"[0-9.]+ ms", "n ms", found[name]["detail"]) for name in NAMES}
     embedded = ", embedded" if "EMBEDDED" in connection.settings_dict else ""
     assert re.fullmatch(rf"PostgreSQL \d+\.\d+{embedded}", details.pop("server"))
-    assert re.fullmatch(r"97 allowed, \d+ wanted \(\d+ workers of 16\)", details.pop("connections"))
+    assert re.fullmatch(
+        r"97 allowed, \d+ needed \(\d+ workers with 16 each\)", details.pop("connections")
+    )
     assert details == {
-        "environment": "every variable can be read",
-        "debug": "on: a machine of development",
+        "environment": "every variable is valid",
+        "debug": "on: a development machine",
         "system checks": "nothing found",
         "hosts": "tasks.example.com",
         "CORS": "https://app.example.com",
         "shared secret": "set",
         "issuer": f"2 usable keys (ES256, EdDSA) at {issuer.origin}/api/auth/jwks in n ms",
-        "issuer clock": "as ours, to a second",
+        "issuer clock": "within a second of ours",
         "database": "connected in n ms, round trip n ms (median of 5)",
         "encoding": "UTF8",
         "pooler": "none: direct",
-        "TLS": "off, on a private way",
+        "TLS": "off, on a private network",
         "migrations": "all applied",
         "operations": "all installed, revision 1",
-        "role of the API": (f"{role}: operations alone, {TIMEOUTS.format('1500ms')}"),
+        "role of the API": (f"{role}: operations only, {TIMEOUTS.format('1500ms')}"),
     }
 
 
@@ -194,9 +196,11 @@ def test_without_an_issuer_the_shared_secret_is_enough(settings: Any) -> None:
     status, found = examine()
 
     assert status == 0
-    assert found["issuer"]["detail"] == "none: only tokens of the shared secret are accepted"
+    assert (
+        found["issuer"]["detail"] == "none: only tokens signed with the shared secret are accepted"
+    )
     assert "issuer clock" not in found
-    assert found["CORS"]["detail"] == "none: browsers on other origins are kept out"
+    assert found["CORS"]["detail"] == "none: browsers on other origins are blocked"
 
 
 def test_every_fault_of_the_environment_has_a_line_and_only_one(settings: Any) -> None:
@@ -236,8 +240,8 @@ def test_failed_system_check_comes_with_its_hint(settings: Any) -> None:
     assert wrong(found) == [
         (
             "system checks",
-            "authjwt.E002: BETTER_AUTH_SECRET has 5 bytes, and 32 are the least for HS256.",
-            "openssl rand -base64 32 makes a good one.",
+            "authjwt.E002: BETTER_AUTH_SECRET has 5 bytes, but HS256 requires at least 32.",
+            "Generate one: openssl rand -base64 32",
         )
     ]
 
@@ -278,13 +282,13 @@ CANNOT_BE_REACHED = (
     'cannot be reached: connection failed: connection to server at "127.0.0.1", '
     "port {} failed: Connection refused"
 )
-MAKE_IT_ANSWER = (
-    "Make {} answer on this machine, or set BETTER_AUTH_JWKS_URL to where the key set "
-    "can be reached from here."
+MAKE_IT_REACHABLE = (
+    "Make sure that this machine can reach {}, or set BETTER_AUTH_JWKS_URL "
+    "to a URL of the key set that it can reach."
 )
 WHERE_BETTER_AUTH_IS = (
-    "Set BETTER_AUTH_URL to the address of Better Auth, with its jwt plugin switched on; "
-    "or BETTER_AUTH_JWKS_URL where the key set is elsewhere."
+    "Set BETTER_AUTH_URL to the address of Better Auth, with its jwt plugin enabled, "
+    "or BETTER_AUTH_JWKS_URL if the key set is somewhere else."
 )
 
 
@@ -303,7 +307,7 @@ def no_usable_key(issuer: Issuer) -> None:
 @pytest.mark.parametrize(
     ("spoil", "error"),
     [
-        pytest.param(not_found, "the key set answered 404", id="404"),
+        pytest.param(not_found, "the URL of the key set answered 404", id="404"),
         pytest.param(a_page, "not a JWK set", id="page"),
         pytest.param(no_usable_key, "no usable key in the set", id="no-usable-key"),
     ],
@@ -332,7 +336,7 @@ def test_issuer_out_of_reach_is_a_fault_without_credentials(settings: Any, close
         (
             "issuer",
             f"no keys at http://{there}/jwks: ConnectionRefusedError while fetching the key set",
-            MAKE_IT_ANSWER.format(f"http://{there}/jwks"),
+            MAKE_IT_REACHABLE.format(f"http://{there}/jwks"),
         )
     ]
 
@@ -347,7 +351,7 @@ def test_port_that_is_no_number_is_a_fault_of_settings_and_issuer(settings: Any)
         (
             "system checks",
             "authjwt.E004: BETTER_AUTH_URL is not an http:// or https:// URL.",
-            "For instance https://app.example.com",
+            "For example: https://app.example.com",
         ),
         (
             "issuer",
@@ -363,24 +367,24 @@ def test_broken_part_does_not_hide_the_others(settings: Any) -> None:
     status, found = examine()
 
     assert status == 1
-    assert found["issuer"]["detail"] == "cannot be looked at: ValueError: Invalid IPv6 URL"
+    assert found["issuer"]["detail"] == "cannot be checked: ValueError: Invalid IPv6 URL"
     assert found["database"]["status"] == "ok"
 
 
 CLOCKS = [
-    pytest.param(lambda: dated(0.2), "ok", "as ours, to a second", id="same"),
+    pytest.param(lambda: dated(0.2), "ok", "within a second of ours", id="same"),
     pytest.param(lambda: dated(25), "ok", r"2[456] s ahead of ours", id="within-leeway"),
     pytest.param(lambda: dated(95), "wrong", r"9[456] s ahead of ours", id="ahead"),
     pytest.param(lambda: dated(-3600), "wrong", r"3(599|600|601) s behind ours", id="behind"),
-    pytest.param(lambda: dated(-600, Age="600"), "ok", "as ours, to a second", id="cached"),
-    pytest.param(dict, "not reached", "the issuer does not tell its time", id="no-date"),
+    pytest.param(lambda: dated(-600, Age="600"), "ok", "within a second of ours", id="cached"),
+    pytest.param(dict, "not reached", "the issuer sends no valid time", id="no-date"),
     pytest.param(
-        lambda: {"Date": "soon"}, "not reached", "the issuer does not tell its time", id="no-time"
+        lambda: {"Date": "soon"}, "not reached", "the issuer sends no valid time", id="no-time"
     ),
     pytest.param(
         lambda: dated(0, Age="old"),
         "not reached",
-        "the issuer does not tell its time",
+        "the issuer sends no valid time",
         id="no-age",
     ),
 ]
@@ -398,7 +402,7 @@ def test_clock_of_the_issuer_is_held_against_ours(
     assert (exit_status, clock["status"]) == (int(status == "wrong"), status)
     assert re.fullmatch(detail, clock["detail"])
     assert clock["advice"] == (
-        "Set both clocks by NTP: more than 30 s apart, good tokens are refused."
+        "Set both clocks by NTP. Valid tokens are refused if they differ by more than 30 s."
         if status == "wrong"
         else ""
     )
@@ -417,7 +421,7 @@ def test_embedded_database_in_production_is_a_fault_and_not_started(
         "name": "database",
         "status": "wrong",
         "detail": "the embedded PostgreSQL, which is for development",
-        "advice": "Set DATABASE_URL to a PostgreSQL of yours.",
+        "advice": "Set DATABASE_URL to your own PostgreSQL.",
     }
     assert {found[name]["status"] for name in CONNECTED} == {"not reached"}
     assert list(tmp_path.iterdir()) == []
@@ -442,7 +446,7 @@ def test_closed_port_is_a_fault_and_no_traceback(
         (
             "database",
             CANNOT_BE_REACHED.format(closed),
-            "Start PostgreSQL, or set the host and port of DATABASE_URL: nothing listens.",
+            "Start PostgreSQL, or set the host and port of DATABASE_URL: nothing listens there.",
         )
     ]
     assert {found[name]["status"] for name in CONNECTED} == {"not reached"}
@@ -516,14 +520,14 @@ def test_too_few_connections_are_a_warning(settings: Any) -> None:
         {
             "name": "connections",
             "status": "warning",
-            "detail": "97 allowed, 112 wanted (7 workers of 16)",
+            "detail": "97 allowed, 112 needed (7 workers with 16 each)",
             "advice": (
-                "Set DATABASE_CONNECTIONS or WEB_CONCURRENCY lower, raise max_connections, or put "
+                "Lower DATABASE_CONNECTIONS or WEB_CONCURRENCY, raise max_connections, or put "
                 "a pooler in between."
             ),
         },
     )
-    assert "note: Set DATABASE_CONNECTIONS or" in output.getvalue()
+    assert "note: Lower DATABASE_CONNECTIONS or" in output.getvalue()
     assert output.getvalue().endswith("\n\nAll is well.\n")
 
 
@@ -565,11 +569,11 @@ BROKEN_OPERATIONS = {
     "function": (f"DROP FUNCTION {READ}", f"missing: {READ}"),
     "digest": (
         f"{SCHEMA} '{MARK}7, digest x'",
-        f"those of another release: {MARK}7, digest x",
+        f"from another release: {MARK}7, digest x",
     ),
     "comment": (
         f"{SCHEMA} NULL",
-        "those of another release: the schema tasks_api has no comment",
+        "from another release: the schema tasks_api has no comment",
     ),
     "execute": (
         f"REVOKE EXECUTE ON FUNCTION {READ} FROM {{role}}",
@@ -607,14 +611,14 @@ def test_operations_that_are_not_as_promised_are_a_fault(
         pytest.param(
             "GRANT SELECT ON tasks_task TO {role}",
             "REVOKE SELECT ON tasks_task FROM {role}",
-            "{role} reaches the tables of all users",
-            "Revoke what {role} may do to tables, or set API_DATABASE_URL.",
+            "{role} can access the tables of all users",
+            "Revoke the table privileges of {role}, or set API_DATABASE_URL.",
             id="tables",
         ),
         pytest.param(
             "ALTER ROLE {role} IN DATABASE {database} SET lock_timeout TO '1min'",
             "ALTER ROLE {role} IN DATABASE {database} SET lock_timeout TO '1500ms'",
-            f"{{role}} has {TIMEOUTS.format('1min')}; wanted: {TIMEOUTS.format('1500ms')}",
+            f"{{role}} has {TIMEOUTS.format('1min')}; expected: {TIMEOUTS.format('1500ms')}",
             MIGRATE,
             id="timeouts",
         ),
@@ -622,7 +626,7 @@ def test_operations_that_are_not_as_promised_are_a_fault(
             "COMMENT ON ROLE {role} IS NULL",
             "COMMENT ON ROLE {role} IS "
             "'better-auth-tasks: role of the API in the database {database}'",
-            "{role} is not this project's: its comment does not say so",
+            "{role} does not belong to this project, according to its comment",
             MIGRATE,
             id="comment",
         ),
@@ -667,7 +671,7 @@ def test_isolation_that_is_switched_off_is_a_warning(monkeypatch: pytest.MonkeyP
     assert status == 0
     assert found["role of the API"]["status"] == "warning"
     assert found["role of the API"]["detail"] == (
-        "postgres, the owner's: PostgreSQL does not keep users apart"
+        "postgres, which owns the tables: PostgreSQL does not isolate the users"
     )
 
 
@@ -735,7 +739,7 @@ def test_tls_is_told_as_far_as_it_reaches(monkeypatch: pytest.MonkeyPatch, tmp_p
     proxy.listener.close()
     assert not proxy.thread.is_alive(), "the connection was left open"
     assert found["TLS"]["status"] == "ok"
-    assert found["TLS"]["detail"] == "on, as far as the proxy before the server"
+    assert found["TLS"]["detail"] == "on, as far as the proxy in front of the server"
 
 
 WAYS = [
