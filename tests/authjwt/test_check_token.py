@@ -1,4 +1,4 @@
-"""Each rule in turn is the one that is wrong, at a real issuer with real keys."""
+"""Tokens that break each rule in turn, with a real issuer and real keys."""
 
 import io
 import json
@@ -53,7 +53,7 @@ ASYMMETRIC = "ES256, ES512, EdDSA, PS256, RS256"
 
 
 class Issuer:
-    """Lists two keys at `{origin}/api/auth/jwks`; `document` is what it answers."""
+    """Lists two keys at `{origin}/api/auth/jwks`; `document` is its answer."""
 
     def __init__(self) -> None:
         keys = {
@@ -86,7 +86,7 @@ class Issuer:
 
 
 def signed(header: Mapping[str, Any], payload: Any, key: Any) -> str:
-    """A token of these very members; PyJWT would refuse to write some of them."""
+    """A token with exactly these members, some of which PyJWT would refuse to write."""
     first = ".".join(segment(json.dumps(part).encode()) for part in (header, payload))
     algorithm = jwt.get_algorithm_by_name("HS256" if isinstance(key, bytes) else "EdDSA")
     return f"{first}.{segment(algorithm.sign(first.encode(), key))}"
@@ -114,8 +114,8 @@ def issuer(settings: Any) -> Iterator[Issuer]:
 
 
 @dataclass
-class Wrong:
-    """A token and the one rule that it breaks; `ORIGIN` stands for that of the issuer."""
+class Case:
+    """A token, the rule that it breaks, and the texts; `ORIGIN` is replaced by the issuer's."""
 
     token: Callable[[Issuer, int], str]
     rule: str
@@ -146,9 +146,9 @@ NOT_AFTER = "not after 2026-01-31 12:00:30 UTC"
 SUBJECT = "sub: a string of 1 to 255 characters, none of them a control character"
 LEAVE_SUB = "Leave sub as Better Auth sets it (getSubject of the jwt plugin): the user id."
 
-WRONG = [
+CASES = [
     pytest.param(
-        Wrong(
+        Case(
             lambda _issuer, _now: "",
             "form",
             "0 segments, 0 characters",
@@ -159,7 +159,7 @@ WRONG = [
         id="nothing",
     ),
     pytest.param(
-        Wrong(
+        Case(
             lambda _issuer, _now: "hT3kV0mB9cQx2LrNfYwZ5sJd8aGpEu1R",
             "form",
             "1 segment, 32 characters",
@@ -170,7 +170,7 @@ WRONG = [
         id="session-token",
     ),
     pytest.param(
-        Wrong(
+        Case(
             lambda _issuer, _now: "secret1.secret2.secret3.secret4.secret5",
             "form",
             "5 segments, 39 characters",
@@ -181,7 +181,7 @@ WRONG = [
         id="encrypted-cookie",
     ),
     pytest.param(
-        Wrong(
+        Case(
             lambda _issuer, _now: "x" * 16385,
             "form",
             "1 segment, 16385 characters",
@@ -193,7 +193,7 @@ WRONG = [
         id="too-long",
     ),
     pytest.param(
-        Wrong(
+        Case(
             lambda _issuer, _now: '{"token": "aaaa.bbbb.cccc"}',
             "header",
             "unreadable",
@@ -204,7 +204,7 @@ WRONG = [
         id="json-around-it",
     ),
     pytest.param(
-        Wrong(
+        Case(
             lambda issuer, now: issuer.token(now, header={"typ": "at+jwt"}),
             "header",
             'typ "at+jwt"',
@@ -215,7 +215,7 @@ WRONG = [
         id="typ",
     ),
     pytest.param(
-        Wrong(
+        Case(
             lambda issuer, now: issuer.token(now, header={"crit": ["b64"], "b64": False}),
             "header",
             'no typ, and "b64, crit"',
@@ -226,7 +226,7 @@ WRONG = [
         id="members",
     ),
     pytest.param(
-        Wrong(
+        Case(
             lambda issuer, now: issuer.token(now, header={"alg": "HS512"}),
             "algorithm",
             '"HS512"',
@@ -237,7 +237,7 @@ WRONG = [
         id="algorithm",
     ),
     pytest.param(
-        Wrong(
+        Case(
             lambda issuer, now: issuer.token(now, header={"alg": "none"}),
             "algorithm",
             '"none"',
@@ -250,7 +250,7 @@ WRONG = [
         id="algorithm-with-neither-source",
     ),
     pytest.param(
-        Wrong(
+        Case(
             lambda issuer, now: issuer.token(now, header={"kid": ""}),
             "key id",
             '""',
@@ -261,7 +261,7 @@ WRONG = [
         id="key-id",
     ),
     pytest.param(
-        Wrong(
+        Case(
             lambda issuer, now: issuer.token(now, header={"kid": "old"}),
             "key",
             f'only "ed", "ec", fetched {AT} from ORIGIN/api/auth/jwks',
@@ -273,7 +273,7 @@ WRONG = [
         id="unknown-key",
     ),
     pytest.param(
-        Wrong(
+        Case(
             lambda issuer, now: issuer.token(now, header={"kid": "ec"}),
             "key",
             f'"ec" for ES256, fetched {AT} from ORIGIN/api/auth/jwks',
@@ -284,7 +284,7 @@ WRONG = [
         id="key-of-another-algorithm",
     ),
     pytest.param(
-        Wrong(
+        Case(
             lambda _issuer, now: shared(now, sub="alice"),
             "key",
             "BETTER_AUTH_SECRET is not set",
@@ -298,7 +298,7 @@ WRONG = [
         id="no-secret",
     ),
     pytest.param(
-        Wrong(
+        Case(
             lambda issuer, now: issuer.token(now),
             "key",
             "neither BETTER_AUTH_URL nor BETTER_AUTH_JWKS_URL is set",
@@ -311,7 +311,7 @@ WRONG = [
         id="no-key-set",
     ),
     pytest.param(
-        Wrong(
+        Case(
             lambda issuer, now: issuer.token(now, key=OTHER),
             "signature",
             "86 characters",
@@ -323,7 +323,7 @@ WRONG = [
         id="signature",
     ),
     pytest.param(
-        Wrong(
+        Case(
             lambda issuer, now: issuer.token(now)[:-1] + "!",
             "signature",
             "86 characters",
@@ -335,7 +335,7 @@ WRONG = [
         id="signature-not-base64url",
     ),
     pytest.param(
-        Wrong(
+        Case(
             lambda _issuer, now: shared(now, SECRET + "\n", sub="alice"),
             "signature",
             "43 characters",
@@ -347,7 +347,7 @@ WRONG = [
         id="another-secret",
     ),
     pytest.param(
-        Wrong(
+        Case(
             lambda _issuer, _now: signed({"alg": "EdDSA", "kid": "ed"}, ["alice"], ED),
             "payload",
             "0 claims",
@@ -358,7 +358,7 @@ WRONG = [
         id="payload",
     ),
     pytest.param(
-        Wrong(
+        Case(
             lambda issuer, now: issuer.token(now, exp=now - 720),
             "exp",
             "2026-01-31 11:48:00 UTC, 12 min ago",
@@ -370,7 +370,7 @@ WRONG = [
         id="expired",
     ),
     pytest.param(
-        Wrong(
+        Case(
             lambda issuer, now: issuer.token(now, exp=-(10**300)),
             "exp",
             f"-1{'0' * 95}...",
@@ -382,7 +382,7 @@ WRONG = [
         id="expired-before-the-calendar",
     ),
     pytest.param(
-        Wrong(
+        Case(
             lambda issuer, now: issuer.token(now, "exp"),
             "exp",
             "none",
@@ -393,7 +393,7 @@ WRONG = [
         id="no-exp",
     ),
     pytest.param(
-        Wrong(
+        Case(
             lambda issuer, now: issuer.token(now, exp="tomorrow"),
             "exp",
             '"tomorrow"',
@@ -404,7 +404,7 @@ WRONG = [
         id="exp-as-text",
     ),
     pytest.param(
-        Wrong(
+        Case(
             lambda issuer, _now: issuer.token(NOW, exp=NOW * 1000),
             "exp",
             "1769860800000",
@@ -415,7 +415,7 @@ WRONG = [
         id="exp-in-milliseconds",
     ),
     pytest.param(
-        Wrong(
+        Case(
             lambda issuer, now: issuer.token(now, iat=now + 95),
             "nbf, iat",
             "iat 2026-01-31 12:01:35 UTC, in 95 s",
@@ -426,7 +426,7 @@ WRONG = [
         id="iat",
     ),
     pytest.param(
-        Wrong(
+        Case(
             lambda issuer, now: issuer.token(now, nbf=now + 600),
             "nbf, iat",
             "nbf 2026-01-31 12:10:00 UTC, in 10 min; iat 2026-01-31 12:00:00 UTC, 0 s ago",
@@ -438,7 +438,7 @@ WRONG = [
         id="nbf",
     ),
     pytest.param(
-        Wrong(
+        Case(
             lambda issuer, _now: issuer.token(NOW, exp=NOW + 10**9, iat=NOW * 1000),
             "nbf, iat",
             "iat 1769860800000",
@@ -449,7 +449,7 @@ WRONG = [
         id="iat-in-milliseconds",
     ),
     pytest.param(
-        Wrong(
+        Case(
             lambda issuer, now: issuer.token(now, iss="https://a.example"),
             "issuer",
             '"https://a.example"',
@@ -461,7 +461,7 @@ WRONG = [
         id="issuer",
     ),
     pytest.param(
-        Wrong(
+        Case(
             lambda issuer, now: issuer.token(now, "iss"),
             "issuer",
             "none",
@@ -472,7 +472,7 @@ WRONG = [
         id="no-issuer",
     ),
     pytest.param(
-        Wrong(
+        Case(
             lambda issuer, now: issuer.token(now, aud=["https://a.example", "mobile"]),
             "audience",
             '["https://a.example", "mobile"]',
@@ -484,7 +484,7 @@ WRONG = [
         id="audience",
     ),
     pytest.param(
-        Wrong(
+        Case(
             lambda issuer, now: issuer.token(now, "aud"),
             "audience",
             "none",
@@ -495,7 +495,7 @@ WRONG = [
         id="no-audience",
     ),
     pytest.param(
-        Wrong(
+        Case(
             lambda issuer, now: issuer.token(now, "sub", user_id="alice"),
             "user",
             "sub none",
@@ -506,7 +506,7 @@ WRONG = [
         id="no-sub",
     ),
     pytest.param(
-        Wrong(
+        Case(
             lambda issuer, now: issuer.token(now, sub="alice\x00"),
             "user",
             'sub "alice\\u0000"',
@@ -517,7 +517,7 @@ WRONG = [
         id="control-character",
     ),
     pytest.param(
-        Wrong(
+        Case(
             lambda _issuer, now: shared(now, session={}, user={}),
             "user",
             "user_id none",
@@ -528,7 +528,7 @@ WRONG = [
         id="cookie-cache",
     ),
     pytest.param(
-        Wrong(
+        Case(
             lambda _issuer, now: shared(now, user_id=7),
             "user",
             "user_id 7",
@@ -541,9 +541,9 @@ WRONG = [
 ]
 
 
-@pytest.mark.parametrize("wrong", WRONG)
-def test_wrong_rule_is_told_as_what_was_found_expected_and_to_be_done(
-    wrong: Wrong, issuer: Issuer, settings: Any
+@pytest.mark.parametrize("wrong", CASES)
+def test_a_broken_rule_has_found_expected_and_fix(
+    wrong: Case, issuer: Issuer, settings: Any
 ) -> None:
     for name, value in wrong.settings.items():
         setattr(settings, name, value)
@@ -551,21 +551,21 @@ def test_wrong_rule_is_told_as_what_was_found_expected_and_to_be_done(
 
     lines = list(explanation.lines())
 
-    place = RULES.index(wrong.rule)
+    index = RULES.index(wrong.rule)
     assert [line.rule for line in lines] == RULES
     assert [line.status for line in lines] == (
-        ["ok"] * place + ["wrong"] + ["not reached"] * (len(RULES) - place - 1)
+        ["ok"] * index + ["wrong"] + ["not reached"] * (len(RULES) - index - 1)
     )
-    text = lines[place].text
+    text = lines[index].text
     assert text.found == wrong.found.replace("ORIGIN", issuer.origin)
     assert text.expected == wrong.expected.replace("ORIGIN", issuer.origin)
     assert text.advice == wrong.advice.replace("ORIGIN", issuer.origin)
     assert str(explanation.failure) == wrong.failure
 
 
-@pytest.mark.parametrize("wrong", WRONG)
-def test_command_says_what_the_verifier_says_and_never_the_token(
-    wrong: Wrong, issuer: Issuer, settings: Any, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("wrong", CASES)
+def test_command_agrees_with_the_verifier_and_never_prints_the_token(
+    wrong: Case, issuer: Issuer, settings: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for name, value in wrong.settings.items():
         setattr(settings, name, value)
@@ -584,7 +584,7 @@ def test_command_says_what_the_verifier_says_and_never_the_token(
 def check(
     monkeypatch: pytest.MonkeyPatch, given: str | bytes, *arguments: str
 ) -> tuple[int | str | None, str]:
-    """The exit status and the output of the command for what stands on standard input."""
+    """The exit status and the output of the command with this standard input."""
     data = given.encode() if isinstance(given, str) else given
     monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(data)))
     output = StringIO()
@@ -650,7 +650,7 @@ def test_token_of_the_shared_secret_needs_no_fetch(issuer: Issuer) -> None:
     assert issuer.fetches == 0
 
 
-def test_claims_behind_the_wrong_rule_are_shown_all_the_same(issuer: Issuer) -> None:
+def test_claims_after_the_wrong_rule_are_still_shown(issuer: Issuer) -> None:
     token = issuer.token(NOW, header={"kid": "old"}, iss="https://a.example")
     explanation = Explanation(token, verifier.__wrapped__(), NOW)
 
@@ -671,7 +671,7 @@ def test_many_keys_are_not_all_listed(issuer: Issuer) -> None:
     assert key.text.found.startswith(f"only {names} and 2 more, fetched ")
 
 
-def test_stranger_is_told_which_path_the_token_opens(
+def test_wrong_path_is_reported_with_the_one_that_the_token_opens(
     issuer: Issuer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     token = issuer.token(int(time.time()), sub="alice/1")
@@ -689,7 +689,7 @@ def test_stranger_is_told_which_path_the_token_opens(
     )
 
 
-def test_path_is_not_reached_by_a_token_of_nobody(
+def test_path_is_not_reached_by_a_token_without_user(
     issuer: Issuer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     status, output = check(monkeypatch, issuer.token(NOW, "sub"), "--user", "bob")
@@ -709,7 +709,7 @@ FORMS = [
 
 
 @pytest.mark.parametrize("form", FORMS)
-def test_token_is_taken_out_of_what_was_pasted(
+def test_token_is_extracted_from_pasted_text(
     form: str, issuer: Issuer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     token = issuer.token(int(time.time()))
@@ -722,7 +722,7 @@ def test_token_is_taken_out_of_what_was_pasted(
     assert_nothing_leaks(token, output)
 
 
-def test_line_break_within_the_token_is_told(
+def test_line_break_within_the_token_is_reported(
     issuer: Issuer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     token = issuer.token(int(time.time()))
@@ -736,7 +736,7 @@ def test_line_break_within_the_token_is_told(
     )
 
 
-def test_endless_bytes_that_are_no_text_are_refused(
+def test_too_many_bytes_that_are_not_text_are_refused(
     issuer: Issuer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     status, output = check(monkeypatch, b"\xff" * 10**6)
@@ -754,7 +754,7 @@ HOSTILE = [
 
 
 @pytest.mark.parametrize(("claim", "expected"), HOSTILE)
-def test_claim_cannot_steer_the_terminal(
+def test_claim_cannot_control_the_terminal(
     claim: str, expected: str, issuer: Issuer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     token = issuer.token(int(time.time()), iss=claim)
@@ -765,7 +765,7 @@ def test_claim_cannot_steer_the_terminal(
     assert_nothing_leaks(token, output)
 
 
-def test_claim_nested_without_end_is_named_so() -> None:
+def test_deeply_nested_claim_is_not_printed() -> None:
     nested: list[Any] = []
     for _ in range(10_000):
         nested = [nested]
@@ -808,7 +808,7 @@ def test_page_instead_of_a_key_set_leaves_the_token_undecided(
     assert output.splitlines()[-1] == "Not decided: not a JWK set"
 
 
-def test_keys_are_fetched_anew_beside_those_that_the_process_remembers(
+def test_keys_are_fetched_again_without_changing_those_of_the_process(
     issuer: Issuer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     token = issuer.token(int(time.time()))
@@ -824,7 +824,7 @@ def test_keys_are_fetched_anew_beside_those_that_the_process_remembers(
     assert verifier().keys is remembered
 
 
-def test_person_at_a_terminal_is_told_what_to_do(
+def test_a_terminal_shows_how_to_paste_the_token(
     issuer: Issuer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     keyboard, terminal = os.openpty()
@@ -841,7 +841,7 @@ def test_person_at_a_terminal_is_told_what_to_do(
 
 
 def environment(issuer: Issuer) -> dict[str, str]:
-    """Of a production machine."""
+    """The environment of a production machine."""
     return {
         "PATH": os.environ["PATH"],
         "SECRET_KEY": "a-long-key-for-this-test-only",
@@ -858,7 +858,9 @@ def environment(issuer: Issuer) -> dict[str, str]:
         pytest.param("", 1, f"Refused: no_subject: The token names no user. {FETCH}", id="refused"),
     ],
 )
-def test_process_ends_with_the_verdict(sub: str, status: int, last: str, issuer: Issuer) -> None:
+def test_exit_status_and_last_line_are_the_verdict(
+    sub: str, status: int, last: str, issuer: Issuer
+) -> None:
     token = issuer.token(int(time.time()), sub=sub)
 
     ended = subprocess.run(
@@ -877,7 +879,7 @@ def test_process_ends_with_the_verdict(sub: str, status: int, last: str, issuer:
     assert_nothing_leaks(token, ended.stdout)
 
 
-def test_token_is_no_argument() -> None:
+def test_token_is_not_accepted_as_an_argument() -> None:
     with pytest.raises(CommandError, match=re.escape("unrecognized arguments: a.b.c")):
         call_command("check_token", "a.b.c")
 
@@ -892,16 +894,16 @@ DISTANCES = [
 
 
 @pytest.mark.parametrize(("seconds", "expected"), DISTANCES)
-def test_distance_is_told_in_the_unit_of_its_size(seconds: float, expected: str) -> None:
+def test_distance_has_the_unit_of_its_size(seconds: float, expected: str) -> None:
     assert distance(seconds) == expected
 
 
-def test_url_is_shown_without_what_may_be_secret() -> None:
+def test_url_is_shown_without_its_secrets() -> None:
     assert plain("https://user:word@a.example:8443/jwks?key=word#word") == (
         "https://a.example:8443/jwks"
     )
 
 
-def test_address_is_bounded_and_carries_any_text() -> None:
+def test_address_is_limited_and_encodes_any_text() -> None:
     assert address("a\udc80/é") == "/api/a%3F%2F%C3%A9/"
     assert len(address("x" * 255)) == 100

@@ -30,7 +30,7 @@ from tests.authjwt.conftest import (
 )
 
 
-def test_the_issuer_is_asked_with_our_own_user_agent(issuer: Issuer) -> None:
+def test_a_request_names_its_user_agent_and_carries_no_credentials(issuer: Issuer) -> None:
     fetch(issuer.url)
 
     (headers,) = issuer.requests
@@ -40,7 +40,7 @@ def test_the_issuer_is_asked_with_our_own_user_agent(issuer: Issuer) -> None:
 
 
 @pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
-def test_no_redirect_is_followed(status: int, issuer: Issuer) -> None:
+def test_no_redirect_to_another_host_is_followed(status: int, issuer: Issuer) -> None:
     elsewhere = Issuer()
     elsewhere.start()
     elsewhere.lists(signer())
@@ -54,7 +54,7 @@ def test_no_redirect_is_followed(status: int, issuer: Issuer) -> None:
     assert len(issuer.requests) == 1
 
 
-def test_no_redirect_is_followed_on_the_same_host_either(issuer: Issuer) -> None:
+def test_no_redirect_on_the_same_host_is_followed(issuer: Issuer) -> None:
     issuer.answer = answer(b"", 302, Location="/jwks")
 
     with pytest.raises(KeysUnavailable):
@@ -63,14 +63,14 @@ def test_no_redirect_is_followed_on_the_same_host_either(issuer: Issuer) -> None
     assert len(issuer.requests) == 1
 
 
-def test_a_slow_answer_is_good(issuer: Issuer) -> None:
+def test_a_slow_answer_is_accepted(issuer: Issuer) -> None:
     issuer.answer = slow(document(signer()), 0.5)
 
     assert fetch(issuer.url) == document(signer())
 
 
 @pytest.mark.parametrize("bad", [hang, drip_headers, drip_body])
-def test_a_fetch_ends_in_time(bad: Answer, issuer: Issuer, impatient: None) -> None:
+def test_a_fetch_ends_in_time(bad: Answer, issuer: Issuer, short_timeout: None) -> None:
     issuer.answer = bad
     start = time.monotonic()
 
@@ -80,7 +80,7 @@ def test_a_fetch_ends_in_time(bad: Answer, issuer: Issuer, impatient: None) -> N
     assert 0.25 < time.monotonic() - start < 1
 
 
-def test_headers_cut_off_by_the_deadline_are_no_answer(issuer: Issuer, impatient: None) -> None:
+def test_headers_cut_off_by_the_deadline_are_a_timeout(issuer: Issuer, short_timeout: None) -> None:
     issuer.answer = drip_headers
 
     with pytest.raises(KeysUnavailable, match=r"took more than 0\.75 s"):
@@ -134,7 +134,7 @@ def test_no_proxy_is_used(issuer: Issuer, monkeypatch: pytest.MonkeyPatch) -> No
         pytest.param("http://nobody.invalid/jwks", id="unknown_host"),
     ],
 )
-def test_an_address_that_is_none_is_an_outage(url: str) -> None:
+def test_an_invalid_url_is_an_outage(url: str) -> None:
     with pytest.raises(KeysUnavailable):
         fetch(url)
 
@@ -157,17 +157,17 @@ def resolve_to(monkeypatch: pytest.MonkeyPatch, *ports: int) -> None:
 
 @contextmanager
 def black_hole() -> Iterator[int]:
-    """A port that answers no attempt to connect: its queue is full."""
+    """A port that does not answer when clients connect, since its queue is full."""
     with socket.socket() as listener:
         listener.bind(("127.0.0.1", 0))
         listener.listen(0)
         waiting = [socket.socket() for _ in range(4)]
-        for one in waiting:
-            one.settimeout(0)
-            one.connect_ex(listener.getsockname())
+        for client in waiting:
+            client.settimeout(0)
+            client.connect_ex(listener.getsockname())
         yield listener.getsockname()[1]
-        for one in waiting:
-            one.close()
+        for client in waiting:
+            client.close()
 
 
 # TLS
@@ -175,7 +175,7 @@ def black_hole() -> Iterator[int]:
 
 @pytest.fixture(scope="module")
 def certificate(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A certificate of 127.0.0.1, signed by itself, and its key, in one file."""
+    """A self-signed certificate of 127.0.0.1 with its key, in one file."""
     key = ec.generate_private_key(ec.SECP256R1())
     name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "issuer")])
     now = datetime.now(UTC)
@@ -206,18 +206,18 @@ def certificate(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def secure(issuer: Issuer, certificate: Path) -> str:
-    """The address of the issuer, which speaks TLS."""
+    """The URL of the issuer, which uses TLS."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(certificate)
     assert issuer.server
-    # The handshake is the business of each connection's own thread.
+    # The thread of each connection does the handshake.
     issuer.server.socket = context.wrap_socket(
         issuer.server.socket, server_side=True, do_handshake_on_connect=False
     )
     return issuer.url.replace("http:", "https:")
 
 
-def test_a_set_is_fetched_over_tls(
+def test_a_key_set_is_fetched_over_tls(
     secure: str, certificate: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("SSL_CERT_FILE", str(certificate))
@@ -225,7 +225,7 @@ def test_a_set_is_fetched_over_tls(
     assert fetch(secure) == document(signer())
 
 
-def test_a_certificate_of_nobody_is_refused(secure: str) -> None:
+def test_an_untrusted_certificate_is_refused(secure: str) -> None:
     with pytest.raises(KeysUnavailable, match="SSLCertVerificationError"):
         fetch(secure)
 
@@ -239,7 +239,7 @@ def test_a_certificate_of_another_host_is_refused(
         fetch(secure.replace("127.0.0.1", "localhost"))
 
 
-@pytest.mark.usefixtures("impatient")
+@pytest.mark.usefixtures("short_timeout")
 @pytest.mark.parametrize("bad", [hang, drip_headers, drip_body])
 def test_a_fetch_over_tls_ends_in_time(
     bad: Answer, secure: str, issuer: Issuer, certificate: Path, monkeypatch: pytest.MonkeyPatch
@@ -254,7 +254,7 @@ def test_a_fetch_over_tls_ends_in_time(
     assert time.monotonic() - start < 1
 
 
-def test_a_handshake_has_what_the_connection_left_of_the_time(
+def test_a_handshake_gets_the_time_that_connecting_has_left(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr("authjwt.fetch.TIMEOUT", 1.0)

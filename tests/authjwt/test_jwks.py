@@ -122,7 +122,7 @@ def test_an_unusable_key_is_skipped(unusable: Callable[[], Any]) -> None:
 
 
 @pytest.mark.parametrize("unusable", UNUSABLE.values(), ids=UNUSABLE)
-def test_a_set_of_unusable_keys_is_none(unusable: Callable[[], Any]) -> None:
+def test_a_set_of_unusable_keys_is_refused(unusable: Callable[[], Any]) -> None:
     with pytest.raises(ValueError, match="no usable key in the set"):
         parse(document(unusable()))
 
@@ -134,7 +134,7 @@ ABSURD: list[Any] = [
 
 
 @pytest.mark.parametrize("algorithm", ALGORITHMS)
-def test_absurd_members_raise_nothing_but_valueerror(algorithm: str) -> None:
+def test_absurd_members_raise_only_valueerror(algorithm: str) -> None:
     sound = signer(algorithm).jwk()
     outcomes = set()
     for name in (*sound, "use", "key_ops", "d", "k", "oth", "p", "x5c", "ext"):
@@ -147,24 +147,24 @@ def test_absurd_members_raise_nothing_but_valueerror(algorithm: str) -> None:
     assert outcomes == {0, 1}
 
 
-def test_of_keys_with_one_id_the_last_counts() -> None:
+def test_the_last_key_with_an_id_counts() -> None:
     found = parse(document(OLD, NEW.jwk(kid="old")))
 
     (jwk,) = found["old"].algorithms.values()
     assert jwk.key.public_bytes_raw() == NEW.public.public_bytes_raw()
 
 
-def test_an_unusable_double_does_not_displace_a_key() -> None:
+def test_an_unusable_duplicate_does_not_replace_a_key() -> None:
     assert set(parse(document(OLD, OLD.jwk(use="enc")))) == {"old"}
 
 
-def test_of_more_than_a_hundred_keys_the_first_hundred_count() -> None:
+def test_only_the_first_hundred_keys_count() -> None:
     found = parse(document(*(OLD.jwk(kid=f"{number}") for number in range(150))))
 
     assert list(found) == [f"{number}" for number in range(100)]
 
 
-def test_a_set_may_have_members_beside_its_keys() -> None:
+def test_a_set_may_have_other_members() -> None:
     found = parse(json.dumps({"keys": [OLD.jwk()], "note": "\u00e9"}).encode())
 
     assert set(found) == {"old"}

@@ -1,4 +1,4 @@
-"""The key ring: what it asks the issuer, how often, and what it does with the answers."""
+"""The key ring: when it fetches the key set, and what it does with the answers."""
 
 import math
 import random
@@ -38,10 +38,10 @@ def kid_at_random() -> str:
     return f"{random.getrandbits(128):032x}"
 
 
-# When the issuer is asked
+# When the key set is fetched
 
 
-def test_known_key_is_asked_for_once(ring: KeyRing, issuer: Issuer) -> None:
+def test_known_key_is_fetched_once(ring: KeyRing, issuer: Issuer) -> None:
     issuer.lists(OLD)
 
     found = [ring.get("old") for _ in range(100)]
@@ -51,14 +51,14 @@ def test_known_key_is_asked_for_once(ring: KeyRing, issuer: Issuer) -> None:
     assert len(issuer.requests) == 1
 
 
-def test_loading_asks_only_where_no_key_is_there(ring: KeyRing, issuer: Issuer) -> None:
+def test_load_fetches_only_if_there_are_no_keys(ring: KeyRing, issuer: Issuer) -> None:
     ring.load()
     ring.load()
 
     assert len(issuer.requests) == 1
 
 
-def test_rotated_key_is_seen_by_the_first_request(ring: KeyRing, issuer: Issuer) -> None:
+def test_rotated_key_is_found_by_the_first_request(ring: KeyRing, issuer: Issuer) -> None:
     issuer.lists(OLD)
     ring.load()
     issuer.lists(OLD, NEW)
@@ -68,7 +68,7 @@ def test_rotated_key_is_seen_by_the_first_request(ring: KeyRing, issuer: Issuer)
     assert len(issuer.requests) == 2
 
 
-def test_key_made_during_a_fetch_is_seen_by_its_first_request(
+def test_key_made_during_a_fetch_is_found_by_its_first_request(
     ring: KeyRing, issuer: Issuer
 ) -> None:
     issuer.lists(OLD)
@@ -86,7 +86,7 @@ def test_key_made_during_a_fetch_is_seen_by_its_first_request(
     assert len(issuer.requests) == 3
 
 
-def test_a_fetch_that_is_only_just_starting_began_before_the_key_too(
+def test_key_made_while_a_fetch_starts_is_found_by_its_first_request(
     ring: KeyRing, issuer: Issuer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     issuer.lists(OLD)
@@ -104,7 +104,7 @@ def test_a_fetch_that_is_only_just_starting_began_before_the_key_too(
             assert gate.arrived.wait(10)
             issuer.lists(OLD, NEW)
             early.start()
-            # It cannot end before this does; it needs the time to look around.
+            # It cannot end before the gate opens; this is time to find the refresh.
             early.join(0.1)
 
     monkeypatch.setattr(threading.Thread, "start", start_and_linger)
@@ -116,7 +116,7 @@ def test_a_fetch_that_is_only_just_starting_began_before_the_key_too(
     assert found == [ring.keys["new"]]
 
 
-def test_when_many_wait_the_next_one_is_told_at_once(
+def test_request_beyond_max_waiting_is_refused_immediately(
     issuer: Issuer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(keys, "MAX_WAITING", 1)
@@ -136,7 +136,9 @@ def test_when_many_wait_the_next_one_is_told_at_once(
     assert ring.get("new") is not None
 
 
-def test_a_wait_is_told(ring: KeyRing, issuer: Issuer, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_listeners_get_the_seconds_of_a_wait(
+    ring: KeyRing, issuer: Issuer, monkeypatch: pytest.MonkeyPatch
+) -> None:
     waits: list[float] = []
     monkeypatch.setattr(keys, "on_wait", [waits.append])
     issuer.lists(NEW)
@@ -147,7 +149,9 @@ def test_a_wait_is_told(ring: KeyRing, issuer: Issuer, monkeypatch: pytest.Monke
     assert 0 < seconds < TIMEOUT
 
 
-def test_a_fetch_under_way_that_brings_the_key_is_enough(ring: KeyRing, issuer: Issuer) -> None:
+def test_a_fetch_under_way_that_brings_the_key_is_the_last_one(
+    ring: KeyRing, issuer: Issuer
+) -> None:
     issuer.lists(OLD)
     ring.load()
     gate = issuer.answer = Gate(answer(document(OLD, NEW)))
@@ -162,7 +166,7 @@ def test_a_fetch_under_way_that_brings_the_key_is_enough(ring: KeyRing, issuer: 
     assert len(issuer.requests) == 2
 
 
-def test_many_requests_meet_a_new_key_at_once(ring: KeyRing, issuer: Issuer) -> None:
+def test_many_requests_for_a_new_key_share_one_fetch(ring: KeyRing, issuer: Issuer) -> None:
     issuer.lists(OLD)
     ring.load()
     gate = issuer.answer = Gate(answer(document(OLD)))
@@ -236,7 +240,7 @@ def test_a_flood_of_made_up_keys_delays_a_new_key_by_seconds_only(
 # Refresh by age
 
 
-def test_keys_are_refreshed_in_the_background_when_they_have_aged(
+def test_old_keys_are_refreshed_in_the_background(
     ring: KeyRing, issuer: Issuer, clock: Clock
 ) -> None:
     issuer.lists(OLD)
@@ -257,7 +261,7 @@ def test_keys_are_refreshed_in_the_background_when_they_have_aged(
     assert len(issuer.requests) == 2
 
 
-def test_a_refresh_starts_a_new_age(ring: KeyRing, issuer: Issuer, clock: Clock) -> None:
+def test_a_refresh_resets_the_age(ring: KeyRing, issuer: Issuer, clock: Clock) -> None:
     issuer.lists(OLD)
     ring.load()
     for _ in range(3):
@@ -270,7 +274,7 @@ def test_a_refresh_starts_a_new_age(ring: KeyRing, issuer: Issuer, clock: Clock)
     assert refreshes() == []
 
 
-def test_it_says_when_it_fetched_and_how_often_it_failed_since(
+def test_time_of_the_last_fetch_and_failures_since_then_are_known(
     ring: KeyRing, issuer: Issuer, clock: Clock
 ) -> None:
     assert (ring.fetched_at, ring.failures) == (None, 0)
@@ -290,7 +294,7 @@ def test_it_says_when_it_fetched_and_how_often_it_failed_since(
     assert (ring.fetched_at, ring.failures) == (clock.now, 0)
 
 
-def test_refresh_by_age_is_not_held_up_by_a_flood(
+def test_refresh_by_age_is_not_delayed_by_a_flood(
     ring: KeyRing, issuer: Issuer, clock: Clock
 ) -> None:
     issuer.lists(OLD)
@@ -307,7 +311,7 @@ def test_refresh_by_age_is_not_held_up_by_a_flood(
     assert len(issuer.requests) == so_far + 1
 
 
-def test_key_that_is_listed_no_longer_is_dropped(
+def test_key_that_is_no_longer_listed_is_dropped(
     ring: KeyRing, issuer: Issuer, clock: Clock
 ) -> None:
     issuer.lists(OLD, NEW)
@@ -352,9 +356,9 @@ def test_other_material_under_the_same_id_replaces_the_key(
 # An issuer in trouble
 
 
-@pytest.mark.usefixtures("impatient")
+@pytest.mark.usefixtures("short_timeout")
 @pytest.mark.parametrize("bad", BAD_ANSWERS.values(), ids=BAD_ANSWERS)
-def test_good_keys_survive(bad: Answer, ring: KeyRing, issuer: Issuer) -> None:
+def test_good_keys_survive_a_bad_answer(bad: Answer, ring: KeyRing, issuer: Issuer) -> None:
     issuer.lists(OLD)
     before = ring.get("old")
     issuer.answer = bad
@@ -366,9 +370,11 @@ def test_good_keys_survive(bad: Answer, ring: KeyRing, issuer: Issuer) -> None:
     assert len(issuer.requests) == 2
 
 
-@pytest.mark.usefixtures("impatient")
+@pytest.mark.usefixtures("short_timeout")
 @pytest.mark.parametrize("bad", BAD_ANSWERS.values(), ids=BAD_ANSWERS)
-def test_without_a_key_there_is_no_verdict(bad: Answer, ring: KeyRing, issuer: Issuer) -> None:
+def test_without_keys_a_bad_answer_makes_them_unavailable(
+    bad: Answer, ring: KeyRing, issuer: Issuer
+) -> None:
     issuer.answer = bad
     start = time.monotonic()
 
@@ -379,7 +385,7 @@ def test_without_a_key_there_is_no_verdict(bad: Answer, ring: KeyRing, issuer: I
     assert time.monotonic() - start < 1.3
 
 
-@pytest.mark.usefixtures("impatient")
+@pytest.mark.usefixtures("short_timeout")
 def test_good_keys_survive_a_refused_connection(ring: KeyRing, issuer: Issuer) -> None:
     issuer.lists(OLD)
     before = ring.get("old")
@@ -433,8 +439,8 @@ def test_requests_with_known_keys_do_not_wait_for_a_hanging_issuer(issuer: Issue
 
 
 @pytest.mark.parametrize("bad", [hang, drip_headers, drip_body])
-def test_threads_do_not_pile_up_in_a_tarpit(
-    bad: Answer, ring: KeyRing, issuer: Issuer, clock: Clock, impatient: None
+def test_a_hanging_issuer_ties_up_only_one_thread(
+    bad: Answer, ring: KeyRing, issuer: Issuer, clock: Clock, short_timeout: None
 ) -> None:
     issuer.lists(OLD)
     ring.load()
@@ -461,7 +467,7 @@ def test_threads_do_not_pile_up_in_a_tarpit(
     assert threading.active_count() <= before
 
 
-def test_without_a_thread_to_be_had_known_keys_do(
+def test_without_a_free_thread_known_keys_still_work(
     ring: KeyRing, issuer: Issuer, clock: Clock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def cannot_start(_thread: threading.Thread) -> None:
@@ -498,7 +504,9 @@ def test_an_outage_is_logged_without_the_answer(
 # Back-off
 
 
-def test_during_the_back_off_nobody_is_asked(ring: KeyRing, issuer: Issuer, clock: Clock) -> None:
+def test_nothing_is_fetched_during_the_back_off(
+    ring: KeyRing, issuer: Issuer, clock: Clock
+) -> None:
     issuer.answer = BAD_ANSWERS["500"]
     with pytest.raises(KeysUnavailable):
         ring.load()
@@ -535,7 +543,7 @@ def test_back_off_grows_and_is_reset_by_a_good_answer(
     assert caught.value.retry_after == BACK_OFF[0]
 
 
-def test_a_back_off_is_told_in_whole_seconds_rounded_up(
+def test_retry_after_is_in_whole_seconds_rounded_up(
     ring: KeyRing, issuer: Issuer, clock: Clock
 ) -> None:
     issuer.answer = BAD_ANSWERS["500"]
@@ -551,7 +559,7 @@ def test_a_back_off_is_told_in_whole_seconds_rounded_up(
     assert caught.value.retry_after == 3
 
 
-def test_a_spent_allowance_in_an_outage_is_no_verdict_on_the_key(
+def test_unknown_key_in_an_outage_is_unavailable_even_without_allowance(
     ring: KeyRing, issuer: Issuer, clock: Clock
 ) -> None:
     for _ in range(100):

@@ -36,7 +36,7 @@ HAS_TABLE_PRIVILEGES = (
 )
 TABLE = "SELECT to_regclass('tasks_task')::oid = to_regclass('public.tasks_task')::oid"
 
-MIGRATE = "Run: python manage.py migrate"
+MIGRATE = "Run python manage.py migrate."
 CONNECTION_ADVICE: dict[Cause, str] = {
     "refused": "Start PostgreSQL, or set the host and port of DATABASE_URL: nothing listens there.",
     "dns": "Set the host of DATABASE_URL: this name has no address.",

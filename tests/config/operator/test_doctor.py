@@ -1,4 +1,4 @@
-"""One part of the installation in turn is broken, beside a real issuer and a real PostgreSQL."""
+"""Breaks each part of the installation in turn, with a real issuer and a real PostgreSQL."""
 
 import json
 import os
@@ -72,7 +72,7 @@ pytestmark = pytest.mark.django_db(databases=["default", "api"])
 
 
 class Issuer:
-    """Answers with `document` and `headers`, whatever it is asked for."""
+    """Answers every request with `document` and `headers`."""
 
     def __init__(self) -> None:
         self.status = 200
@@ -112,8 +112,8 @@ def issuer() -> Iterator[Issuer]:
 
 
 @pytest.fixture(autouse=True)
-def _sound(settings: Any, issuer: Issuer, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A machine of development with nothing to mend."""
+def _working_installation(settings: Any, issuer: Issuer, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A development machine without problems."""
     settings.DEBUG = True
     settings.ENVIRONMENT_FAULTS = []
     settings.SERVER_FAULTS = []
@@ -126,14 +126,14 @@ def _sound(settings: Any, issuer: Issuer, monkeypatch: pytest.MonkeyPatch) -> No
 
 @pytest.fixture
 def closed() -> Iterator[int]:
-    """A port that is taken and on which nothing listens there."""
+    """A port that is taken, but on which nothing listens."""
     with socket.socket() as held:
         held.bind(("127.0.0.1", 0))
         yield held.getsockname()[1]
 
 
 def examine() -> tuple[int | str | None, dict[str, dict[str, str]]]:
-    """The exit status, and the lines by their name (of several, the last)."""
+    """The exit status, and the last check with each name."""
     output, errors = StringIO(), StringIO()
     status: int | str | None = 0
     try:
@@ -156,7 +156,7 @@ def wrong(found: dict[str, dict[str, str]]) -> list[tuple[str, str, str]]:
     ]
 
 
-def test_sound_installation_is_ok_in_every_line(issuer: Issuer) -> None:
+def test_working_installation_is_ok_in_every_line(issuer: Issuer) -> None:
     status, found = examine()
 
     assert status == 0
@@ -203,7 +203,7 @@ def test_without_an_issuer_the_shared_secret_is_enough(settings: Any) -> None:
     assert found["CORS"]["detail"] == "none: browsers on other origins are blocked"
 
 
-def test_every_fault_of_the_environment_has_a_line_and_only_one(settings: Any) -> None:
+def test_every_error_of_the_environment_has_exactly_one_line(settings: Any) -> None:
     settings.DEBUG = False
     settings.SECRET_KEY = "unset"
     settings.ENVIRONMENT_FAULTS = ["SECRET_KEY must be set.", "PORT must be a whole number."]
@@ -221,7 +221,7 @@ def test_every_fault_of_the_environment_has_a_line_and_only_one(settings: Any) -
     )
 
 
-def test_warning_for_a_deployment_is_a_fault(settings: Any) -> None:
+def test_warning_for_a_deployment_is_a_problem(settings: Any) -> None:
     settings.DEBUG = False
     settings.SECRET_KEY = "kurz"
 
@@ -255,7 +255,7 @@ def test_silenced_system_check_stays_silent(settings: Any) -> None:
     assert status == 0
 
 
-def test_no_secret_is_told(settings: Any) -> None:
+def test_missing_shared_secret_is_ok(settings: Any) -> None:
     settings.BETTER_AUTH_SECRET = ""
 
     status, found = examine()
@@ -263,7 +263,7 @@ def test_no_secret_is_told(settings: Any) -> None:
     assert (status, found["shared secret"]["detail"]) == (0, "not set")
 
 
-def test_no_host_is_a_fault(settings: Any) -> None:
+def test_no_host_is_a_problem(settings: Any) -> None:
     settings.ALLOWED_HOSTS = []
 
     status, found = examine()
@@ -312,7 +312,7 @@ def no_usable_key(issuer: Issuer) -> None:
         pytest.param(no_usable_key, "no usable key in the set", id="no-usable-key"),
     ],
 )
-def test_answer_that_is_no_key_set_is_a_fault(
+def test_answer_that_is_no_key_set_is_a_problem(
     spoil: Callable[[Issuer], None], error: str, issuer: Issuer
 ) -> None:
     spoil(issuer)
@@ -325,7 +325,7 @@ def test_answer_that_is_no_key_set_is_a_fault(
     assert found["issuer clock"]["status"] == "not reached"
 
 
-def test_issuer_out_of_reach_is_a_fault_without_credentials(settings: Any, closed: int) -> None:
+def test_unreachable_issuer_is_a_problem_without_credentials(settings: Any, closed: int) -> None:
     there = f"127.0.0.1:{closed}"
     settings.BETTER_AUTH_JWKS_URL = f"http://user:hunter2@{there}/jwks?key=hunter2"
 
@@ -341,7 +341,7 @@ def test_issuer_out_of_reach_is_a_fault_without_credentials(settings: Any, close
     ]
 
 
-def test_port_that_is_no_number_is_a_fault_of_settings_and_issuer(settings: Any) -> None:
+def test_invalid_port_is_a_problem_of_settings_and_issuer(settings: Any) -> None:
     settings.BETTER_AUTH_URL = "http://host:abc"
 
     status, found = examine()
@@ -391,7 +391,7 @@ CLOCKS = [
 
 
 @pytest.mark.parametrize(("headers", "status", "detail"), CLOCKS)
-def test_clock_of_the_issuer_is_held_against_ours(
+def test_clock_of_the_issuer_is_compared_with_ours(
     headers: Callable[[], dict[str, str]], status: str, detail: str, issuer: Issuer
 ) -> None:
     issuer.headers = headers
@@ -408,7 +408,7 @@ def test_clock_of_the_issuer_is_held_against_ours(
     )
 
 
-def test_embedded_database_in_production_is_a_fault_and_not_started(
+def test_embedded_database_in_production_is_a_problem_and_not_started(
     settings: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     settings.DEBUG = False
@@ -428,13 +428,13 @@ def test_embedded_database_in_production_is_a_fault_and_not_started(
 
 
 def elsewhere(monkeypatch: pytest.MonkeyPatch, **config: Any) -> None:
-    """The database of the settings, for connections that are opened from here on."""
+    """Changes the database of the settings, for connections that are opened from now on."""
     host, _ = database_address()
     for name, value in {"EMBEDDED": None, "HOST": host, **config}.items():
         monkeypatch.setitem(connections["default"].settings_dict, name, value)
 
 
-def test_closed_port_is_a_fault_and_no_traceback(
+def test_closed_port_is_a_problem_without_traceback(
     monkeypatch: pytest.MonkeyPatch, closed: int
 ) -> None:
     elsewhere(monkeypatch, HOST="127.0.0.1", PORT=closed)
@@ -452,7 +452,7 @@ def test_closed_port_is_a_fault_and_no_traceback(
     assert {found[name]["status"] for name in CONNECTED} == {"not reached"}
 
 
-def test_password_is_hidden_wherever_it_stands(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_password_is_hidden_everywhere(monkeypatch: pytest.MonkeyPatch) -> None:
     password = connection.settings_dict["PASSWORD"] or "hunter2"
     elsewhere(monkeypatch, NAME=password, PASSWORD=password)
 
@@ -481,7 +481,7 @@ def test_advice_fits_the_cause(cause: str, expected: str) -> None:
 
 
 @pytest.mark.django_db(transaction=True, databases=["default", "api"])
-def test_migration_that_is_not_applied_is_a_fault() -> None:
+def test_migration_that_is_not_applied_is_a_problem() -> None:
     recorder = MigrationRecorder(connection)
     (last,) = (name for app, name in MigrationLoader(connection).graph.leaf_nodes("tasks"))
     recorder.record_unapplied("tasks", last)
@@ -495,12 +495,12 @@ def test_migration_that_is_not_applied_is_a_fault() -> None:
         (
             "migrations",
             f"1 migration not applied, from tasks.{last} on",
-            "Run: python manage.py migrate",
+            "Run python manage.py migrate.",
         )
     ]
 
 
-def test_server_that_is_too_old_is_a_fault() -> None:
+def test_server_that_is_too_old_is_a_problem() -> None:
     assert server_version(15, "PostgreSQL 15.0").status == "ok"
     check = server_version(14, "PostgreSQL 14.9")
 
@@ -531,7 +531,7 @@ def test_too_few_connections_are_a_warning(settings: Any) -> None:
     assert output.getvalue().endswith("\n\nAll is well.\n")
 
 
-def test_host_that_is_no_name_is_a_fault(settings: Any) -> None:
+def test_host_that_is_no_name_is_a_problem(settings: Any) -> None:
     settings.ALLOWED_HOSTS = ["https://tasks.example.com", "[::1]", "localhost"]
 
     status, found = examine()
@@ -544,7 +544,7 @@ def test_host_that_is_no_name_is_a_fault(settings: Any) -> None:
 
 
 @pytest.mark.django_db(transaction=True, databases=["default", "api"])
-def test_tables_that_are_not_in_public_are_a_fault() -> None:
+def test_tables_that_are_not_in_public_are_a_problem() -> None:
     """The operations look for them there, whatever the search_path of the owner is."""
     database = connection.settings_dict["NAME"]
     execute("CREATE SCHEMA elsewhere; CREATE TABLE elsewhere.tasks_task ()")
@@ -561,7 +561,7 @@ def test_tables_that_are_not_in_public_are_a_fault() -> None:
     )
 
 
-MIGRATE = "Run: python manage.py migrate"
+MIGRATE = "Run python manage.py migrate."
 READ = "tasks_api.read_task(text, bigint)"
 SCHEMA = "COMMENT ON SCHEMA tasks_api IS"
 BROKEN_OPERATIONS = {
@@ -591,9 +591,7 @@ BROKEN_OPERATIONS = {
 @pytest.mark.parametrize(
     ("change", "detail"), BROKEN_OPERATIONS.values(), ids=BROKEN_OPERATIONS.keys()
 )
-def test_operations_that_are_not_as_promised_are_a_fault(
-    put_back: None, change: str, detail: str
-) -> None:
+def test_broken_operations_are_a_problem(put_back: None, change: str, detail: str) -> None:
     execute(change.format(role=derived_role(connection.settings_dict["NAME"])))
     back = f"{SCHEMA} '{COMMENT}'" if change.startswith(SCHEMA) else "SELECT 1"
 
@@ -632,7 +630,7 @@ def test_operations_that_are_not_as_promised_are_a_fault(
         ),
     ],
 )
-def test_role_that_is_not_as_promised_is_a_fault(
+def test_wrong_privileges_or_settings_of_the_role_are_a_problem(
     change: str, back: str, detail: str, advice: str
 ) -> None:
     database = connection.settings_dict["NAME"]
@@ -648,7 +646,7 @@ def test_role_that_is_not_as_promised_is_a_fault(
 
 
 @pytest.mark.django_db(transaction=True, databases=["default", "api"])
-def test_role_that_cannot_sign_in_is_a_fault(put_back: None) -> None:
+def test_role_that_cannot_sign_in_is_a_problem(put_back: None) -> None:
     role = derived_role(connection.settings_dict["NAME"])
     execute(f"ALTER ROLE {role} NOLOGIN")
 
@@ -661,7 +659,7 @@ def test_role_that_cannot_sign_in_is_a_fault(put_back: None) -> None:
     assert "is not permitted to log in" in detail
 
 
-def test_isolation_that_is_switched_off_is_a_warning(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_disabled_isolation_is_a_warning(monkeypatch: pytest.MonkeyPatch) -> None:
     the_owners = {name: connection.settings_dict[name] for name in ("USER", "PASSWORD")}
     for name, value in {"ROLE_IS_DERIVED": False, **the_owners}.items():
         monkeypatch.setitem(connections.settings["api"], name, value)
@@ -676,7 +674,7 @@ def test_isolation_that_is_switched_off_is_a_warning(monkeypatch: pytest.MonkeyP
 
 
 class TLSProxy:
-    """Speaks TLS with one client at a time, and in the clear with the server behind it."""
+    """Uses TLS with one client at a time, and clear text with the server behind it."""
 
     def __init__(self, directory: Path) -> None:
         self.behind = database_address()
@@ -722,7 +720,9 @@ def certificate(directory: Path) -> Path:
     return path
 
 
-def test_tls_is_told_as_far_as_it_reaches(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_tls_is_reported_as_far_as_it_reaches(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
     proxy = TLSProxy(tmp_path)
     options = {**connection.settings_dict["OPTIONS"], "sslmode": "require"}
     elsewhere(
@@ -742,7 +742,7 @@ def test_tls_is_told_as_far_as_it_reaches(monkeypatch: pytest.MonkeyPatch, tmp_p
     assert found["TLS"]["detail"] == "on, as far as the proxy in front of the server"
 
 
-WAYS = [
+ADDRESSES = [
     pytest.param("", "ok", id="socket"),
     pytest.param("127.0.0.1", "ok", id="loopback"),
     pytest.param("10.0.0.7", "ok", id="private"),
@@ -752,15 +752,15 @@ WAYS = [
 ]
 
 
-@pytest.mark.parametrize(("address", "status"), WAYS)
-def test_clear_text_is_a_fault_on_a_public_way(address: str, status: str) -> None:
+@pytest.mark.parametrize(("address", "status"), ADDRESSES)
+def test_clear_text_is_a_problem_with_a_public_address(address: str, status: str) -> None:
     check = in_the_clear(address)
 
     assert check.status == status
     assert check.advice == ("Add ?sslmode=require to DATABASE_URL." if status == "wrong" else "")
 
 
-def test_line_cannot_steer_the_terminal_and_has_an_end(settings: Any) -> None:
+def test_line_cannot_control_the_terminal_and_is_limited(settings: Any) -> None:
     settings.CORS_ALLOWED_ORIGINS = ["https://a.example\x1b[31m\n" + "x" * 400]
 
     _, found = examine()
@@ -813,7 +813,7 @@ def run(environment: dict[str, str], *arguments: str) -> subprocess.CompletedPro
     )
 
 
-def test_sound_production_ends_with_zero(issuer: Issuer) -> None:
+def test_working_production_exits_with_zero(issuer: Issuer) -> None:
     parts = urlsplit(database_url())
     password = parts.password or "hunter2"
     netloc = f"postgres:{password}@{parts.netloc.rpartition('@')[2]}"
@@ -828,7 +828,7 @@ def test_sound_production_ends_with_zero(issuer: Issuer) -> None:
     assert "\x1b" not in ended.stdout
 
 
-def test_broken_production_ends_with_one_and_clean_json(closed: int) -> None:
+def test_broken_production_exits_with_one_and_clean_json(closed: int) -> None:
     environment = production(
         DATABASE_URL=f"postgresql://tasks:hunter2@127.0.0.1:{closed}/tasks",
         BETTER_AUTH_URL=f"http://127.0.0.1:{closed}",
@@ -871,7 +871,7 @@ def test_settings_that_fail_every_check_do_not_stop_the_doctor() -> None:
         ("{}", "wrong", "BETTER_AUTH_JWKS: not a JWK set"),
     ],
 )
-def test_key_set_without_network_is_looked_at(
+def test_configured_key_set_is_checked(
     settings: Any, document: str, status: str, detail: str
 ) -> None:
     settings.BETTER_AUTH_JWKS = document
