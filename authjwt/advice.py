@@ -47,7 +47,7 @@ class Text:
 
 
 class UncheckedToken:
-    """A token as far as it can be read, for display only.
+    """A token as far as it can be read without checking any rule.
 
     Segments, header and claims that cannot be read are empty.
     """
@@ -160,7 +160,7 @@ def _listed_key(
     url, kid, alg = plain(ring.url), token.header.get("kid"), token.header.get("alg")
     expected = f"a key {shown(kid)} for {shown(alg)} at {url}"
     if isinstance(failure, KeysUnavailable):
-        return Text(str(failure), expected, reach_key_set(url, failure))
+        return Text(str(failure), expected, key_set_advice(url, failure))
     fetched = f"{date(fetched_at)} from {url}"
     if isinstance(kid, str) and (found := ring.keys.get(kid)):
         return Text(
@@ -180,8 +180,8 @@ def _listed_key(
     )
 
 
-def reach_key_set(url: str, failure: Exception) -> str:
-    """How to fix what `failure` says about the key set at `url`, which must hold no secret."""
+def key_set_advice(url: str, failure: Exception) -> str:
+    """How to fix a failure to fetch the key set. The text has `url`: it must contain no secret."""
     if isinstance(failure.__cause__, OSError):
         return (
             f"Make sure that this machine can reach {url}, or set BETTER_AUTH_JWKS_URL "
@@ -205,9 +205,7 @@ def signature(token: UncheckedToken) -> Text:
             "Set BETTER_AUTH_SECRET to exactly the secret that the issuer signs with: "
             "the one of the same environment, without quotes around it."
         )
-    return Text(
-        f"{count(length, 'character')}" if length else "", "one that matches the token", advice
-    )
+    return Text(count(length, "character") if length else "", "one that matches the token", advice)
 
 
 def payload(token: UncheckedToken) -> Text:

@@ -16,7 +16,7 @@ from django.core import checks
 from django.db import connections
 
 from authjwt import conf
-from authjwt.advice import reach_key_set
+from authjwt.advice import key_set_advice
 from authjwt.exceptions import KeysUnavailable
 from authjwt.fetch import fetch_with_headers
 from authjwt.jwks import Key, parse
@@ -126,7 +126,7 @@ def _usable(keys: Collection[Key]) -> str:
 
 
 def _no_keys(url: str, error: Exception) -> Check:
-    return Check("issuer", "wrong", f"no keys at {url}: {error}", reach_key_set(url, error))
+    return Check("issuer", "wrong", f"no keys at {url}: {error}", key_set_advice(url, error))
 
 
 def _clock(date: str, age: str, now: float) -> Check:
