@@ -1,4 +1,4 @@
-"""The Authorization header to claims, and the check that they are the owner's."""
+"""The Authorization header to claims, and the check that the path belongs to their user."""
 
 import logging
 import math
@@ -14,18 +14,18 @@ from django.http import HttpRequest
 from ninja.security.http import HttpAuthBase
 
 from authjwt import conf
-from authjwt.exceptions import Forbidden, InvalidToken, MissingToken, Reason
+from authjwt.exceptions import ANOTHER_USER, Forbidden, InvalidToken, MissingToken, Reason
 from authjwt.keys import KeyRing
 from authjwt.tokens import Claims, Verifier
 
 log = logging.getLogger(__name__)
 
-MINUTE = 60.0
+LOG_INTERVAL = 60.0
 
 
 @cache
 def verifier() -> Verifier:
-    """The verifier of this process, as the settings have it."""
+    """The verifier of this process, built from the settings."""
     return Verifier(
         secret=conf.secret(),
         keys=key_ring(),
@@ -35,7 +35,7 @@ def verifier() -> Verifier:
 
 
 def key_ring() -> KeyRing | None:
-    """The keys of the issuer; None where only the shared secret counts."""
+    """The keys of the issuer; None if only tokens signed with the shared secret are accepted."""
     if document := conf.key_set():
         return KeyRing("BETTER_AUTH_JWKS", fetch=lambda _: document)
     url = conf.key_set_url()
@@ -51,24 +51,24 @@ setting_changed.connect(_forget)
 
 
 class Refusals:
-    """Counts refused tokens by reason, and tells of them in one line a minute at most.
+    """Counts refused tokens by reason, and logs the counts at most once a minute.
 
-    A flood of bad tokens must not become a flood of lines; the first one is told at once.
+    A flood of bad tokens must not flood the log. The first refusal is logged immediately.
     """
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
         self._lock = threading.Lock()
         self.counts: Counter[Reason] = Counter()
-        self._next = -math.inf
+        self._next_log = -math.inf
 
     def count(self, reason: Reason) -> None:
         with self._lock:
             self.counts[reason] += 1
-            if self._clock() < self._next:
+            if self._clock() < self._next_log:
                 return
             counts, self.counts = self.counts, Counter()
-            self._next = self._clock() + MINUTE
+            self._next_log = self._clock() + LOG_INTERVAL
         log.warning(
             "tokens refused: %s", ", ".join(f"{name} {n}" for name, n in counts.most_common())
         )
@@ -78,9 +78,10 @@ refusals = Refusals()
 
 
 class BearerToken(HttpAuthBase):
-    """Lets in whoever the `user_id` of the path belongs to (RFC 6750, section 2.1).
+    """Accepts the tokens of the user whose `user_id` is in the path (RFC 6750, section 2.1).
 
-    It runs before path, query and body are looked at; a stranger learns nothing from them.
+    It runs before path, query and body are validated, so that a stranger learns nothing from their
+    errors.
     """
 
     openapi_scheme = "bearer"
@@ -98,13 +99,13 @@ class BearerToken(HttpAuthBase):
         return claims
 
 
-def check_owner(user_id: str, of_path: str | None) -> None:
-    if of_path != user_id:
-        raise Forbidden("This token belongs to another user.")
+def check_owner(user_id: str, path_user_id: str | None) -> None:
+    if path_user_id != user_id:
+        raise Forbidden(ANOTHER_USER)
 
 
 def token_of(request: HttpRequest) -> str:
-    """What stands after `Bearer`. Two such headers arrive as one with a comma: no token at all."""
+    """What follows `Bearer`. Two headers arrive joined by a comma, which is no valid token."""
     header: str = request.META.get("HTTP_AUTHORIZATION", "")
     scheme, _, token = header.partition(" ")
     if scheme.lower() != "bearer":

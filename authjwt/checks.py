@@ -1,6 +1,6 @@
-"""System checks: every fault of the settings that would make tokens fail, told at the start.
+"""System checks: they report every error in the settings that would make tokens fail.
 
-None of them prints a secret. They are deployment checks, so that only the commands that need these
+No message contains a secret. They are deployment checks, so that only the commands that need these
 settings run them.
 """
 
@@ -13,28 +13,29 @@ from django.conf import settings
 from django.core.checks import CheckMessage, Error, Warning, register  # noqa: A004  its name
 
 from authjwt import conf
-from authjwt.keys import parse
+from authjwt.jwks import parse
 
 TOKENS = "tokens"
 """The tag of these checks."""
 
 URLS = ("BETTER_AUTH_URL", "BETTER_AUTH_JWKS_URL", "BETTER_AUTH_ISSUER")
 
-FILLING = re.compile(
+EXAMPLE_WORDS = re.compile(
     "placeholder|development|production|environment|generated?|characters?|minimum|default"
     "|replace|example|password|secrets?|secure|better|strong|string|random|before|please"
     "|change|insert|super|token|local|least|build|auth|docker|demo|test|with|this|here|your|long|time"
     "|very|only|some|chars?|bytes?|keys?|jwt|dev|for|min|the|use|and|my|me|in|is|at|to|an|of|or|a"
 )
-"""The words that example secrets are made of: `better-auth-secret-12345678901234567890`, the
-default of Better Auth, `your-secret-key-here-min-32-chars` and their like in templates."""
+"""The words in example secrets: `better-auth-secret-12345678901234567890`, which is the default of
+Better Auth, `your-secret-key-here-min-32-chars` and similar ones in templates."""
 
-LEAST_DIFFERENT_CHARACTERS = 8
+MIN_DIFFERENT_CHARACTERS = 8
+GENERATE = "Generate one: openssl rand -base64 32"
 
 
 @register(TOKENS, deploy=True)
 def check_settings(**_: Any) -> list[CheckMessage]:
-    # What has no form contradicts nothing yet.
+    # Malformed settings come first: the other checks need well-formed ones.
     return [
         *_key_source(),
         *_secret(),
@@ -48,7 +49,7 @@ def _key_source() -> list[CheckMessage]:
         return []
     return [
         Error(
-            "No token could be verified.",
+            "No token can be verified: neither keys nor a secret are configured.",
             hint="Set BETTER_AUTH_URL (or BETTER_AUTH_JWKS_URL), or BETTER_AUTH_SECRET.",
             id="authjwt.E001",
         )
@@ -60,28 +61,28 @@ def _secret() -> list[CheckMessage]:
     if not secret:
         return []
     found: list[CheckMessage] = []
-    if len(secret) < conf.LEAST_SECRET_BYTES:
+    if len(secret) < conf.MIN_SECRET_BYTES:
         found.append(
             Error(
-                f"BETTER_AUTH_SECRET has {len(secret)} bytes, and {conf.LEAST_SECRET_BYTES} are "
-                "the least for HS256.",
-                hint="openssl rand -base64 32 makes a good one.",
+                f"BETTER_AUTH_SECRET has {len(secret)} bytes, but HS256 requires at least "
+                f"{conf.MIN_SECRET_BYTES}.",
+                hint=GENERATE,
                 id="authjwt.E002",
             )
         )
     if b"-----BEGIN" in secret or secret.lstrip().startswith(b"{"):
         found.append(
             Error(
-                "BETTER_AUTH_SECRET looks like a PEM or a JWK, which are no shared secrets.",
-                hint="For public keys set BETTER_AUTH_JWKS_URL.",
+                "BETTER_AUTH_SECRET looks like a PEM key or a JWK, not like a shared secret.",
+                hint="For public keys, set BETTER_AUTH_JWKS_URL.",
                 id="authjwt.E003",
             )
         )
     if not settings.DEBUG and _is_example(secret.decode()):
         found.append(
             Error(
-                "BETTER_AUTH_SECRET is an example, or as easily guessed as one.",
-                hint="openssl rand -base64 32 makes a good one.",
+                "BETTER_AUTH_SECRET is an example, or as easy to guess as one.",
+                hint=GENERATE,
                 id="authjwt.E006",
             )
         )
@@ -96,7 +97,7 @@ def _key_set() -> list[CheckMessage]:
             return [
                 Error(
                     f"BETTER_AUTH_JWKS: {error}.",
-                    hint='It is JSON, {"keys": [...]}, as /api/auth/jwks of Better Auth answers.',
+                    hint='Set it to the answer of /api/auth/jwks of Better Auth: {"keys": [...]}',
                     id="authjwt.E010",
                 )
             ]
@@ -104,17 +105,17 @@ def _key_set() -> list[CheckMessage]:
 
 
 def _is_example(secret: str) -> bool:
-    """Nothing but filling words, digits and punctuation, or the same few characters again.
+    """Whether it is only example words, digits and punctuation, or repeats a few characters.
 
-    What a random generator makes is never that: some letters of it are no such words.
+    A randomly generated secret never is: some of its letters form none of these words.
     """
-    rest = FILLING.sub("", secret.lower())
-    return len(set(secret)) < LEAST_DIFFERENT_CHARACTERS or (
+    rest = EXAMPLE_WORDS.sub("", secret.lower())
+    return len(set(secret)) < MIN_DIFFERENT_CHARACTERS or (
         rest != secret.lower() and not any(character.isalpha() for character in rest)
     )
 
 
-def _given() -> dict[str, str]:
+def _configured_urls() -> dict[str, str]:
     return {name: value for name in URLS if (value := getattr(settings, name))}
 
 
@@ -122,18 +123,19 @@ def _malformed() -> list[CheckMessage]:
     found: list[CheckMessage] = [
         Error(
             f"{name} is not an http:// or https:// URL.",
-            hint="For instance https://app.example.com",
+            hint="For example: https://app.example.com",
             id="authjwt.E004",
         )
-        for name, value in _given().items()
+        for name, value in _configured_urls().items()
         if not _is_url(value)
     ]
     audience: Any = settings.BETTER_AUTH_AUDIENCE
     if not isinstance(audience, list) or not all(map(_is_name, audience)):
         found.append(
             Error(
-                "BETTER_AUTH_AUDIENCE must be a list of strings, none of them blank or padded.",
-                hint='For instance ["https://app.example.com"]',
+                "BETTER_AUTH_AUDIENCE must be a list of strings, none of them blank or with spaces "
+                "around it.",
+                hint='For example: ["https://app.example.com"]',
                 id="authjwt.E009",
             )
         )
@@ -145,7 +147,7 @@ def _contradictions() -> list[CheckMessage]:
     if (conf.key_set_url() or conf.key_set()) and not (conf.issuers() and conf.audiences()):
         found.append(
             Error(
-                "The key set is known, but not whom its tokens must come from and be made for.",
+                "A key set is configured without the issuer or the audience of its tokens.",
                 hint="Set BETTER_AUTH_URL, or BETTER_AUTH_ISSUER and BETTER_AUTH_AUDIENCE.",
                 id="authjwt.E005",
             )
@@ -153,16 +155,16 @@ def _contradictions() -> list[CheckMessage]:
     if urlsplit(settings.BETTER_AUTH_URL).path.rstrip("/").endswith("/jwks"):
         found.append(
             Error(
-                "BETTER_AUTH_URL is the address of a key set, and not of the server.",
-                hint="Set BETTER_AUTH_URL to what stands before /api/auth/jwks.",
+                "BETTER_AUTH_URL is the URL of a key set, not of the Better Auth server.",
+                hint="Set BETTER_AUTH_URL to the part before /api/auth/jwks.",
                 id="authjwt.E007",
             )
         )
     if conf.key_set() and settings.BETTER_AUTH_JWKS_URL:
         found.append(
             Error(
-                "BETTER_AUTH_JWKS and BETTER_AUTH_JWKS_URL both say which keys count.",
-                hint="Keep one of them.",
+                "BETTER_AUTH_JWKS and BETTER_AUTH_JWKS_URL are both set.",
+                hint="Keep only one of them.",
                 id="authjwt.E011",
             )
         )
@@ -170,7 +172,7 @@ def _contradictions() -> list[CheckMessage]:
     if key_set and urlsplit(key_set).path in ("", "/"):
         found.append(
             Error(
-                "BETTER_AUTH_JWKS_URL has no path: that is a home page, and no key set.",
+                "BETTER_AUTH_JWKS_URL has no path, so it is a home page and not a key set.",
                 hint="Better Auth serves its key set at /api/auth/jwks.",
                 id="authjwt.E008",
             )
@@ -183,17 +185,17 @@ def _insecure() -> list[CheckMessage]:
         return []
     return [
         Warning(
-            f"{name} is not https: whoever is on the way can bring their own keys.",
-            hint="Use https, unless the way to this host is a network of your own.",
+            f"{name} does not use https: anybody on the network path can replace the keys.",
+            hint="Use https, unless the network up to this host is private.",
             id="authjwt.W001",
         )
-        for name, value in _given().items()
+        for name, value in _configured_urls().items()
         if urlsplit(value).scheme == "http" and not _is_loopback(str(urlsplit(value).hostname))
     ]
 
 
 def _is_url(value: str) -> bool:
-    """An address with a host and, where there is one, a port; nothing around it or in between."""
+    """A URL with a host and, if there is a port, a valid one; without any white space."""
     return bool(conf.origin(value)) and not re.search(r"[\s\x00-\x1f\x7f]", value)
 
 

@@ -1,10 +1,10 @@
-"""The settings of this package, read at access so that `override_settings` works.
+"""The settings of this package, read at each access so that `override_settings` works.
 
-BETTER_AUTH_URL       where Better Auth runs: implies the three below
-BETTER_AUTH_JWKS_URL  where its key set is
-BETTER_AUTH_JWKS      its key set itself, where it cannot be fetched: JSON, never fetched again
+BETTER_AUTH_URL       where Better Auth runs; implies JWKS_URL, ISSUER and AUDIENCE
+BETTER_AUTH_JWKS_URL  the URL of its key set
+BETTER_AUTH_JWKS      the key set itself as JSON, if it cannot be fetched
 BETTER_AUTH_ISSUER    what `iss` must be
-BETTER_AUTH_AUDIENCE  a list; `aud` must hold one of them
+BETTER_AUTH_AUDIENCE  a list; `aud` must contain one of its items
 BETTER_AUTH_SECRET    verifies HS256 tokens
 """
 
@@ -15,8 +15,8 @@ from django.conf import settings
 LEEWAY = 30
 """Seconds by which the clocks of issuer and verifier may differ."""
 
-LEAST_SECRET_BYTES = 32
-"""RFC 7518, section 3.2: a key of HS256 has at least the size of the hash."""
+MIN_SECRET_BYTES = 32
+"""RFC 7518, section 3.2: an HS256 key is at least as long as the hash."""
 
 
 def secret() -> bytes:
@@ -24,12 +24,12 @@ def secret() -> bytes:
 
 
 def key_set() -> bytes:
-    """The key set that is configured instead of fetched, or nothing."""
+    """The configured key set as JSON; empty if it is fetched."""
     return str(settings.BETTER_AUTH_JWKS).encode()
 
 
 def key_set_url() -> str:
-    """The URL of the key set, or an empty string.
+    """The URL of the key set; empty if none is configured.
 
     Better Auth adds `/api/auth` to a base URL without a path, and nothing to one with a path
     (`withPath` in packages/better-auth/src/utils/url.ts).
@@ -43,7 +43,7 @@ def key_set_url() -> str:
 
 
 def issuers() -> frozenset[str]:
-    """Every spelling of the issuer that a token may carry; empty where none is configured."""
+    """Every accepted spelling of `iss`; empty if no issuer is configured."""
     return _spellings(settings.BETTER_AUTH_ISSUER or settings.BETTER_AUTH_URL)
 
 
@@ -53,7 +53,7 @@ def audiences() -> frozenset[str]:
 
 
 def _spellings(configured: str) -> frozenset[str]:
-    """As configured and as its origin, each with and without a slash at the end.
+    """The configured URL and its origin, each with and without a trailing slash.
 
     Better Auth signs the origin of its base URL (`getOrigin`, the host in lower case);
     releases before 1.4 signed the base URL as it was written.
@@ -66,7 +66,7 @@ def _spellings(configured: str) -> frozenset[str]:
 
 
 def origin(url: str) -> str:
-    """`scheme://host[:port]` as a browser writes it (the default port left out), or nothing."""
+    """`scheme://host[:port]` as browsers write it, without the default port; empty if invalid."""
     try:
         parts = urlsplit(url)
         number = parts.port

@@ -1,4 +1,4 @@
-"""What can be wrong with a request's token, and with the keys that verify it."""
+"""Errors about the token of a request, and about the keys that verify it."""
 
 from typing import Literal, get_args
 
@@ -17,17 +17,21 @@ Reason = Literal[
 ]
 REASONS: tuple[Reason, ...] = get_args(Reason)
 
+EXPIRED = "The token has expired. Fetch a new one."
+ANOTHER_USER = "This token belongs to another user."
+
 
 class MissingToken(Exception):
-    """There is no bearer token in the request."""
+    """The request has no bearer token."""
 
 
 class InvalidToken(Exception):
-    """The token does not open anything.
+    """The token is refused.
 
-    `reason` is one of a closed list; `detail` is a sentence for the person who sent the token,
-    printable ASCII without quotes, so that it can stand in a header, and never part of the token.
-    `user_id` is whom a token names whose signature is good, for the log.
+    reason: one of REASONS.
+    detail: a sentence for the person who sent the token. It goes into a header, so it is printable
+        ASCII without double quotes. It contains no part of the token.
+    user_id: the user that the token names, for the log; only if the signature is valid.
     """
 
     user_id: str | None = None
@@ -39,11 +43,11 @@ class InvalidToken(Exception):
 
 
 class Forbidden(Exception):
-    """The token is good, and it is somebody else's."""
+    """The token is valid, but belongs to another user."""
 
 
 class KeysUnavailable(Exception):
-    """No key could be fetched that might verify the token; `retry_after` is in whole seconds."""
+    """The keys that might verify the token cannot be fetched; `retry_after` is in whole seconds."""
 
     def __init__(self, message: str, retry_after: int = 1) -> None:
         super().__init__(message)

@@ -1,7 +1,7 @@
 """Bearer token to claims: every rule about tokens, and nothing about HTTP.
 
-The order of the rules is that of the functions below: form, header, key, signature, claims.
-What is cheap and needs no key comes first; a claim counts for nothing before its signature.
+The rules apply in the order of the functions below: form, header, key, signature, claims. Cheap
+rules that need no key come first, and no claim is trusted before the signature is verified.
 """
 
 import json
@@ -19,23 +19,26 @@ from typing import Any
 from jwt.algorithms import Algorithm, get_default_algorithms
 
 from authjwt.conf import LEEWAY
-from authjwt.exceptions import InvalidToken, KeysUnavailable
-from authjwt.keys import ALGORITHMS, MOST_KID_CHARACTERS, Key, KeyRing
+from authjwt.exceptions import EXPIRED, InvalidToken, KeysUnavailable
+from authjwt.jwks import ALGORITHMS, MAX_KID_CHARACTERS, Key
+from authjwt.keys import KeyRing
 
 log = logging.getLogger(__name__)
 
-MOST_CHARACTERS = 16 * 1024
+MAX_CHARACTERS = 16 * 1024
+SEGMENTS = 3
 MOST_SUBJECT_CHARACTERS = 255
-LATEST = 253_402_300_799
-"""The last second of the year 9999: a later date is a mistake, or an attempt at an overflow."""
+MAX_TIMESTAMP = 253_402_300_799
+"""The last second of the year 9999. A later time is a mistake, or an attempt at an overflow."""
 
-MOST_REMEMBERED = 10_000
+MAX_CACHED = 10_000
 SECRET_ALGORITHM = "HS256"  # noqa: S105  a name
 HMAC = get_default_algorithms()[SECRET_ALGORITHM]
 KEY_SET_ALGORITHMS = frozenset(name for names in ALGORITHMS.values() for name in names)
 HEADER_MEMBERS = frozenset({"alg", "kid", "typ"})
-"""All that Better Auth and its kind write. A member that changes what the token means (`crit`,
-`b64`, `zip`, `cty`) or brings its own key (`jwk`, `jku`, `x5u`, `x5c`) is refused with the rest."""
+"""All that Better Auth and similar issuers write. Any other member is refused, above all those that
+change what the token means (`crit`, `b64`, `zip`, `cty`) or bring their own key (`jwk`, `jku`,
+`x5u`, `x5c`)."""
 
 FETCH_A_JWT = "Fetch a JWT from /api/auth/token and send that."
 UNPRINTABLE = re.compile(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
@@ -43,7 +46,7 @@ UNPRINTABLE = re.compile(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
 
 @dataclass(frozen=True)
 class Claims:
-    """What a verified token says: whose it is, and until when, in seconds since 1970."""
+    """What a verified token says: its user, and when it expires, in seconds since 1970."""
 
     user_id: str
     expires: int
@@ -51,7 +54,7 @@ class Claims:
 
 @dataclass(frozen=True)
 class Header:
-    """The header of a token; `key_id` is None for a token of the shared secret."""
+    """The header of a token; `key_id` is None for a token signed with the shared secret."""
 
     algorithm: str
     key_id: str | None
@@ -60,8 +63,8 @@ class Header:
 class Verifier:
     """Verifies the tokens of one issuer.
 
-    secret: verifies HS256; empty where such tokens are not accepted.
-    keys: verifies the rest; None where such tokens are not accepted.
+    secret: verifies HS256; empty if such tokens are not accepted.
+    keys: verifies all other algorithms; None if such tokens are not accepted.
     issuers, audiences: the accepted spellings of `iss` and `aud`.
     clock: seconds since 1970.
     """
@@ -80,40 +83,40 @@ class Verifier:
         self.issuers = issuers
         self.audiences = audiences
         self._clock = clock
-        self._remembered: dict[bytes, tuple[Claims, str | None, Key | None]] = {}
+        self._cache: dict[bytes, tuple[Claims, str | None, Key | None]] = {}
 
     def verify(self, token: str) -> Claims:
-        """The claims of a good token. Raises InvalidToken, or KeysUnavailable.
+        """The claims of a valid token. Raises InvalidToken or KeysUnavailable.
 
-        A token that was verified is remembered until it expires or its key is withdrawn:
-        a signature costs 25 to 560 microseconds, a look at the memory two.
+        A verified token is cached until it expires or its key is withdrawn: verifying a signature
+        takes 25 to 560 microseconds, reading the cache two.
         """
         try:
             return self._verify(token)
         except (InvalidToken, KeysUnavailable):
             raise
         except Exception as error:  # noqa: BLE001
-            # The last net: a surprise must neither open the door nor break it.
-            # Its place is logged and not its message, which may hold parts of the token.
-            place = "".join(traceback.format_tb(error.__traceback__))
-            log.error("%s in the token verifier\n%s", type(error).__name__, place)  # noqa: TRY400
+            # The safety net: an unexpected error must not accept the token, nor cause a 500.
+            # Only its traceback is logged, since its message may contain parts of the token.
+            trace = "".join(traceback.format_tb(error.__traceback__))
+            log.error("%s in the token verifier\n%s", type(error).__name__, trace)  # noqa: TRY400
             raise InvalidToken("malformed", "The token cannot be read.") from None
 
     def _verify(self, token: str) -> Claims:
         segments = split(token)
         digest = sha256(token.encode()).digest()
-        if claims := self._recall(digest):
+        if claims := self._cached(digest):
             return claims
         claims, key_id, key = self._examine(segments)
-        if len(self._remembered) >= MOST_REMEMBERED:
-            self._remembered = {}
-        self._remembered[digest] = claims, key_id, key
+        if len(self._cache) >= MAX_CACHED:
+            self._cache = {}
+        self._cache[digest] = claims, key_id, key
         return claims
 
-    def _recall(self, digest: bytes) -> Claims | None:
-        if not (remembered := self._remembered.get(digest)):
+    def _cached(self, digest: bytes) -> Claims | None:
+        if not (cached := self._cache.get(digest)):
             return None
-        claims, key_id, key = remembered
+        claims, key_id, key = cached
         if key_id is None or (self.keys and self.keys.get(key_id) is key):
             try:
                 _check_expiry(claims.expires, self._clock())
@@ -121,7 +124,7 @@ class Verifier:
                 refused.user_id = claims.user_id
                 raise
             return claims
-        self._remembered.pop(digest, None)
+        self._cache.pop(digest, None)
         return None
 
     def _examine(self, segments: tuple[str, str, str]) -> tuple[Claims, str | None, Key | None]:
@@ -147,12 +150,14 @@ class Verifier:
         return expires
 
     def key_for(self, header: Header) -> tuple[Key | None, Algorithm, Any]:
-        """What verifies the signature; without a Key it is the shared secret."""
+        """What verifies the signature; the Key is None for the shared secret."""
         if header.key_id is None:
             return None, HMAC, self._secret()
         key = self._key(header.key_id)
         if header.algorithm not in key.algorithms:
-            raise InvalidToken("algorithm_not_allowed", "The algorithm is not the one of the key.")
+            raise InvalidToken(
+                "algorithm_not_allowed", "The algorithm of the token does not match its key."
+            )
         jwk = key.algorithms[header.algorithm]
         return key, jwk.Algorithm, jwk.key
 
@@ -160,7 +165,7 @@ class Verifier:
         if not self.secret:
             raise InvalidToken(
                 "algorithm_not_allowed",
-                f"Tokens of a shared secret (HS256) are not accepted here. {FETCH_A_JWT}",
+                f"Tokens signed with a shared secret (HS256) are not accepted here. {FETCH_A_JWT}",
             )
         return self.secret
 
@@ -168,7 +173,7 @@ class Verifier:
         if self.keys is None:
             raise InvalidToken(
                 "algorithm_not_allowed",
-                "Only tokens of the shared secret (HS256) are accepted here.",
+                "Only tokens signed with the shared secret (HS256) are accepted here.",
             )
         if key := self.keys.get(key_id):
             return key
@@ -179,14 +184,14 @@ class Verifier:
 
 def split(token: str) -> tuple[str, str, str]:
     """The three segments of a signed token (RFC 7515, section 7.1)."""
-    if len(token) > MOST_CHARACTERS:
-        raise InvalidToken("malformed", "The token has more than 16384 characters.")
+    if len(token) > MAX_CHARACTERS:
+        raise InvalidToken("malformed", f"The token has more than {MAX_CHARACTERS} characters.")
     if not token:
         raise InvalidToken("malformed", "There is no token after the word Bearer.")
     if not token.isascii():
-        raise InvalidToken("malformed", "The token has characters that no token has.")
+        raise InvalidToken("malformed", "The token has characters that are not ASCII.")
     segments = token.split(".")
-    if len(segments) != 3:  # noqa: PLR2004  header, payload, signature
+    if len(segments) != SEGMENTS:
         raise InvalidToken(
             "not_a_jwt", f"This looks like a Better Auth session token. {FETCH_A_JWT}"
         )
@@ -205,9 +210,9 @@ def decode(segment: str, name: str) -> bytes:
 
 
 def read_object(decoded: bytes, name: str) -> dict[str, Any]:
-    """The JSON object in a segment, each name in it once (RFC 7519, section 4)."""
+    """The JSON object in a segment. Duplicate names are refused (RFC 7519, section 4)."""
     try:
-        found = json.loads(decoded.decode(), object_pairs_hook=_members)
+        found = json.loads(decoded.decode(), object_pairs_hook=_without_duplicates)
     except (ValueError, RecursionError) as error:
         raise InvalidToken("malformed", f"The {name} of the token is not JSON.") from error
     if not isinstance(found, dict):
@@ -215,7 +220,7 @@ def read_object(decoded: bytes, name: str) -> dict[str, Any]:
     return found
 
 
-def _members(members: list[tuple[str, Any]]) -> dict[str, Any]:
+def _without_duplicates(members: list[tuple[str, Any]]) -> dict[str, Any]:
     found = dict(members)
     if len(found) < len(members):
         raise ValueError
@@ -223,7 +228,7 @@ def _members(members: list[tuple[str, Any]]) -> dict[str, Any]:
 
 
 def read_header(segment: str) -> Header:
-    """What the header asks for, held against closed lists before any key is looked up."""
+    """Algorithm and key id, checked against closed lists before any key is looked up."""
     header = read_object(decode(segment, "header"), "header")
     check_header(header)
     algorithm = algorithm_of(header)
@@ -233,10 +238,13 @@ def read_header(segment: str) -> Header:
 def check_header(header: dict[str, Any]) -> None:
     kind = header.get("typ", "JWT")
     if not isinstance(kind, str) or kind.upper() != "JWT":
-        raise InvalidToken("wrong_type", f"This token is made for something else. {FETCH_A_JWT}")
+        raise InvalidToken(
+            "wrong_type", f"This is another kind of token: its typ is not JWT. {FETCH_A_JWT}"
+        )
     if header.keys() - HEADER_MEMBERS:
         raise InvalidToken(
-            "malformed", "The header of the token has a member that is not accepted."
+            "malformed",
+            f"The header of the token may only have {', '.join(sorted(HEADER_MEMBERS))}.",
         )
 
 
@@ -247,13 +255,19 @@ def algorithm_of(header: dict[str, Any]) -> str:
     return algorithm
 
 
+def uses_shared_secret(header: dict[str, Any]) -> bool:
+    return header.get("alg") == SECRET_ALGORITHM
+
+
 def key_id_of(header: dict[str, Any]) -> str | None:
-    """None for a token of the shared secret, which needs no key id."""
-    key_id = header.get("kid")
-    if header["alg"] == SECRET_ALGORITHM:
+    """None for a token signed with the shared secret, which needs no key id."""
+    if uses_shared_secret(header):
         return None
-    if not isinstance(key_id, str) or not 0 < len(key_id) <= MOST_KID_CHARACTERS:
-        raise InvalidToken("malformed", "The token does not say which key signed it.")
+    key_id = header.get("kid")
+    if not isinstance(key_id, str) or not 0 < len(key_id) <= MAX_KID_CHARACTERS:
+        raise InvalidToken(
+            "malformed", "The token does not say which key signed it: it has no valid kid."
+        )
     return key_id
 
 
@@ -262,42 +276,42 @@ def check_signature(
 ) -> None:
     signed = f"{segments[0]}.{segments[1]}".encode()
     if not algorithm.verify(signed, material, signature):
-        raise InvalidToken("bad_signature", "The signature does not fit the token.")
+        raise InvalidToken("bad_signature", "The signature does not match the token.")
 
 
 def check_times(claims: dict[str, Any], now: float) -> int:
-    """Holds `exp`, `nbf` and `iat` against the clock; returns `exp` (RFC 7519, section 4.1)."""
+    """Checks `exp`, `nbf` and `iat` against the clock; returns `exp` (RFC 7519, section 4.1)."""
     if "exp" not in claims:
         raise InvalidToken("malformed", "The token never expires: it has no exp.")
     for name in ("exp", "nbf", "iat"):
-        if name in claims and not _is_date(claims[name]):
-            raise InvalidToken("malformed", f"{name} must be a whole number of seconds.")
+        if name in claims and not _is_timestamp(claims[name]):
+            raise InvalidToken("malformed", f"{name} must be a whole number of seconds since 1970.")
     _check_expiry(claims["exp"], now)
     if max(claims.get("nbf", 0), claims.get("iat", 0)) > now + LEEWAY:
         raise InvalidToken("not_yet_valid", "The token is not valid yet: a clock may be wrong.")
     return int(claims["exp"])
 
 
-def _is_date(value: Any) -> bool:
-    return type(value) is int and value <= LATEST
+def _is_timestamp(value: Any) -> bool:
+    return type(value) is int and value <= MAX_TIMESTAMP
 
 
 def _check_expiry(expires: int, now: float) -> None:
     if expires <= now - LEEWAY:
-        raise InvalidToken("expired", "The token has expired. Fetch a new one.")
+        raise InvalidToken("expired", EXPIRED)
 
 
 def check_issuer(claims: dict[str, Any], accepted: Collection[str], *, required: bool) -> None:
-    """A token of the shared secret may leave the issuer out; a token of the key set may not."""
+    """A token signed with the shared secret may have no issuer; one of the key set must have it."""
     issuer = claims.get("iss")
     if not required and ("iss" not in claims or not accepted):
         return
     if not isinstance(issuer, str) or issuer not in accepted:
-        raise InvalidToken("wrong_issuer", "The token is of another issuer.")
+        raise InvalidToken("wrong_issuer", "The token comes from another issuer.")
 
 
 def check_audience(claims: dict[str, Any], accepted: Collection[str], *, required: bool) -> None:
-    """One of a token's audiences must be ours (RFC 7519, section 4.1.3); as with the issuer."""
+    """One of its audiences must be ours (RFC 7519, section 4.1.3); optional like the issuer."""
     audience = claims.get("aud")
     if not required and ("aud" not in claims or not accepted):
         return
@@ -305,18 +319,21 @@ def check_audience(claims: dict[str, Any], accepted: Collection[str], *, require
     if not all(isinstance(name, str) for name in named) or not any(
         name in accepted for name in named
     ):
-        raise InvalidToken("wrong_audience", "The token is made for another audience.")
+        raise InvalidToken("wrong_audience", "The token is for another audience.")
+
+
+def name_of_user_claim(claims: dict[str, Any], *, from_key_set: bool) -> str:
+    """The name of the claim that has the user id.
+
+    In a token of the key set it is always `sub`, which Better Auth sets last. Any field of a
+    profile ends up in the token as the user wrote it, even one called `user_id`. Frontends that
+    sign their own tokens with the shared secret write `user_id` and no `sub`.
+    """
+    return "sub" if from_key_set or "sub" in claims else "user_id"
 
 
 def user_of(claims: dict[str, Any], *, from_key_set: bool) -> str:
-    """The user whom the token names.
-
-    In a token of the key set that is `sub` and nothing else: Better Auth sets it last, while any
-    field of a profile lands in the token as the user wrote it, one called `user_id` included.
-    Frontends that mint their own token with the shared secret write `user_id`, and no `sub`.
-    """
-    name = "sub" if from_key_set or "sub" in claims else "user_id"
-    user = claims.get(name)
+    user = claims.get(name_of_user_claim(claims, from_key_set=from_key_set))
     if not isinstance(user, str) or not can_be_named(user):
         raise InvalidToken("no_subject", f"The token names no user. {FETCH_A_JWT}")
     return user

@@ -1,26 +1,26 @@
-"""What strangers wrote, and times, as an operator may read them on a terminal."""
+"""Formats claims of strangers, URLs, times and counts for an operator's terminal."""
 
 import json
 from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import quote, urlsplit
 
-MOST_SHOWN = 100
+MAX_SHOWN = 100
 UNITS = ((2 * 86400, 86400, "days"), (7200, 3600, "h"), (120, 60, "min"), (0, 1, "s"))
-"""From which size on, in seconds, a distance is told in which unit."""
+"""The smallest distance, in seconds, that is given in a unit; the unit in seconds; its name."""
 
 
 def shown(value: Any) -> str:
-    """A claim for the terminal: JSON in printable ASCII, so that it can steer nothing."""
+    """A claim as JSON in printable ASCII, so that it cannot control the terminal."""
     try:
         text = json.dumps(value)
     except RecursionError:
         return "nested too deeply"
-    return text if len(text) <= MOST_SHOWN else f"{text[: MOST_SHOWN - 3]}..."
+    return text if len(text) <= MAX_SHOWN else f"{text[: MAX_SHOWN - 3]}..."
 
 
 def plain(url: str) -> str:
-    """A URL without what may be secret in it: user, password, query."""
+    """A URL without the parts that may be secret: user, password, query."""
     parts = urlsplit(url)
     return parts._replace(netloc=parts.netloc.rpartition("@")[2], query="", fragment="").geturl()
 
@@ -30,7 +30,7 @@ def date(seconds: float) -> str:
 
 
 def distance(seconds: float) -> str:
-    """`12 min ago`, `in 90 s`."""
+    """The time from now: `12 min ago`, `in 90 s`."""
     size = abs(seconds)
     _, unit, name = next(found for found in UNITS if size >= found[0])
     amount = f"{int(size // unit)} {name}"
@@ -38,8 +38,9 @@ def distance(seconds: float) -> str:
 
 
 def address(user: str) -> str:
+    """The path of a user's tasks, percent-encoded."""
     text = f"/api/{quote(user, safe='', errors='replace')}/"
-    return text if len(text) <= MOST_SHOWN else f"{text[: MOST_SHOWN - 3]}..."
+    return text if len(text) <= MAX_SHOWN else f"{text[: MAX_SHOWN - 3]}..."
 
 
 def count(number: int, name: str) -> str:

@@ -12,8 +12,10 @@ APPS = ("authjwt", "config", "tasks")
 MAY_IMPORT = {
     "authjwt.conf": set[str](),
     "authjwt.exceptions": set[str](),
-    "authjwt.keys": {"authjwt.exceptions"},
-    "authjwt.tokens": {"authjwt.conf", "authjwt.exceptions", "authjwt.keys"},
+    "authjwt.jwks": set(),
+    "authjwt.fetch": {"authjwt.exceptions"},
+    "authjwt.keys": {"authjwt.exceptions", "authjwt.fetch", "authjwt.jwks"},
+    "authjwt.tokens": {"authjwt.conf", "authjwt.exceptions", "authjwt.jwks", "authjwt.keys"},
     "authjwt": {"authjwt"},
     "tasks.models": set[str](),
     "tasks.limits": set(),
@@ -59,7 +61,7 @@ MAY_IMPORT = {
     "config.server": {"authjwt.bearer", "authjwt.exceptions", "config.server"},
     "config.database": {"config.database", "config.server.account"},
     "config.http.parser": set[str](),
-    "config.http.openapi": {"tasks.schemas"},
+    "config.http.openapi": {"authjwt.exceptions", "tasks.schemas"},
     "config.http.docs": set[str](),
     "config.http.errors": {
         "authjwt.exceptions",

@@ -6,6 +6,7 @@ from typing import Any
 from ninja import NinjaAPI
 from ninja.openapi.schema import OpenAPISchema
 
+from authjwt.exceptions import ANOTHER_USER, EXPIRED
 from tasks.schemas import READ_ONLY
 
 TASK = {
@@ -108,13 +109,11 @@ RESPONSES = {
     "401": _response(
         "There is no token, or it does not verify.",
         "AUTH_INVALID",
-        "The token has expired. Fetch a new one.",
+        EXPIRED,
         members={"reason": "expired"},
         headers=CHALLENGE,
     ),
-    "403": _response(
-        "The token is another user's.", "AUTH_FORBIDDEN", "This token belongs to another user."
-    ),
+    "403": _response("The token is another user's.", "AUTH_FORBIDDEN", ANOTHER_USER),
     "404": _response("The user has no such task.", "NOT_FOUND", "There is no such task."),
     "408": _response(
         "The body did not arrive in time.",

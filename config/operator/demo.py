@@ -1,4 +1,4 @@
-"""What `make run` sets up on the first run, and prints on each."""
+"""What `make run` sets up the first time, and prints each time."""
 
 import socket
 from contextlib import suppress
@@ -16,11 +16,11 @@ USER = "demo"
 
 
 def prepare() -> None:
-    """Migrations and a staff account, also when two start at once."""
+    """Applies migrations and creates a staff account, even if two processes do so concurrently."""
     try:
         call_command("migrate", verbosity=0)
         if not User.objects.filter(username=STAFF).exists():
-            with suppress(IntegrityError):  # the other one was faster
+            with suppress(IntegrityError):  # another process was faster
                 User.objects.create_superuser(STAFF, password=staff_password())
     finally:
         connection.close()
@@ -37,7 +37,7 @@ def answers(host: str, port: int) -> bool:
 
 
 def reachable(host: str) -> str:
-    """An address to listen on may stand for all of them, which is none to connect to."""
+    """An address to connect to: the wildcard addresses are only for listening."""
     return {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)  # noqa: S104  a key
 
 
@@ -56,7 +56,7 @@ def announcement(host: str, port: int) -> str:
             "",
             f"Docs    {here}/docs",
             f"Admin   {here}/admin/  (user {STAFF}, password {staff_password()})",
-            f'Token   of the user "{USER}", good for 7 days:',
+            f'Token   of the user "{USER}", valid for 7 days:',
             "",
             token,
             "",

@@ -1,4 +1,4 @@
-"""An issuer that answers over HTTP as a test tells it, and the keys it signs with."""
+"""An issuer whose HTTP answers each test chooses, and the keys that it signs with."""
 
 import json
 import socket
@@ -18,7 +18,7 @@ from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from jwt.algorithms import get_default_algorithms
 
-from authjwt import keys
+from authjwt import fetch, keys
 from authjwt.keys import KeyRing
 
 ALGORITHMS = ("EdDSA", "ES256", "ES512", "PS256", "RS256")
@@ -40,7 +40,7 @@ def signed(header: Any, payload: Any, sign: Callable[[bytes], bytes]) -> str:
 
 
 def claims(**changes: Any) -> dict[str, Any]:
-    """What Better Auth signs for alice; a change to `...` leaves a claim out."""
+    """What Better Auth signs for alice; the value `...` leaves a claim out."""
     now = int(time.time())
     whole = {"sub": "alice", "iat": now, "exp": now + 900, "iss": ORIGIN, "aud": ORIGIN, **changes}
     return {name: value for name, value in whole.items() if value is not ...}
@@ -48,7 +48,7 @@ def claims(**changes: Any) -> dict[str, Any]:
 
 @dataclass(frozen=True)
 class Signer:
-    """A private key, and what is told of it in public."""
+    """A private key, and its public JWK."""
 
     algorithm: str
     kid: str
@@ -59,7 +59,7 @@ class Signer:
         return self.private.public_key()
 
     def jwk(self, **members: Any) -> dict[str, Any]:
-        """As Better Auth lists it; a member of `...` is left out."""
+        """As Better Auth lists it; the value `...` leaves a member out."""
         public = get_default_algorithms()[self.algorithm].to_jwk(self.public, as_dict=True)
         public.pop("key_ops", None)
         whole = {**public, "kid": self.kid, "alg": self.algorithm, **members}
@@ -92,7 +92,7 @@ def private_key(algorithm: str, _kid: str) -> Any:
 
 
 def signer(algorithm: str = "EdDSA", kid: str = "") -> Signer:
-    """The same key at every call with the same words."""
+    """The same arguments always give the same key."""
     kid = kid or f"key-{algorithm}"
     return Signer(algorithm, kid, private_key(algorithm, kid))
 
@@ -104,7 +104,7 @@ def document(*jwks: Signer | dict[str, Any]) -> bytes:
 
 @dataclass
 class Clock:
-    """Seconds that pass when a test says so."""
+    """A clock that only a test moves."""
 
     now: float = 1000.0
 
@@ -203,7 +203,7 @@ BAD_ANSWERS: dict[str, Answer] = {
     "deep_json": answer(b'{"keys": ' + b"[" * 100_000),
     "huge_number": answer(b'{"keys": ' + b"9" * 10_000 + b"}"),
     "not_utf_8": answer(b'{"keys": [{"kid": "\xff"}]}'),
-    "oversized": answer(document(signer()) + b" " * keys.MOST_BYTES),
+    "oversized": answer(document(signer()) + b" " * fetch.MAX_BYTES),
     "no_keys": answer(b'{"keys": []}'),
     "null_keys": answer(b'{"keys": null}'),
     "keys_by_name": answer(b'{"keys": {"kid": "a"}}'),
@@ -215,7 +215,7 @@ BAD_ANSWERS: dict[str, Answer] = {
 
 @dataclass
 class Issuer:
-    """A real HTTP server on loopback, in the place of Better Auth."""
+    """A real HTTP server on loopback that replaces Better Auth."""
 
     answer: Answer = hang
     requests: list[Message] = field(default_factory=list)
@@ -247,7 +247,7 @@ class Issuer:
         threading.Thread(target=self.server.serve_forever, args=[0.01], daemon=True).start()
 
     def stop(self) -> None:
-        """Connections are refused from here on."""
+        """From now on connections are refused."""
         self.closing.set()
         if self.server:
             self.server.shutdown()
@@ -257,7 +257,7 @@ class Issuer:
 
 @dataclass
 class Gate:
-    """Holds an answer back: `arrived` tells that it is asked for, `opened` lets it go."""
+    """Delays an answer: `arrived` is set when it is requested, and `opened` sends it."""
 
     answer: Answer
     arrived: threading.Event = field(default_factory=threading.Event)
@@ -280,7 +280,7 @@ def settle() -> None:
 
 
 def at_once(count: int, call: Callable[[int], Any]) -> list[Any]:
-    """What `call` returns or raises in each of so many threads that start together."""
+    """What `call` returns or raises in each of `count` threads that start together."""
     start = threading.Barrier(count)
     results: list[Any] = [None] * count
 
@@ -288,7 +288,7 @@ def at_once(count: int, call: Callable[[int], Any]) -> list[Any]:
         start.wait()
         try:
             results[number] = call(number)
-        except Exception as error:  # noqa: BLE001  the test looks at it
+        except Exception as error:  # noqa: BLE001  the test checks it
             results[number] = error
 
     threads = [threading.Thread(target=run, args=[number]) for number in range(count)]
@@ -316,19 +316,20 @@ def clock() -> Clock:
 
 @pytest.fixture
 def ring(issuer: Issuer, clock: Clock) -> KeyRing:
-    """A ring that has asked nobody yet."""
+    """A ring that has fetched nothing yet."""
     return KeyRing(issuer.url, clock=clock)
 
 
 @pytest.fixture
-def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A quarter of the patience with an issuer."""
-    monkeypatch.setattr(keys, "TIMEOUT", 0.75)
+def short_timeout(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A quarter of the time for a fetch."""
+    for module in (fetch, keys):
+        monkeypatch.setattr(module, "TIMEOUT", 0.75)
 
 
 @pytest.fixture
 def accepting(issuer: Issuer, settings: Any) -> Issuer:
-    """The project accepts the tokens of this issuer, and those of the shared secret."""
+    """The project accepts tokens of this issuer, and those signed with the shared secret."""
     settings.BETTER_AUTH_URL = ORIGIN
     settings.BETTER_AUTH_JWKS_URL = issuer.url
     return issuer

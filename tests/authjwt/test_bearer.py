@@ -1,4 +1,4 @@
-"""The Authorization header on real URLs: who is let in, and what the others are told."""
+"""The Authorization header on real URLs: which requests it opens, and how it is refused."""
 
 import json
 import threading
@@ -12,7 +12,7 @@ from django.urls import resolve
 from authjwt import bearer, keys
 from authjwt.bearer import BearerToken, Refusals, verifier
 from authjwt.exceptions import Forbidden
-from authjwt.keys import FRESH
+from authjwt.keys import MAX_AGE
 from tests.authjwt.conftest import (
     ALGORITHMS,
     BAD_ANSWERS,
@@ -83,7 +83,7 @@ def test_a_head_request_is_challenged_like_a_get() -> None:
         pytest.param("Basic YWxpY2U6, Bearer {token}", id="second_of_two"),
     ],
 )
-def test_another_scheme_is_no_token(authorization: str) -> None:
+def test_another_scheme_counts_as_no_token(authorization: str) -> None:
     response = get(authorization=authorization.replace("{token}", token_of("alice")))
 
     assert response.status_code == 401
@@ -112,7 +112,7 @@ def test_the_scheme_is_read_in_any_case(scheme: str) -> None:
         pytest.param("Bearer token={token}", "malformed", id="parameter"),
     ],
 )
-def test_a_mistaken_header_is_told_what_is_wrong(authorization: str, reason: str) -> None:
+def test_a_wrong_header_is_refused_with_the_reason(authorization: str, reason: str) -> None:
     response = get(authorization=authorization.replace("{token}", token_of("alice")))
 
     assert response.status_code == 401
@@ -130,7 +130,7 @@ def test_only_the_header_authenticates() -> None:
         assert response.json()["error_code"] == "AUTH_MISSING"
 
 
-def test_a_session_token_is_told_where_a_jwt_is() -> None:
+def test_a_session_token_is_refused_with_the_address_of_a_jwt() -> None:
     response = get(token="7Qk2VbW4sJ9xTzR1nLpYcD8mFhGa6E3u")
 
     assert response["WWW-Authenticate"] == (
@@ -168,7 +168,7 @@ def test_a_stranger_is_refused_before_anything_is_read(method: str, path: str) -
         pytest.param("/api/alice/tasks/1/tasks", id="path_in_path"),
     ],
 )
-def test_a_path_that_resembles_ones_own_is_another_users(path: str) -> None:
+def test_a_path_that_resembles_the_users_own_is_forbidden(path: str) -> None:
     assert get(path, token=token_of("alice")).status_code == 403
 
 
@@ -188,14 +188,14 @@ def test_any_user_reaches_their_own_tasks(user: str, path: str) -> None:
     assert get(path, token=token_of(user)).status_code == 200
 
 
-def test_a_request_without_a_route_is_nobodys() -> None:
+def test_a_request_without_a_route_is_forbidden() -> None:
     request = RequestFactory().get("/", headers={"Authorization": f"Bearer {token_of('alice')}"})
 
     with pytest.raises(Forbidden):
         BearerToken()(request)
 
 
-def test_a_route_without_a_user_is_nobodys() -> None:
+def test_a_route_without_a_user_is_forbidden() -> None:
     request = RequestFactory().get("/", headers={"Authorization": f"Bearer {token_of('alice')}"})
     request.resolver_match = resolve("/health")
 
@@ -238,7 +238,7 @@ def test_changed_settings_make_another_verifier(name: str, value: Any, settings:
     assert verifier() is not before
 
 
-def test_the_verifier_is_what_the_settings_say(settings: Any) -> None:
+def test_the_verifier_follows_the_settings(settings: Any) -> None:
     settings.BETTER_AUTH_URL = "https://App.example.com/"
     settings.BETTER_AUTH_AUDIENCE = ["https://api.example.com"]
 
@@ -250,7 +250,7 @@ def test_the_verifier_is_what_the_settings_say(settings: Any) -> None:
     assert set(found.audiences) == {"https://api.example.com", "https://api.example.com/"}
 
 
-def test_without_an_address_there_are_no_keys() -> None:
+def test_without_a_url_there_are_no_keys() -> None:
     assert verifier().keys is None
 
 
@@ -258,7 +258,7 @@ def test_without_an_address_there_are_no_keys() -> None:
 
 
 @pytest.mark.django_db
-def test_a_rotated_key_opens_at_its_first_request(accepting: Issuer) -> None:
+def test_a_rotated_key_is_accepted_at_its_first_request(accepting: Issuer) -> None:
     assert get(token=signer().token()).status_code == 200
     new = signer("ES256")
     accepting.lists(signer(), new)
@@ -300,7 +300,7 @@ def test_without_keys_a_bad_answer_is_a_503(bad: Answer, accepting: Issuer) -> N
 
 
 @pytest.mark.django_db
-def test_after_an_outage_at_the_start_the_service_recovers_by_itself(
+def test_the_service_recovers_after_an_outage_at_its_start(
     accepting: Issuer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     clock = Clock()
@@ -317,7 +317,7 @@ def test_after_an_outage_at_the_start_the_service_recovers_by_itself(
 
 
 @pytest.mark.django_db
-def test_an_outage_does_not_concern_tokens_of_the_secret(accepting: Issuer) -> None:
+def test_an_outage_does_not_affect_tokens_of_the_secret(accepting: Issuer) -> None:
     accepting.stop()
 
     assert get(token=signer().token()).status_code == 503
@@ -325,14 +325,14 @@ def test_an_outage_does_not_concern_tokens_of_the_secret(accepting: Issuer) -> N
 
 
 @pytest.mark.django_db
-def test_known_keys_are_served_while_the_issuer_hangs(
+def test_known_keys_work_while_the_issuer_hangs(
     accepting: Issuer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     clock = Clock()
     monkeypatch.setattr(bearer, "KeyRing", lambda url: keys.KeyRing(url, clock=clock))
     assert get(token=signer().token()).status_code == 200
     accepting.answer = hang
-    clock.now += FRESH
+    clock.now += MAX_AGE
     statuses: list[int] = []
     stuck = threading.Thread(
         target=lambda: statuses.append(get(token=signer("EdDSA", "made-up").token()).status_code)
@@ -343,7 +343,7 @@ def test_known_keys_are_served_while_the_issuer_hangs(
 
     while stuck.is_alive():
         start = time.monotonic()
-        # Each token is new, so that none of them is remembered.
+        # Each token is new, so that none of them is cached.
         assert get(token=signer().token(claims(jti=str(rounds)))).status_code == 200
         longest = max(longest, time.monotonic() - start)
         rounds += 1
@@ -398,7 +398,7 @@ def test_no_token_is_logged(accepting: Issuer, capfd: pytest.CaptureFixture[str]
 
 
 @pytest.mark.django_db
-def test_keys_may_be_given_instead_of_fetched(settings: Any) -> None:
+def test_keys_may_be_configured_instead_of_fetched(settings: Any) -> None:
     given, other = signer("EdDSA"), signer("ES256")
     settings.BETTER_AUTH_URL = ORIGIN
     settings.BETTER_AUTH_SECRET = ""
@@ -408,10 +408,10 @@ def test_keys_may_be_given_instead_of_fetched(settings: Any) -> None:
     assert get(token=other.token(claims())).json()["reason"] == "unknown_key"
 
 
-# What the log tells of refusals
+# What is logged about refusals
 
 
-def test_refusals_are_told_at_once_and_then_counted_for_a_minute(
+def test_refusals_are_logged_immediately_and_then_counted_for_a_minute(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     clock = Clock()
@@ -427,7 +427,7 @@ def test_refusals_are_told_at_once_and_then_counted_for_a_minute(
     ]
 
 
-def test_a_refused_request_is_counted_and_its_line_has_the_reason(
+def test_a_refused_request_is_counted_and_logged_with_the_reason(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr(bearer, "refusals", counted := Refusals(Clock()))

@@ -1,4 +1,4 @@
-"""Each rule in turn is the one that is wrong, at a real issuer with real keys."""
+"""Tokens that break each rule in turn, with a real issuer and real keys."""
 
 import io
 import json
@@ -53,7 +53,7 @@ ASYMMETRIC = "ES256, ES512, EdDSA, PS256, RS256"
 
 
 class Issuer:
-    """Lists two keys at `{origin}/api/auth/jwks`; `document` is what it answers."""
+    """Lists two keys at `{origin}/api/auth/jwks`; `document` is its answer."""
 
     def __init__(self) -> None:
         keys = {
@@ -86,7 +86,7 @@ class Issuer:
 
 
 def signed(header: Mapping[str, Any], payload: Any, key: Any) -> str:
-    """A token of these very members; PyJWT would refuse to write some of them."""
+    """A token with exactly these members, some of which PyJWT would refuse to write."""
     first = ".".join(segment(json.dumps(part).encode()) for part in (header, payload))
     algorithm = jwt.get_algorithm_by_name("HS256" if isinstance(key, bytes) else "EdDSA")
     return f"{first}.{segment(algorithm.sign(first.encode(), key))}"
@@ -114,8 +114,8 @@ def issuer(settings: Any) -> Iterator[Issuer]:
 
 
 @dataclass
-class Wrong:
-    """A token and the one rule that it breaks; `ORIGIN` stands for that of the issuer."""
+class Case:
+    """A token, the rule that it breaks, and the texts; `ORIGIN` is replaced by the issuer's."""
 
     token: Callable[[Issuer, int], str]
     rule: str
@@ -128,36 +128,38 @@ class Wrong:
 
 FETCH = "Fetch a JWT from /api/auth/token and send that."
 FORM = "3 segments, at most 16384 characters"
-HEADER = "a JSON object of alg, kid and typ; typ absent or JWT"
-ALGORITHMS = f"{ASYMMETRIC} (BETTER_AUTH_URL switches them on: on), HS256 (BETTER_AUTH_SECRET: on)"
+HEADER = "a JSON object with only alg, kid, typ; typ absent or JWT"
+ALGORITHMS = (
+    f"{ASYMMETRIC} (enabled by BETTER_AUTH_URL: on), HS256 (enabled by BETTER_AUTH_SECRET: on)"
+)
 SIGN_WITH_ONE = (
-    "Sign with one of these: the first are for keyPairConfig of Better Auth's jwt plugin, "
-    "the last for a frontend that signs with the shared secret."
+    "Sign with one of these: the first ones are for keyPairConfig of Better Auth's jwt plugin, "
+    "the last one is for a frontend that signs with the shared secret."
 )
 BARE = (
-    "Send the bare token, as /api/auth/token has it in its member token: "
+    "Send only the value of token in the answer of /api/auth/token: "
     "no quotes, no braces, no line breaks."
 )
 AT = "2026-01-31 12:00:00 UTC"
 LATER = "later than 2026-01-31 11:59:30 UTC"
 NOT_AFTER = "not after 2026-01-31 12:00:30 UTC"
-SUBJECT = "sub: a string of 1 to 255 characters, no control characters"
+SUBJECT = "sub: a string of 1 to 255 characters, none of them a control character"
 LEAVE_SUB = "Leave sub as Better Auth sets it (getSubject of the jwt plugin): the user id."
 
-WRONG = [
+CASES = [
     pytest.param(
-        Wrong(
+        Case(
             lambda _issuer, _now: "",
             "form",
             "0 segments, 0 characters",
             FORM,
-            "Pipe the token in: nothing came on standard input.",
+            "Pipe the token into standard input, which was empty.",
             "malformed: There is no token after the word Bearer.",
         ),
         id="nothing",
     ),
     pytest.param(
-        Wrong(
+        Case(
             lambda _issuer, _now: "hT3kV0mB9cQx2LrNfYwZ5sJd8aGpEu1R",
             "form",
             "1 segment, 32 characters",
@@ -168,7 +170,7 @@ WRONG = [
         id="session-token",
     ),
     pytest.param(
-        Wrong(
+        Case(
             lambda _issuer, _now: "secret1.secret2.secret3.secret4.secret5",
             "form",
             "5 segments, 39 characters",
@@ -179,7 +181,7 @@ WRONG = [
         id="encrypted-cookie",
     ),
     pytest.param(
-        Wrong(
+        Case(
             lambda _issuer, _now: "x" * 16385,
             "form",
             "1 segment, 16385 characters",
@@ -191,7 +193,7 @@ WRONG = [
         id="too-long",
     ),
     pytest.param(
-        Wrong(
+        Case(
             lambda _issuer, _now: '{"token": "aaaa.bbbb.cccc"}',
             "header",
             "unreadable",
@@ -202,29 +204,29 @@ WRONG = [
         id="json-around-it",
     ),
     pytest.param(
-        Wrong(
+        Case(
             lambda issuer, now: issuer.token(now, header={"typ": "at+jwt"}),
             "header",
             'typ "at+jwt"',
             HEADER,
-            f"This token is made for something else than an API. {FETCH}",
-            f"wrong_type: This token is made for something else. {FETCH}",
+            f"This token is not meant for an API. {FETCH}",
+            f"wrong_type: This is another kind of token: its typ is not JWT. {FETCH}",
         ),
         id="typ",
     ),
     pytest.param(
-        Wrong(
+        Case(
             lambda issuer, now: issuer.token(now, header={"crit": ["b64"], "b64": False}),
             "header",
             'no typ, and "b64, crit"',
             HEADER,
-            "Sign tokens whose header has alg and kid only, as Better Auth does.",
-            "malformed: The header of the token has a member that is not accepted.",
+            "Sign tokens with only alg and kid in the header, as Better Auth does.",
+            "malformed: The header of the token may only have alg, kid, typ.",
         ),
         id="members",
     ),
     pytest.param(
-        Wrong(
+        Case(
             lambda issuer, now: issuer.token(now, header={"alg": "HS512"}),
             "algorithm",
             '"HS512"',
@@ -235,12 +237,12 @@ WRONG = [
         id="algorithm",
     ),
     pytest.param(
-        Wrong(
+        Case(
             lambda issuer, now: issuer.token(now, header={"alg": "none"}),
             "algorithm",
             '"none"',
-            f"{ASYMMETRIC} (BETTER_AUTH_URL switches them on: off), "
-            "HS256 (BETTER_AUTH_SECRET: off)",
+            f"{ASYMMETRIC} (enabled by BETTER_AUTH_URL: off), "
+            "HS256 (enabled by BETTER_AUTH_SECRET: off)",
             SIGN_WITH_ONE,
             "algorithm_not_allowed: The algorithm of the token is not accepted.",
             {"BETTER_AUTH_URL": "", "BETTER_AUTH_SECRET": ""},
@@ -248,253 +250,252 @@ WRONG = [
         id="algorithm-with-neither-source",
     ),
     pytest.param(
-        Wrong(
+        Case(
             lambda issuer, now: issuer.token(now, header={"kid": ""}),
             "key id",
             '""',
             "a string of 1 to 255 characters",
-            "Write the id of the key into the header as kid; Better Auth's jwt plugin does.",
-            "malformed: The token does not say which key signed it.",
+            "Write the id of the key into the header as kid, as Better Auth's jwt plugin does.",
+            "malformed: The token does not say which key signed it: it has no valid kid.",
         ),
         id="key-id",
     ),
     pytest.param(
-        Wrong(
+        Case(
             lambda issuer, now: issuer.token(now, header={"kid": "old"}),
             "key",
             f'only "ed", "ec", fetched {AT} from ORIGIN/api/auth/jwks',
             'a key "old" for "EdDSA" at ORIGIN/api/auth/jwks',
-            "Sign in again for a token of a current key; or set BETTER_AUTH_URL "
+            "Sign in again to get a token of a current key, or set BETTER_AUTH_URL "
             "to the issuer that signed this one.",
             "unknown_key: The issuer does not list the key that signed this token. Sign in again.",
         ),
         id="unknown-key",
     ),
     pytest.param(
-        Wrong(
+        Case(
             lambda issuer, now: issuer.token(now, header={"kid": "ec"}),
             "key",
             f'"ec" for ES256, fetched {AT} from ORIGIN/api/auth/jwks',
             'a key "ec" for "EdDSA" at ORIGIN/api/auth/jwks',
-            'Fetch a new token: no signature of "EdDSA" is made by this key.',
-            "algorithm_not_allowed: The algorithm is not the one of the key.",
+            'Fetch a new token: this key does not sign with "EdDSA".',
+            "algorithm_not_allowed: The algorithm of the token does not match its key.",
         ),
         id="key-of-another-algorithm",
     ),
     pytest.param(
-        Wrong(
+        Case(
             lambda _issuer, now: shared(now, sub="alice"),
             "key",
             "BETTER_AUTH_SECRET is not set",
             "BETTER_AUTH_SECRET is set",
-            "Set BETTER_AUTH_SECRET to the secret that signs these tokens. "
-            f"Or take no such token: {FETCH}",
-            "algorithm_not_allowed: Tokens of a shared secret (HS256) are not accepted here. "
-            f"{FETCH}",
+            "Set BETTER_AUTH_SECRET to the secret that signs these tokens, "
+            f"or use tokens of the key set. {FETCH}",
+            "algorithm_not_allowed: "
+            f"Tokens signed with a shared secret (HS256) are not accepted here. {FETCH}",
             {"BETTER_AUTH_SECRET": ""},
         ),
         id="no-secret",
     ),
     pytest.param(
-        Wrong(
+        Case(
             lambda issuer, now: issuer.token(now),
             "key",
             "neither BETTER_AUTH_URL nor BETTER_AUTH_JWKS_URL is set",
             "the key set of the issuer",
             "Set BETTER_AUTH_URL to the address of Better Auth, whose keys sign this token.",
-            "algorithm_not_allowed: Only tokens of the shared secret (HS256) are accepted here.",
+            "algorithm_not_allowed: "
+            "Only tokens signed with the shared secret (HS256) are accepted here.",
             {"BETTER_AUTH_URL": ""},
         ),
         id="no-key-set",
     ),
     pytest.param(
-        Wrong(
+        Case(
             lambda issuer, now: issuer.token(now, key=OTHER),
             "signature",
             "86 characters",
-            "one that fits",
-            "Fetch a new token and send all of it: this one was altered or cut, "
-            "or another issuer has a key of the same id.",
-            "bad_signature: The signature does not fit the token.",
+            "one that matches the token",
+            "Fetch a new token and send all of it: this one was changed or cut off, "
+            "or comes from another issuer whose key has the same id.",
+            "bad_signature: The signature does not match the token.",
         ),
         id="signature",
     ),
     pytest.param(
-        Wrong(
+        Case(
             lambda issuer, now: issuer.token(now)[:-1] + "!",
             "signature",
             "86 characters",
-            "one that fits",
-            "Fetch a new token and send all of it: this one was altered or cut, "
-            "or another issuer has a key of the same id.",
+            "one that matches the token",
+            "Fetch a new token and send all of it: this one was changed or cut off, "
+            "or comes from another issuer whose key has the same id.",
             "malformed: The signature of the token is not base64url.",
         ),
         id="signature-not-base64url",
     ),
     pytest.param(
-        Wrong(
+        Case(
             lambda _issuer, now: shared(now, SECRET + "\n", sub="alice"),
             "signature",
             "43 characters",
-            "one that fits",
-            "Set BETTER_AUTH_SECRET to the very text that the issuer signs with: "
-            "no quotes around it, and of the same environment.",
-            "bad_signature: The signature does not fit the token.",
+            "one that matches the token",
+            "Set BETTER_AUTH_SECRET to exactly the secret that the issuer signs with: "
+            "the one of the same environment, without quotes around it.",
+            "bad_signature: The signature does not match the token.",
         ),
         id="another-secret",
     ),
     pytest.param(
-        Wrong(
+        Case(
             lambda _issuer, _now: signed({"alg": "EdDSA", "kid": "ed"}, ["alice"], ED),
             "payload",
-            "",
-            "a JSON object, each name in it once",
-            "Sign a JSON object: the issuer signed something else.",
+            "0 claims",
+            "a JSON object without duplicate names",
+            "Sign a JSON object: this issuer signed something else.",
             "malformed: The payload of the token is not a JSON object.",
         ),
         id="payload",
     ),
     pytest.param(
-        Wrong(
+        Case(
             lambda issuer, now: issuer.token(now, exp=now - 720),
             "exp",
             "2026-01-31 11:48:00 UTC, 12 min ago",
             LATER,
-            "Fetch a new token from /api/auth/token whenever a request answers 401; "
-            "if this one is new, set the clocks right.",
+            "Fetch a new token from /api/auth/token whenever the answer is a 401. "
+            "If this token is new, correct the clocks.",
             "expired: The token has expired. Fetch a new one.",
         ),
         id="expired",
     ),
     pytest.param(
-        Wrong(
+        Case(
             lambda issuer, now: issuer.token(now, exp=-(10**300)),
             "exp",
             f"-1{'0' * 95}...",
             LATER,
-            "Fetch a new token from /api/auth/token whenever a request answers 401; "
-            "if this one is new, set the clocks right.",
+            "Fetch a new token from /api/auth/token whenever the answer is a 401. "
+            "If this token is new, correct the clocks.",
             "expired: The token has expired. Fetch a new one.",
         ),
         id="expired-before-the-calendar",
     ),
     pytest.param(
-        Wrong(
+        Case(
             lambda issuer, now: issuer.token(now, "exp"),
             "exp",
             "none",
             LATER,
-            "Sign tokens that expire: exp, in seconds since 1970.",
+            "Sign tokens that expire: add exp, in seconds since 1970.",
             "malformed: The token never expires: it has no exp.",
         ),
         id="no-exp",
     ),
     pytest.param(
-        Wrong(
+        Case(
             lambda issuer, now: issuer.token(now, exp="tomorrow"),
             "exp",
             '"tomorrow"',
             LATER,
             "Write exp as a whole number of seconds, without quotes or a fraction.",
-            "malformed: exp must be a whole number of seconds.",
+            "malformed: exp must be a whole number of seconds since 1970.",
         ),
         id="exp-as-text",
     ),
     pytest.param(
-        Wrong(
+        Case(
             lambda issuer, _now: issuer.token(NOW, exp=NOW * 1000),
             "exp",
             "1769860800000",
             LATER,
             "Write exp in seconds since 1970: this looks like milliseconds.",
-            "malformed: exp must be a whole number of seconds.",
+            "malformed: exp must be a whole number of seconds since 1970.",
         ),
         id="exp-in-milliseconds",
     ),
     pytest.param(
-        Wrong(
+        Case(
             lambda issuer, now: issuer.token(now, iat=now + 95),
             "nbf, iat",
             "iat 2026-01-31 12:01:35 UTC, in 95 s",
             NOT_AFTER,
-            "Set the clocks right: that of the issuer is 95 s ahead of the one here, "
-            "and 30 s are allowed.",
+            "Correct the clocks: the issuer's is 95 s ahead of the one here, and 30 s are allowed.",
             "not_yet_valid: The token is not valid yet: a clock may be wrong.",
         ),
         id="iat",
     ),
     pytest.param(
-        Wrong(
+        Case(
             lambda issuer, now: issuer.token(now, nbf=now + 600),
             "nbf, iat",
             "nbf 2026-01-31 12:10:00 UTC, in 10 min; iat 2026-01-31 12:00:00 UTC, 0 s ago",
             NOT_AFTER,
-            "Set the clocks right: that of the issuer is 600 s ahead of the one here, "
+            "Correct the clocks: the issuer's is 600 s ahead of the one here, "
             "and 30 s are allowed.",
             "not_yet_valid: The token is not valid yet: a clock may be wrong.",
         ),
         id="nbf",
     ),
     pytest.param(
-        Wrong(
+        Case(
             lambda issuer, _now: issuer.token(NOW, exp=NOW + 10**9, iat=NOW * 1000),
             "nbf, iat",
             "iat 1769860800000",
             NOT_AFTER,
             "Write nbf and iat as whole numbers of seconds since 1970, not milliseconds.",
-            "malformed: iat must be a whole number of seconds.",
+            "malformed: iat must be a whole number of seconds since 1970.",
         ),
         id="iat-in-milliseconds",
     ),
     pytest.param(
-        Wrong(
+        Case(
             lambda issuer, now: issuer.token(now, iss="https://a.example"),
             "issuer",
             '"https://a.example"',
             "ORIGIN",
             'Sign in at ORIGIN, or set BETTER_AUTH_ISSUER to "https://a.example" '
-            "if that is whom you trust.",
-            "wrong_issuer: The token is of another issuer.",
+            "if you trust that issuer.",
+            "wrong_issuer: The token comes from another issuer.",
         ),
         id="issuer",
     ),
     pytest.param(
-        Wrong(
+        Case(
             lambda issuer, now: issuer.token(now, "iss"),
             "issuer",
             "none",
             "ORIGIN",
-            "Let the issuer write iss: ORIGIN.",
-            "wrong_issuer: The token is of another issuer.",
+            "Configure the issuer to write iss: ORIGIN.",
+            "wrong_issuer: The token comes from another issuer.",
         ),
         id="no-issuer",
     ),
     pytest.param(
-        Wrong(
+        Case(
             lambda issuer, now: issuer.token(now, aud=["https://a.example", "mobile"]),
             "audience",
             '["https://a.example", "mobile"]',
             "ORIGIN",
-            'Set BETTER_AUTH_AUDIENCE to what ["https://a.example", "mobile"] names if this API '
-            "is meant by it; otherwise have tokens made for ORIGIN "
-            "(audience of Better Auth's jwt plugin).",
-            "wrong_audience: The token is made for another audience.",
+            'If ["https://a.example", "mobile"] means this API, set BETTER_AUTH_AUDIENCE to it. '
+            "Otherwise issue tokens for ORIGIN (audience of Better Auth's jwt plugin).",
+            "wrong_audience: The token is for another audience.",
         ),
         id="audience",
     ),
     pytest.param(
-        Wrong(
+        Case(
             lambda issuer, now: issuer.token(now, "aud"),
             "audience",
             "none",
             "ORIGIN",
-            "Let the issuer write aud: ORIGIN.",
-            "wrong_audience: The token is made for another audience.",
+            "Configure the issuer to write aud: ORIGIN.",
+            "wrong_audience: The token is for another audience.",
         ),
         id="no-audience",
     ),
     pytest.param(
-        Wrong(
+        Case(
             lambda issuer, now: issuer.token(now, "sub", user_id="alice"),
             "user",
             "sub none",
@@ -505,7 +506,7 @@ WRONG = [
         id="no-sub",
     ),
     pytest.param(
-        Wrong(
+        Case(
             lambda issuer, now: issuer.token(now, sub="alice\x00"),
             "user",
             'sub "alice\\u0000"',
@@ -516,23 +517,23 @@ WRONG = [
         id="control-character",
     ),
     pytest.param(
-        Wrong(
+        Case(
             lambda _issuer, now: shared(now, session={}, user={}),
             "user",
             "user_id none",
-            "sub or user_id: a string of 1 to 255 characters, no control characters",
-            f"This is the session cache of a cookie. {FETCH}",
+            "sub or user_id: a string of 1 to 255 characters, none of them a control character",
+            f"This is the cookie cache of a session. {FETCH}",
             f"no_subject: The token names no user. {FETCH}",
         ),
         id="cookie-cache",
     ),
     pytest.param(
-        Wrong(
+        Case(
             lambda _issuer, now: shared(now, user_id=7),
             "user",
             "user_id 7",
-            "sub or user_id: a string of 1 to 255 characters, no control characters",
-            "Sign the user's id as sub, or as user_id.",
+            "sub or user_id: a string of 1 to 255 characters, none of them a control character",
+            "Write the user id into the token as sub or user_id.",
             f"no_subject: The token names no user. {FETCH}",
         ),
         id="number-as-user",
@@ -540,9 +541,9 @@ WRONG = [
 ]
 
 
-@pytest.mark.parametrize("wrong", WRONG)
-def test_wrong_rule_is_told_as_what_was_found_expected_and_to_be_done(
-    wrong: Wrong, issuer: Issuer, settings: Any
+@pytest.mark.parametrize("wrong", CASES)
+def test_a_broken_rule_has_found_expected_and_fix(
+    wrong: Case, issuer: Issuer, settings: Any
 ) -> None:
     for name, value in wrong.settings.items():
         setattr(settings, name, value)
@@ -550,21 +551,21 @@ def test_wrong_rule_is_told_as_what_was_found_expected_and_to_be_done(
 
     lines = list(explanation.lines())
 
-    place = RULES.index(wrong.rule)
+    index = RULES.index(wrong.rule)
     assert [line.rule for line in lines] == RULES
     assert [line.status for line in lines] == (
-        ["ok"] * place + ["wrong"] + ["not reached"] * (len(RULES) - place - 1)
+        ["ok"] * index + ["wrong"] + ["not reached"] * (len(RULES) - index - 1)
     )
-    text = lines[place].text
+    text = lines[index].text
     assert text.found == wrong.found.replace("ORIGIN", issuer.origin)
     assert text.expected == wrong.expected.replace("ORIGIN", issuer.origin)
     assert text.advice == wrong.advice.replace("ORIGIN", issuer.origin)
     assert str(explanation.failure) == wrong.failure
 
 
-@pytest.mark.parametrize("wrong", WRONG)
-def test_command_says_what_the_verifier_says_and_never_the_token(
-    wrong: Wrong, issuer: Issuer, settings: Any, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("wrong", CASES)
+def test_command_agrees_with_the_verifier_and_never_prints_the_token(
+    wrong: Case, issuer: Issuer, settings: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for name, value in wrong.settings.items():
         setattr(settings, name, value)
@@ -583,7 +584,7 @@ def test_command_says_what_the_verifier_says_and_never_the_token(
 def check(
     monkeypatch: pytest.MonkeyPatch, given: str | bytes, *arguments: str
 ) -> tuple[int | str | None, str]:
-    """The exit status and the output of the command for what stands on standard input."""
+    """The exit status and the output of the command with this standard input."""
     data = given.encode() if isinstance(given, str) else given
     monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(data)))
     output = StringIO()
@@ -649,7 +650,7 @@ def test_token_of_the_shared_secret_needs_no_fetch(issuer: Issuer) -> None:
     assert issuer.fetches == 0
 
 
-def test_claims_behind_the_wrong_rule_are_shown_all_the_same(issuer: Issuer) -> None:
+def test_claims_after_the_wrong_rule_are_still_shown(issuer: Issuer) -> None:
     token = issuer.token(NOW, header={"kid": "old"}, iss="https://a.example")
     explanation = Explanation(token, verifier.__wrapped__(), NOW)
 
@@ -670,7 +671,7 @@ def test_many_keys_are_not_all_listed(issuer: Issuer) -> None:
     assert key.text.found.startswith(f"only {names} and 2 more, fetched ")
 
 
-def test_stranger_is_told_which_path_the_token_opens(
+def test_wrong_path_is_reported_with_the_one_that_the_token_opens(
     issuer: Issuer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     token = issuer.token(int(time.time()), sub="alice/1")
@@ -681,14 +682,14 @@ def test_stranger_is_told_which_path_the_token_opens(
     assert output.endswith(
         "path       wrong        found     opens /api/alice%2F1/\n"
         "                        expected  opens /api/bob/\n"
-        "                        to mend   Send requests to /api/alice%2F1/, "
+        "                        fix       Send requests to /api/alice%2F1/, "
         "or sign in as the user of /api/bob/.\n"
         "\n"
         "Refused: This token belongs to another user.\n"
     )
 
 
-def test_path_is_not_reached_by_a_token_of_nobody(
+def test_path_is_not_reached_by_a_token_without_user(
     issuer: Issuer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     status, output = check(monkeypatch, issuer.token(NOW, "sub"), "--user", "bob")
@@ -708,7 +709,7 @@ FORMS = [
 
 
 @pytest.mark.parametrize("form", FORMS)
-def test_token_is_taken_out_of_what_was_pasted(
+def test_token_is_extracted_from_pasted_text(
     form: str, issuer: Issuer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     token = issuer.token(int(time.time()))
@@ -721,7 +722,7 @@ def test_token_is_taken_out_of_what_was_pasted(
     assert_nothing_leaks(token, output)
 
 
-def test_line_break_within_the_token_is_told(
+def test_line_break_within_the_token_is_reported(
     issuer: Issuer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     token = issuer.token(int(time.time()))
@@ -730,12 +731,12 @@ def test_line_break_within_the_token_is_told(
 
     assert status == 1
     assert output.startswith(
-        f"form       ok           3 segments, {len(token) + 1} characters, white space among them\n"
+        f"form       ok           3 segments, {len(token) + 1} characters, including white space\n"
         "header     wrong        found     unreadable\n"
     )
 
 
-def test_endless_bytes_that_are_no_text_are_refused(
+def test_too_many_bytes_that_are_not_text_are_refused(
     issuer: Issuer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     status, output = check(monkeypatch, b"\xff" * 10**6)
@@ -753,7 +754,7 @@ HOSTILE = [
 
 
 @pytest.mark.parametrize(("claim", "expected"), HOSTILE)
-def test_claim_cannot_steer_the_terminal(
+def test_claim_cannot_control_the_terminal(
     claim: str, expected: str, issuer: Issuer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     token = issuer.token(int(time.time()), iss=claim)
@@ -764,7 +765,7 @@ def test_claim_cannot_steer_the_terminal(
     assert_nothing_leaks(token, output)
 
 
-def test_claim_nested_without_end_is_named_so() -> None:
+def test_deeply_nested_claim_is_not_printed() -> None:
     nested: list[Any] = []
     for _ in range(10_000):
         nested = [nested]
@@ -786,8 +787,8 @@ def test_closed_port_leaves_the_token_undecided(
     assert (
         "key        wrong        found     ConnectionRefusedError while fetching the key set\n"
         f'                        expected  a key "ed" for "EdDSA" at http://{there}/jwks\n'
-        f"                        to mend   Make http://{there}/jwks answer on this machine, "
-        "or set BETTER_AUTH_JWKS_URL to where the key set can be reached from here.\n"
+        f"                        fix       Make sure that this machine can reach http://{there}/jwks"
+        ", or set BETTER_AUTH_JWKS_URL to a URL of the key set that it can reach.\n"
     ) in output
     assert output.splitlines()[-1] == (
         "Not decided: ConnectionRefusedError while fetching the key set"
@@ -807,7 +808,7 @@ def test_page_instead_of_a_key_set_leaves_the_token_undecided(
     assert output.splitlines()[-1] == "Not decided: not a JWK set"
 
 
-def test_keys_are_fetched_anew_beside_those_that_the_process_remembers(
+def test_keys_are_fetched_again_without_changing_those_of_the_process(
     issuer: Issuer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     token = issuer.token(int(time.time()))
@@ -823,7 +824,7 @@ def test_keys_are_fetched_anew_beside_those_that_the_process_remembers(
     assert verifier().keys is remembered
 
 
-def test_person_at_a_terminal_is_told_what_to_do(
+def test_a_terminal_shows_how_to_paste_the_token(
     issuer: Issuer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     keyboard, terminal = os.openpty()
@@ -840,7 +841,7 @@ def test_person_at_a_terminal_is_told_what_to_do(
 
 
 def environment(issuer: Issuer) -> dict[str, str]:
-    """Of a production machine."""
+    """The environment of a production machine."""
     return {
         "PATH": os.environ["PATH"],
         "SECRET_KEY": "a-long-key-for-this-test-only",
@@ -857,7 +858,9 @@ def environment(issuer: Issuer) -> dict[str, str]:
         pytest.param("", 1, f"Refused: no_subject: The token names no user. {FETCH}", id="refused"),
     ],
 )
-def test_process_ends_with_the_verdict(sub: str, status: int, last: str, issuer: Issuer) -> None:
+def test_exit_status_and_last_line_are_the_verdict(
+    sub: str, status: int, last: str, issuer: Issuer
+) -> None:
     token = issuer.token(int(time.time()), sub=sub)
 
     ended = subprocess.run(
@@ -876,7 +879,7 @@ def test_process_ends_with_the_verdict(sub: str, status: int, last: str, issuer:
     assert_nothing_leaks(token, ended.stdout)
 
 
-def test_token_is_no_argument() -> None:
+def test_token_is_not_accepted_as_an_argument() -> None:
     with pytest.raises(CommandError, match=re.escape("unrecognized arguments: a.b.c")):
         call_command("check_token", "a.b.c")
 
@@ -891,16 +894,16 @@ DISTANCES = [
 
 
 @pytest.mark.parametrize(("seconds", "expected"), DISTANCES)
-def test_distance_is_told_in_the_unit_of_its_size(seconds: float, expected: str) -> None:
+def test_distance_has_the_unit_of_its_size(seconds: float, expected: str) -> None:
     assert distance(seconds) == expected
 
 
-def test_url_is_shown_without_what_may_be_secret() -> None:
+def test_url_is_shown_without_its_secrets() -> None:
     assert plain("https://user:word@a.example:8443/jwks?key=word#word") == (
         "https://a.example:8443/jwks"
     )
 
 
-def test_address_is_bounded_and_carries_any_text() -> None:
+def test_address_is_limited_and_encodes_any_text() -> None:
     assert address("a\udc80/é") == "/api/a%3F%2F%C3%A9/"
     assert len(address("x" * 255)) == 100

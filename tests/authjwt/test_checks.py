@@ -1,4 +1,4 @@
-"""Settings that would make tokens fail, or open to anybody, are told at the start."""
+"""System checks report settings that would make tokens fail, or accept tokens of anybody."""
 
 import json
 import secrets
@@ -19,7 +19,7 @@ JWKS = json.dumps({"keys": [signer("EdDSA").jwk()]})
 
 
 def messages(settings: Any, **given: Any) -> list[CheckMessage]:
-    """What is found where nothing but this is set."""
+    """The messages if nothing else is configured."""
     for name in ("URL", "JWKS_URL", "JWKS", "ISSUER", "SECRET"):
         setattr(settings, f"BETTER_AUTH_{name}", given.get(name, ""))
     settings.BETTER_AUTH_AUDIENCE = given.get("AUDIENCE", [])
@@ -48,7 +48,7 @@ def ids(settings: Any, **given: Any) -> list[str]:
         pytest.param({"URL": "http://app.localhost:3000"}, id="localhost_by_name"),
     ],
 )
-def test_good_settings_are_silent(given: dict[str, Any], settings: Any) -> None:
+def test_good_settings_have_no_messages(given: dict[str, Any], settings: Any) -> None:
     assert ids(settings, **given) == []
 
 
@@ -104,18 +104,18 @@ def test_good_settings_are_silent(given: dict[str, Any], settings: Any) -> None:
         pytest.param(["E002", "E006", "E004"], {"SECRET": "changeme", "URL": "a"}, id="at_once"),
     ],
 )
-def test_a_fault_has_its_id(found: list[str], given: dict[str, Any], settings: Any) -> None:
+def test_each_error_has_its_id(found: list[str], given: dict[str, Any], settings: Any) -> None:
     assert ids(settings, **given) == found
 
 
 @pytest.mark.parametrize("algorithm", ["EdDSA", "ES256", "RS256"])
-def test_a_public_key_is_no_secret(algorithm: str, settings: Any) -> None:
+def test_a_public_key_is_refused_as_a_secret(algorithm: str, settings: Any) -> None:
     pem = signer(algorithm).public.public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
 
     assert ids(settings, SECRET=pem.decode()) == ["E003"]
 
 
-# As they stand in templates, tutorials and the sources of Better Auth, 32 bytes and more.
+# From templates, tutorials and the sources of Better Auth, at least 32 bytes.
 EXAMPLES = [
     "better-auth-secret-12345678901234567890",
     "better-auth-secret-1234567890123",
@@ -144,21 +144,21 @@ EXAMPLES = [
 
 
 @pytest.mark.parametrize("secret", EXAMPLES)
-def test_an_example_is_no_secret(secret: str, settings: Any) -> None:
+def test_an_example_is_refused_as_a_secret(secret: str, settings: Any) -> None:
     (message,) = messages(settings, SECRET=secret)
 
     assert message.id == "authjwt.E006"
 
 
 @pytest.mark.parametrize("secret", ["changeme", "secret", "your-secret-key", "better-auth-secret"])
-def test_a_short_example_is_told_both(secret: str, settings: Any) -> None:
+def test_a_short_example_has_both_messages(secret: str, settings: Any) -> None:
     assert ids(settings, SECRET=secret) == ["E002", "E006"]
 
 
 @pytest.mark.parametrize(
     "make", [secrets.token_urlsafe, secrets.token_hex, lambda: "".join(map(str, range(40)))]
 )
-def test_what_a_generator_makes_is_a_secret(make: Any, settings: Any) -> None:
+def test_a_generated_secret_is_accepted(make: Any, settings: Any) -> None:
     for _ in range(50):
         settings.BETTER_AUTH_SECRET = make()
         assert check_settings() == []
@@ -172,11 +172,11 @@ def test_what_a_generator_makes_is_a_secret(make: Any, settings: Any) -> None:
         "my-secret-is-my-grandmothers-maiden-name",
     ],
 )
-def test_a_phrase_of_ones_own_is_a_secret(secret: str, settings: Any) -> None:
+def test_a_passphrase_is_accepted_as_a_secret(secret: str, settings: Any) -> None:
     assert ids(settings, SECRET=secret) == []
 
 
-def test_in_development_examples_and_plain_http_will_do(settings: Any) -> None:
+def test_in_development_examples_and_plain_http_are_accepted(settings: Any) -> None:
     settings.DEBUG = True
 
     assert ids(settings, SECRET=EXAMPLES[0], URL="http://192.168.0.2:3000") == []
@@ -198,7 +198,7 @@ def test_no_secret_is_printed(secret: str, settings: Any) -> None:
     assert all(secret not in str(message) for message in found)
 
 
-def test_no_credentials_in_an_address_are_printed(settings: Any) -> None:
+def test_no_credentials_in_a_url_are_printed(settings: Any) -> None:
     found = messages(settings, URL="http://name:word@app.example.com")
 
     assert [message.id for message in found] == ["authjwt.W001"]
@@ -221,7 +221,7 @@ def test_each_message_says_what_to_do(settings: Any) -> None:
     assert all(message.hint for message in found)
 
 
-def test_the_project_does_not_start_with_a_fault(settings: Any) -> None:
+def test_the_deployment_check_fails_with_an_error(settings: Any) -> None:
     settings.BETTER_AUTH_SECRET = "short"
 
     assert "authjwt.E002" in {message.id for message in run_checks(include_deployment_checks=True)}

@@ -1,4 +1,4 @@
-"""What the settings imply: where the keys are, and how issuer and audience may be spelled."""
+"""What the settings imply: the URL of the keys, and the spellings of issuer and audience."""
 
 from typing import Any
 
@@ -35,13 +35,15 @@ from authjwt import conf
         ),
     ],
 )
-def test_the_key_set_is_below_the_server(url: str, key_set_url: str, settings: Any) -> None:
+def test_the_url_of_the_key_set_is_below_better_auth(
+    url: str, key_set_url: str, settings: Any
+) -> None:
     settings.BETTER_AUTH_URL = url
 
     assert conf.key_set_url() == key_set_url
 
 
-def test_an_address_of_the_key_set_counts_more(settings: Any) -> None:
+def test_a_configured_url_of_the_key_set_takes_precedence(settings: Any) -> None:
     settings.BETTER_AUTH_URL = "https://app.example.com"
     settings.BETTER_AUTH_JWKS_URL = "http://frontend:3000/api/auth/jwks"
 
@@ -82,7 +84,7 @@ def test_an_address_of_the_key_set_counts_more(settings: Any) -> None:
         pytest.param("tasks", {"tasks", "tasks/"}, id="no_url"),
     ],
 )
-def test_issuer_and_audience_have_few_spellings(
+def test_issuer_and_audience_have_these_spellings(
     configured: str, accepted: set[str], settings: Any
 ) -> None:
     settings.BETTER_AUTH_URL = configured
@@ -91,7 +93,7 @@ def test_issuer_and_audience_have_few_spellings(
     assert conf.audiences() == accepted
 
 
-def test_an_issuer_of_its_own_counts_more(settings: Any) -> None:
+def test_a_configured_issuer_takes_precedence(settings: Any) -> None:
     settings.BETTER_AUTH_URL = "https://app.example.com"
     settings.BETTER_AUTH_ISSUER = "https://login.example.com"
 
@@ -99,7 +101,7 @@ def test_an_issuer_of_its_own_counts_more(settings: Any) -> None:
     assert conf.audiences() == {"https://app.example.com", "https://app.example.com/"}
 
 
-def test_audiences_of_their_own_count_more(settings: Any) -> None:
+def test_configured_audiences_take_precedence(settings: Any) -> None:
     settings.BETTER_AUTH_URL = "https://app.example.com"
     settings.BETTER_AUTH_AUDIENCE = ["tasks", "https://api.example.com"]
 

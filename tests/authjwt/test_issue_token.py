@@ -1,4 +1,4 @@
-"""`manage.py issue_token`: a token of the shared secret, for development."""
+"""`manage.py issue_token`: a token signed with the shared secret, for development."""
 
 import time
 from io import StringIO
@@ -45,7 +45,7 @@ def test_the_token_opens_its_users_tasks() -> None:
         pytest.param(("--expires=7d",), 604_800, id="days"),
     ],
 )
-def test_the_token_lives_as_long_as_asked(expires: tuple[str, ...], seconds: int) -> None:
+def test_the_token_has_the_given_lifetime(expires: tuple[str, ...], seconds: int) -> None:
     before = int(time.time())
 
     claims = jwt.decode(issued("alice", *expires), SECRET, ["HS256"])
@@ -69,13 +69,13 @@ def test_an_unclear_duration_is_refused(expires: str) -> None:
     ["", " ", "s" * 256, "a\x00", "a\nb", "\ud800"],
     ids=["empty", "blank", "long", "nul", "line_break", "surrogate"],
 )
-def test_a_user_whom_no_token_can_name_is_refused(user: str) -> None:
+def test_an_invalid_user_id_is_refused(user: str) -> None:
     with pytest.raises(CommandError, match="user must have 1 to 255 characters"):
         issued(user)
 
 
 @pytest.mark.parametrize("user", ["a/b", "\u00e9\U0001f600", "s" * 255, "42"])
-def test_any_other_user_can_be_named(user: str) -> None:
+def test_any_other_user_id_is_accepted(user: str) -> None:
     assert verifier().verify(issued(user)).user_id == user
 
 
@@ -86,7 +86,7 @@ def test_without_a_secret_there_is_no_token(settings: Any) -> None:
         issued("alice")
 
 
-def test_outside_development_it_wants_to_be_told(settings: Any) -> None:
+def test_outside_development_it_requires_a_flag(settings: Any) -> None:
     settings.DEBUG = False
 
     with pytest.raises(CommandError, match="add --outside-development"):

@@ -17,7 +17,7 @@ LOCK = HERE / "package-lock.json"
 
 @pytest.fixture(scope="session")
 def packages() -> None:
-    """Better Auth as the lock has it; a machine without Node skips, CI does not."""
+    """Installs the locked Better Auth. Without Node the tests are skipped, but in CI they fail."""
     missing = [name for name in ("node", "npm") if not shutil.which(name)]
     if missing:
         sentence = f"The real Better Auth needs {' and '.join(missing)}, not found here."
@@ -36,7 +36,7 @@ def node(packages: None) -> Iterator[Node]:
 
 @pytest.fixture
 def start_issuer(node: Node) -> Iterator[Callable[..., Issuer]]:
-    """Issuers of a test's own: it may stop them and change their keys."""
+    """Starts issuers for one test, which may stop them and change their keys."""
     with ExitStack() as running:
         yield lambda **variant: running.enter_context(Issuer(node, **variant))
 
@@ -45,10 +45,10 @@ def start_issuer(node: Node) -> Iterator[Callable[..., Issuer]]:
 def deploy(
     node: Node, django_db_setup: None, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Callable[..., tuple[Issuer, Server]]]:
-    """An issuer of a variant, and the service that trusts it; tests leave both as they are.
+    """Starts an issuer of a variant, and the service that trusts it. Tests must not change them.
 
-    The service is a process, so tests of the same variant and environment share a pair. PORT stands
-    for the port of the issuer, in the environment of the service too.
+    The service is a process, so tests with the same variant and environment share a pair. PORT is
+    replaced by the port of the issuer, also in the environment of the service.
     """
     started: dict[str, tuple[Issuer, Server]] = {}
     logs = tmp_path_factory.mktemp("servers")
@@ -60,10 +60,13 @@ def deploy(
             name = json.dumps([variant or {}, environment or {}], sort_keys=True)
             if name not in started:
                 issuer = Issuer(node, **(variant or {}))
-                told = {"BETTER_AUTH_URL": issuer.base, **(environment or {})}
+                variables = {"BETTER_AUTH_URL": issuer.base, **(environment or {})}
                 server = Server(
                     logs / f"{issuer.port}.log",
-                    **{key: value.replace("PORT", str(issuer.port)) for key, value in told.items()},
+                    **{
+                        key: value.replace("PORT", str(issuer.port))
+                        for key, value in variables.items()
+                    },
                 )
                 # It starts while the issuer does.
                 running.callback(server.stop)

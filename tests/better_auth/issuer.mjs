@@ -1,6 +1,6 @@
-// Better Auth servers on loopback. Each line of the input is the variant of one to start, as JSON,
-// and once it listens the answer is a line that says where it is; or it is {"stop": port}. The
-// database of one that was stopped stays in the file `state`, for its next start.
+// Better Auth servers on loopback. Each line of the input is JSON: the variant of a server to start,
+// or {"stop": port}. When a server listens, the answer is a line with its base URL. The database of
+// a stopped server stays in the file `state`, for its next start.
 import { existsSync, readFileSync, writeFileSync } from "node:fs";
 import { createServer } from "node:http";
 import { createInterface } from "node:readline";
@@ -11,7 +11,7 @@ import { memoryAdapter } from "better-auth/adapters/memory";
 import { fromNodeHeaders, toNodeHandler } from "better-auth/node";
 import { jwt, signJWT } from "better-auth/plugins";
 
-// What JSON cannot say.
+// What JSON cannot express.
 const payloads = {
   with_user_id: ({ user }) => ({ user_id: user.id, name: user.name }),
   without_user_id: ({ user }) => ({ name: user.name }),
@@ -50,7 +50,7 @@ async function start(variant) {
     ],
   });
 
-  // What the tests do at the issuer beside its own API.
+  // What the tests need besides the API of the issuer.
   const routes = {
     "/test/sign": async ({ payload, header }) => ({
       token: await signJWT({ context: await auth.$context }, { options: jwtOptions, payload, header }),

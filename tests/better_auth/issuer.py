@@ -1,4 +1,4 @@
-"""The real Better Auth as a process, and people who sign up there."""
+"""The real Better Auth as a process, and accounts that sign up there."""
 
 import base64
 import hashlib
@@ -24,7 +24,7 @@ Json = dict[str, Any]
 
 
 class Node:
-    """The process in which all issuers run: it takes Better Auth longer to load than to start."""
+    """The process of all issuers, since Better Auth takes longer to load than to start."""
 
     def __init__(self) -> None:
         self.process = subprocess.Popen(
@@ -52,18 +52,18 @@ class Node:
         self.process.stdin.flush()
         select.select([self.process.stdout], [], [], START_UP)
         answer = self.process.stdout.readline().strip()
-        assert answer, "There was no answer: the words of Node.js are above."
+        assert answer, "There was no answer: the output of Node.js is above."
         return answer
 
 
 class Issuer:
-    """A Better Auth server. `variant` says how it is configured: see issuer.mjs.
+    """A Better Auth server. `variant` is its configuration: see issuer.mjs.
 
-    PORT stands for its port wherever it is written in the variant. It may be stopped and started
-    again, on the same port; it keeps its data with `state`, and otherwise begins anew.
+    PORT in the variant is replaced by its port. It can be stopped and started again on the same
+    port. It keeps its data if the variant has `state`, and otherwise starts without data.
 
-    base: its base URL as configured, which is also what the service is told.
-    url, api: where it really listens, and where its API is there.
+    base: the configured base URL, which the service gets too.
+    url, api: where it really listens, and its API there.
     """
 
     def __init__(self, node: Node, **variant: Any) -> None:
@@ -84,8 +84,8 @@ class Issuer:
         self.stop()
 
     def start(self) -> None:
-        said = self.node.ask(self.variant)
-        self.api = self.url + urlsplit(said).path.rstrip("/")
+        base_url = self.node.ask(self.variant)
+        self.api = self.url + urlsplit(base_url).path.rstrip("/")
         self.is_running = True
 
     def stop(self) -> None:
@@ -106,7 +106,7 @@ class Issuer:
         return token
 
     def age_keys(self, seconds: int) -> None:
-        """Makes the keys older: what a rotation waits for happens now."""
+        """Makes the keys older, so that a rotation is due now."""
         self._test("age-keys", seconds=seconds)
 
     def _test(self, name: str, **body: Any) -> Json:
@@ -118,7 +118,7 @@ class Issuer:
 
 @dataclass
 class Account:
-    """Somebody who is signed in at an issuer, with the cookies that a browser would have."""
+    """A user who is signed in at an issuer, with the cookies that a browser would have."""
 
     issuer: Issuer
     user_id: str = ""
@@ -158,7 +158,7 @@ class Account:
         return unquote(self.cookies[f"better-auth.{name}"])
 
     def authorize_client(self, **extra: str) -> Json:
-        """The tokens of an OAuth client that this person lets in (code flow with PKCE)."""
+        """The tokens of an OAuth client that this user authorizes (code flow with PKCE)."""
         client = self.send("POST", f"{self.issuer.url}/test/client", {}).json()
         verifier = secrets.token_urlsafe(32)
         challenge = base64.urlsafe_b64encode(hashlib.sha256(verifier.encode()).digest())

@@ -1,4 +1,4 @@
-"""The service as it is deployed, and the real Better Auth: what frontends do, over HTTP."""
+"""The deployed service and the real Better Auth, used over HTTP as frontends do."""
 
 import base64
 import json
@@ -40,7 +40,7 @@ def list_tasks(server: Server, account: Account, token: str) -> Answer:
     return server.request("GET", f"/api/{account.user_id}/tasks", token=token)
 
 
-def assert_let_in(server: Server, account: Account, token: str) -> None:
+def assert_accepted(server: Server, account: Account, token: str) -> None:
     answer = list_tasks(server, account, token)
     assert (answer.status, answer.body) == (200, b'{"tasks":[],"count":0}')
 
@@ -64,14 +64,14 @@ def signing_with(algorithm: str) -> dict[str, Any]:
     return {"jwt": {"jwks": {"keyPairConfig": {"alg": algorithm}}}}
 
 
-def wait_for(what: Callable[[], bool]) -> None:
+def wait_for(condition: Callable[[], bool]) -> None:
     deadline = time.monotonic() + DEADLINE
-    while not what():
+    while not condition():
         assert time.monotonic() < deadline
         time.sleep(0.02)
 
 
-# What is let in
+# Accepted tokens
 
 
 @pytest.mark.parametrize(
@@ -111,14 +111,14 @@ def test_token_of_every_algorithm_opens_all_six_endpoints(
     assert (status, gone["error_code"]) == (404, "NOT_FOUND")
 
 
-def test_header_set_auth_jwt_of_the_session_is_such_a_token(deploy: Deploy) -> None:
+def test_header_set_auth_jwt_of_the_session_has_a_valid_token(deploy: Deploy) -> None:
     issuer, server = deploy()
     person = issuer.sign_up()
 
     token = person.session().headers["set-auth-jwt"]
 
     assert claims_of(token).keys() == claims_of(person.token()).keys()
-    assert_let_in(server, person, token)
+    assert_accepted(server, person, token)
 
 
 @pytest.mark.parametrize(
@@ -145,7 +145,7 @@ def test_header_set_auth_jwt_of_the_session_is_such_a_token(deploy: Deploy) -> N
         pytest.param(
             {"basePath": "/accounts"},
             {"BETTER_AUTH_URL": "http://127.0.0.1:PORT/accounts"},
-            id="a base path of its own",
+            id="another base path",
         ),
         pytest.param(
             {"base": "https://app.example.com"},
@@ -160,19 +160,19 @@ def test_token_of_an_issuer_is_accepted_with(
     issuer, server = deploy(variant, environment)
     person = issuer.sign_up()
 
-    assert_let_in(server, person, person.token())
+    assert_accepted(server, person, person.token())
 
 
-def test_picture_of_several_kilobytes_in_the_token_locks_nobody_out(deploy: Deploy) -> None:
+def test_token_with_a_picture_of_several_kilobytes_is_accepted(deploy: Deploy) -> None:
     issuer, server = deploy()
     person = issuer.sign_up(image=f"data:image/png;base64,{'A' * 5000}")
     token = person.token()
 
     assert len(token) > 6500
-    assert_let_in(server, person, token)
+    assert_accepted(server, person, token)
 
 
-def test_profile_field_called_user_id_opens_nobody_elses_path(deploy: Deploy) -> None:
+def test_profile_field_called_user_id_does_not_open_another_path(deploy: Deploy) -> None:
     issuer, server = deploy({"fields": {"user_id": {"type": "string"}}})
     victim = issuer.sign_up()
     impostor = issuer.sign_up(user_id=victim.user_id)
@@ -182,10 +182,10 @@ def test_profile_field_called_user_id_opens_nobody_elses_path(deploy: Deploy) ->
     answer = list_tasks(server, victim, token)
 
     assert (answer.status, answer.json()["error_code"]) == (403, "AUTH_FORBIDDEN")
-    assert_let_in(server, impostor, token)
+    assert_accepted(server, impostor, token)
 
 
-# What is refused
+# Refused tokens
 
 CACHE = {"enabled": True}
 ORIGIN = "http://127.0.0.1:PORT"
@@ -193,11 +193,11 @@ OAUTH = {
     "oauth": {"resources": [ORIGIN], "enforcePerClientResources": False},
     "jwt": {"jwt": {"issuer": ORIGIN}},
 }
-"""The hardest of settings: the provider's tokens have our issuer, and may have our audience."""
+"""The riskiest settings: the provider's tokens have our issuer, and may have our audience."""
 
 
 def logout_token(account: Account) -> str:
-    """As `signLogoutToken` of the plugin makes it, which wants https to deliver one."""
+    """Like those of the plugin's `signLogoutToken`, which requires https to deliver one."""
     now = int(time.time())
     return account.issuer.sign(
         {
@@ -214,7 +214,7 @@ def logout_token(account: Account) -> str:
 
 
 def logout_token_for_us(account: Account) -> str:
-    """Only its type tells it from a good token."""
+    """It differs from a good token only in its type."""
     return account.issuer.sign({"sub": account.user_id}, {"typ": "logout+jwt"})
 
 
@@ -285,7 +285,7 @@ def logout_token_for_us(account: Account) -> str:
             {},
             lambda person: person.authorize_client(resource=person.issuer.base)["access_token"],
             "wrong_type",
-            id="access token made for us",
+            id="access token for us",
         ),
         pytest.param(
             OAUTH,
@@ -302,7 +302,7 @@ def logout_token_for_us(account: Account) -> str:
             id="refresh token",
         ),
         pytest.param({}, {}, logout_token, "wrong_type", id="logout token"),
-        pytest.param({}, {}, logout_token_for_us, "wrong_type", id="logout token made for us"),
+        pytest.param({}, {}, logout_token_for_us, "wrong_type", id="logout token for us"),
         pytest.param(
             {"jwt": {"jwt": {"issuer": "https://b.example.com"}}},
             {},
@@ -333,7 +333,7 @@ def logout_token_for_us(account: Account) -> str:
         ),
     ],
 )
-def test_other_things_that_the_issuer_hands_out_are_refused(
+def test_other_credentials_of_the_issuer_are_refused(
     deploy: Deploy,
     variant: dict[str, Any],
     environment: dict[str, str],
@@ -347,10 +347,10 @@ def test_other_things_that_the_issuer_hands_out_are_refused(
     assert_refused(list_tasks(server, person, sent), reason)
     assert sent not in server.log.read_text()
     if reason not in ("expired", "wrong_issuer", "wrong_audience"):
-        assert_let_in(server, person, person.token())
+        assert_accepted(server, person, person.token())
 
 
-def test_session_cookie_alone_is_no_token(deploy: Deploy) -> None:
+def test_session_cookie_without_token_is_refused(deploy: Deploy) -> None:
     issuer, server = deploy()
     person = issuer.sign_up()
     cookies = "; ".join(f"{name}={value}" for name, value in person.cookies.items())
@@ -365,13 +365,13 @@ def test_token_within_the_leeway_is_accepted(deploy: Deploy) -> None:
     issuer, server = deploy({"jwt": {"jwt": {"expirationTime": "-10s"}}})
     person = issuer.sign_up()
 
-    assert_let_in(server, person, person.token())
+    assert_accepted(server, person, person.token())
 
 
 @pytest.mark.parametrize(
     ("variant", "reason"),
     [
-        pytest.param({}, "unknown_key", id="whose key has an id of its own"),
+        pytest.param({}, "unknown_key", id="whose key has another id"),
         pytest.param({"generateId": "serial"}, "bad_signature", id="whose key has the same id"),
     ],
 )
@@ -381,7 +381,7 @@ def test_token_of_a_second_issuer_is_refused(
     ours, server = deploy(variant)
     theirs = start_issuer(**variant)
     person, stranger = ours.sign_up(), theirs.sign_up()
-    assert_let_in(server, person, person.token())
+    assert_accepted(server, person, person.token())
 
     assert_refused(list_tasks(server, stranger, stranger.token()), reason)
 
@@ -425,11 +425,11 @@ def test_rotation_under_load_refuses_no_request(start_issuer: Start, serve: Serv
             thread.join()
 
     assert {status for _, status in answers} == {200}
-    # Frontends that ask at the same moment make Better Auth make a key for each.
+    # If frontends ask at the same time, Better Auth makes a key for each of them.
     assert len(kids()) >= 3
     listed = {key["kid"] for key in send("GET", f"{issuer.api}/jwks").json()["keys"]}
     assert kids() <= listed
-    assert_let_in(server, people[0], first)
+    assert_accepted(server, people[0], first)
 
 
 def test_token_is_refused_once_its_key_is_no_longer_listed(
@@ -440,51 +440,51 @@ def test_token_is_refused_once_its_key_is_no_longer_listed(
     person = issuer.sign_up()
     tokens = [person.token()]
     for _ in range(2):
-        assert_let_in(server, person, tokens[-1])
+        assert_accepted(server, person, tokens[-1])
         issuer.age_keys(HOUR)
         tokens.append(person.token())
     withdrawn, in_grace, newest = tokens
     assert len({header_of(token)["kid"] for token in tokens}) == 3
 
-    # The newest key is unknown: the service asks for the set, which the first key has left.
-    assert_let_in(server, person, newest)
+    # The newest key is unknown, so the service fetches the set, which no longer has the first key.
+    assert_accepted(server, person, newest)
 
-    assert_let_in(server, person, in_grace)
+    assert_accepted(server, person, in_grace)
     assert_refused(list_tasks(server, person, withdrawn), "unknown_key")
 
 
 # Issuers that come and go
 
 
-def test_known_keys_go_on_while_the_issuer_is_down(
+def test_known_keys_work_while_the_issuer_is_down(
     start_issuer: Start, serve: Serve, tmp_path: Path
 ) -> None:
     issuer = start_issuer(state=str(tmp_path / "issuer"), jwt={"jwks": {"rotationInterval": HOUR}})
     server = serve(BETTER_AUTH_URL=issuer.base)
     alice, bob = issuer.sign_up(), issuer.sign_up()
     known, unseen = alice.token(), bob.token()
-    assert_let_in(server, alice, known)
+    assert_accepted(server, alice, known)
 
     issuer.stop()
 
-    # A key that nobody knows makes the service ask, in vain.
+    # An unknown key makes the service fetch the key set, which fails.
     answer = list_tasks(server, alice, with_key_id(known, "nobody"))
     assert (answer.status, answer.json()["error_code"]) == (503, "AUTH_UNAVAILABLE")
-    assert_let_in(server, alice, known)
-    assert_let_in(server, bob, unseen)
+    assert_accepted(server, alice, known)
+    assert_accepted(server, bob, unseen)
 
     issuer.start()
 
-    # The keys came back with the data, and a new one is learnt as ever, once the back-off is over.
+    # The keys are back with the data. A new one is fetched once the back-off is over.
     issuer.age_keys(HOUR)
     new = alice.token()
     assert header_of(new)["kid"] != header_of(known)["kid"]
     wait_for(lambda: list_tasks(server, alice, new).status != 503)
-    assert_let_in(server, alice, new)
-    assert_let_in(server, alice, known)
+    assert_accepted(server, alice, new)
+    assert_accepted(server, alice, known)
 
 
-def test_service_started_before_its_issuer_says_503_and_recovers_by_itself(
+def test_service_started_before_its_issuer_answers_503_and_recovers(
     start_issuer: Start, serve: Serve, tmp_path: Path
 ) -> None:
     issuer = start_issuer(state=str(tmp_path / "issuer"))
@@ -504,20 +504,22 @@ def test_service_started_before_its_issuer_says_503_and_recovers_by_itself(
     issuer.start()
 
     wait_for(lambda: list_tasks(server, person, token).status != 503)
-    assert_let_in(server, person, token)
+    assert_accepted(server, person, token)
     assert server.request("GET", "/health/ready").status == 200
 
 
-def test_issuer_that_lost_its_data_is_believed(start_issuer: Start, serve: Serve) -> None:
+def test_new_keys_of_an_issuer_that_lost_its_data_are_accepted(
+    start_issuer: Start, serve: Serve
+) -> None:
     issuer = start_issuer()
     server = serve(BETTER_AUTH_URL=issuer.base)
     before = issuer.sign_up()
     old = before.token()
-    assert_let_in(server, before, old)
+    assert_accepted(server, before, old)
 
     issuer.stop()
     issuer.start()
 
     after = issuer.sign_up()
-    assert_let_in(server, after, after.token())
+    assert_accepted(server, after, after.token())
     assert_refused(list_tasks(server, before, old), "unknown_key")

@@ -1,7 +1,7 @@
-"""Prints a token of the shared secret, as a frontend that mints its own would send it.
+"""Prints a token signed with the shared secret, like a frontend that signs its own tokens.
 
-For development and tests. Whoever can issue tokens is every user, so elsewhere it wants
-to be told.
+For development and tests. A token opens the tasks of any user that it names, so outside
+development the command requires `--outside-development`.
 """
 
 import re
@@ -14,6 +14,7 @@ from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from authjwt import conf
+from authjwt.advice import USER_ID
 from authjwt.checks import TOKENS
 from authjwt.exceptions import InvalidToken
 from authjwt.tokens import SECRET_ALGORITHM, user_of
@@ -25,12 +26,12 @@ def duration(text: str) -> int:
     """`90s`, `15m`, `2h` or `7d`, in seconds."""
     match = re.fullmatch(r"([1-9][0-9]{0,5})([smhd])", text)
     if not match:
-        raise ArgumentTypeError("must be a number with s, m, h or d, for instance 15m")
+        raise ArgumentTypeError("must be a number with s, m, h or d, for example 15m")
     return int(match[1]) * SECONDS[match[2]]
 
 
 class Command(BaseCommand):
-    help = "Prints a token of the shared secret for a user."
+    help = "Prints a token for a user, signed with the shared secret."
 
     def check(self, *args: Any, **options: Any) -> None:
         super().check(*args, **options)
@@ -39,28 +40,29 @@ class Command(BaseCommand):
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("user", help="the user id that the token names")
         parser.add_argument(
-            "--expires", type=duration, default="15m", help="for how long: 90s, 15m, 2h, 7d"
+            "--expires",
+            type=duration,
+            default="15m",
+            help="its lifetime, for example 90s, 15m (default), 2h, 7d",
         )
         parser.add_argument(
             "--outside-development",
             action="store_true",
-            help="do it although DEBUG is off: the token opens that user's tasks",
+            help="issue it although DEBUG is off: it opens the tasks of that user",
         )
 
     def handle(self, *, user: str, expires: int, outside_development: bool, **_: Any) -> None:
         if not settings.DEBUG and not outside_development:
             raise CommandError(
-                "This is not a development machine (DEBUG is off). "
-                "If you mean it, add --outside-development."
+                "DEBUG is off, so this is not a development machine. "
+                "To issue a token here, add --outside-development."
             )
         if not conf.secret():
-            raise CommandError("BETTER_AUTH_SECRET is not set: there is nothing to sign with.")
+            raise CommandError("BETTER_AUTH_SECRET is not set. Set it: it signs the token.")
         try:
             user_of({"sub": user}, from_key_set=False)
         except InvalidToken as error:
-            raise CommandError(
-                "user must have 1 to 255 characters, none of them a control character."
-            ) from error
+            raise CommandError(f"user must have {USER_ID}.") from error
         now = int(time.time())
         claims = {"sub": user, "iat": now, "exp": now + expires}
         self.stdout.write(jwt.encode(claims, conf.secret(), SECRET_ALGORITHM))

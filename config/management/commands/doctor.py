@@ -1,55 +1,52 @@
-"""Looks at the whole installation, and says of each part that it is ok, or what to do.
+"""Checks the whole installation, and says for each part that it is ok, or how to fix it.
 
-It runs whatever is broken: no system check has to pass first.
+It runs whatever is broken: no system check must pass first.
 """
 
 import json
 import sys
+from collections.abc import Iterator
 from dataclasses import asdict
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandParser
 
+from authjwt.report import Report
 from authjwt.wording import count
 from config.operator.diagnosis import diagnose
 from config.operator.diagnosis.check import Check
 
-WIDTHS = (19, 13)
+NAME_WIDTH = 19
 
 
 class Command(BaseCommand):
-    help = "Looks at the whole installation, and says what is wrong and how to mend it."
+    help = "Checks the whole installation, and says what is wrong and how to fix it."
     requires_system_checks = ()
 
     def add_arguments(self, parser: CommandParser) -> None:
-        parser.add_argument("--json", action="store_true", help="one JSON object for a program")
+        parser.add_argument(
+            "--json", action="store_true", help="print one JSON object, for programs"
+        )
 
     def handle(self, **options: Any) -> None:
-        found = []
+        report = Report(self, NAME_WIDTH)
+        checks = []
         for check in diagnose():
-            found.append(check)
+            checks.append(check)
             if not options["json"]:
-                self._write(check)
-        wrong = sum(check.status == "wrong" for check in found)
+                report.line(check.name, check.status, check.detail, *_advice(check))
+        problems = sum(check.status == "wrong" for check in checks)
         if options["json"]:
-            answer = {"ok": not wrong, "checks": [asdict(check) for check in found]}
+            answer = {"ok": not problems, "checks": [asdict(check) for check in checks]}
             self.stdout.write(json.dumps(answer, indent=2))
-        elif wrong:
-            self.stdout.write(self.style.ERROR(f"\n{count(wrong, 'fault')} to mend."))
+        elif problems:
+            report.verdict("wrong", f"{count(problems, 'problem')} found.")
         else:
-            self.stdout.write(self.style.SUCCESS("\nAll is well."))
-        if wrong:
+            report.verdict("ok", "All is well.")
+        if problems:
             sys.exit(1)
 
-    def _write(self, check: Check) -> None:
-        styles = {
-            "ok": self.style.SUCCESS,
-            "warning": self.style.WARNING,
-            "wrong": self.style.ERROR,
-        }
-        style = styles.get(check.status, str)
-        status = style(check.status.ljust(WIDTHS[1]))
-        self.stdout.write(f"{check.name:{WIDTHS[0]}}{status}{check.detail}".rstrip())
-        if check.advice:
-            lead = "note" if check.status == "warning" else "to mend"
-            self.stdout.write(f"{'':{sum(WIDTHS)}}{lead}: {check.advice}")
+
+def _advice(check: Check) -> Iterator[str]:
+    if check.advice:
+        yield f"{'note' if check.status == 'warning' else 'fix'}: {check.advice}"

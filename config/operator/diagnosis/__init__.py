@@ -1,6 +1,6 @@
-"""What an operator wants to know of an installation: each thing in a line, and how to mend it.
+"""The checks of an installation, with advice on how to fix each problem.
 
-A look may find anything, but never raises: what is broken is what it is there to tell.
+A check that raises an exception is reported as a problem, so that it does not hide the others.
 """
 
 import time
@@ -16,51 +16,53 @@ from django.core import checks
 from django.db import connections
 
 from authjwt import conf
+from authjwt.advice import key_set_advice
 from authjwt.exceptions import KeysUnavailable
-from authjwt.keys import Key, ask, parse
+from authjwt.fetch import fetch_with_headers
+from authjwt.jwks import Key, parse
 from authjwt.wording import count, plain
 from config.operator.diagnosis import database
 from config.operator.diagnosis.check import Check, milliseconds
 
-MOST_CHARACTERS = 300
+MAX_CHARACTERS = 300
 HIDDEN = "[hidden]"
 
 
 def diagnose() -> Iterator[Check]:
     secrets = _secrets()
-    for name, look in LOOKS.items():
+    for name, run in CHECKS.items():
         try:
-            for check in look():
+            for check in run():
                 yield _tidy(check, secrets)
         except Exception as error:  # noqa: BLE001  a broken part must not hide the others
-            detail = f"cannot be looked at: {type(error).__name__}: {error}"
+            detail = f"cannot be checked: {type(error).__name__}: {error}"
             yield _tidy(Check(name, "wrong", detail), secrets)
 
 
 def _environment() -> Iterator[Check]:
-    faults = _faults()
-    for fault in faults:
-        yield Check("environment", "wrong", fault)
-    if not faults:
-        yield Check("environment", "ok", "every variable can be read")
+    errors = _environment_errors()
+    for error in errors:
+        yield Check("environment", "wrong", error)
+    if not errors:
+        yield Check("environment", "ok", "every variable is valid")
 
 
-def _faults() -> list[str]:
+def _environment_errors() -> list[str]:
     return [*settings.ENVIRONMENT_FAULTS, *settings.SERVER_FAULTS]
 
 
 def _debug() -> Iterator[Check]:
-    yield Check("debug", "ok", "on: a machine of development" if settings.DEBUG else "off")
+    yield Check("debug", "ok", "on: a development machine" if settings.DEBUG else "off")
 
 
 def _system_checks() -> Iterator[Check]:
-    # Of a variable that is missing, its line says enough; Django's own are for a deployment.
-    complete = not settings.DEBUG and not _faults()
+    # Django's security checks are for a deployment, and would repeat that a variable is missing.
+    complete = not settings.DEBUG and not _environment_errors()
     found = [
         message
         for message in checks.run_checks(include_deployment_checks=True)
         if message.level >= checks.WARNING
-        # The faults of the environment have lines of their own.
+        # The errors of the environment have their own lines.
         and message.id != "config.E001"
         and not message.is_silenced()
         and (complete or not str(message.id).startswith("security."))
@@ -82,7 +84,7 @@ def _hosts() -> Iterator[Check]:
 
 def _cors() -> Iterator[Check]:
     origins = [*settings.CORS_ALLOWED_ORIGINS, *settings.CORS_ALLOWED_ORIGIN_REGEXES]
-    yield Check("CORS", "ok", ", ".join(origins) or "none: browsers on other origins are kept out")
+    yield Check("CORS", "ok", ", ".join(origins) or "none: browsers on other origins are blocked")
 
 
 def _shared_secret() -> Iterator[Check]:
@@ -92,14 +94,14 @@ def _shared_secret() -> Iterator[Check]:
 def _issuer() -> Iterator[Check]:
     url = conf.key_set_url()
     if document := conf.key_set():
-        yield _given_keys(document)
+        yield _configured_keys(document)
         return
     if not url:
-        yield Check("issuer", "ok", "none: only tokens of the shared secret are accepted")
+        yield Check("issuer", "ok", "none: only tokens signed with the shared secret are accepted")
         return
     before, start = time.time(), perf_counter()
     try:
-        document, headers = ask(url)
+        document, headers = fetch_with_headers(url)
         seconds = perf_counter() - start
         keys = parse(document).values()
     except (KeysUnavailable, HTTPException, ValueError) as error:
@@ -110,11 +112,11 @@ def _issuer() -> Iterator[Check]:
     yield _clock(headers.get("Date", ""), headers.get("Age", ""), before + seconds / 2)
 
 
-def _given_keys(document: bytes) -> Check:
+def _configured_keys(document: bytes) -> Check:
     try:
         return Check("issuer", "ok", f"{_usable(parse(document).values())} in BETTER_AUTH_JWKS")
     except ValueError as error:
-        advice = "Set BETTER_AUTH_JWKS to what /api/auth/jwks of Better Auth answers."
+        advice = "Set BETTER_AUTH_JWKS to the answer of /api/auth/jwks of Better Auth."
         return Check("issuer", "wrong", f"BETTER_AUTH_JWKS: {error}", advice)
 
 
@@ -124,38 +126,34 @@ def _usable(keys: Collection[Key]) -> str:
 
 
 def _no_keys(url: str, error: Exception) -> Check:
-    advice = (
-        f"Make {url} answer on this machine, or set BETTER_AUTH_JWKS_URL to where the key set "
-        "can be reached from here."
-        if isinstance(error.__cause__, OSError)
-        else "Set BETTER_AUTH_URL to the address of Better Auth, with its jwt plugin switched on; "
-        "or BETTER_AUTH_JWKS_URL where the key set is elsewhere."
-    )
-    return Check("issuer", "wrong", f"no keys at {url}: {error}", advice)
+    return Check("issuer", "wrong", f"no keys at {url}: {error}", key_set_advice(url, error))
 
 
 def _clock(date: str, age: str, now: float) -> Check:
-    """The issuer's clock against ours, from whole seconds (RFC 9110, section 6.6.1).
+    """Compares the issuer's clock, in whole seconds (RFC 9110, section 6.6.1), with ours.
 
-    An answer out of a cache is older by its Age (RFC 9111, section 5.1).
+    An answer from a cache is older by its Age (RFC 9111, section 5.1).
     """
     try:
-        # Half a second is what the header leaves out on the average.
+        # The header leaves out half a second on average.
         theirs = parsedate_to_datetime(date).timestamp() + 0.5 + int(age or 0)
     except ValueError:
-        return Check("issuer clock", "not reached", "the issuer does not tell its time")
+        return Check("issuer clock", "not reached", "the issuer sends no valid time")
     ahead = round(theirs - now)
     detail = f"{abs(ahead)} s {'ahead of' if ahead > 0 else 'behind'} ours"
     if abs(ahead) <= 1:
-        detail = "as ours, to a second"
+        detail = "within a second of ours"
     if abs(ahead) <= conf.LEEWAY:
         return Check("issuer clock", "ok", detail)
-    advice = f"Set both clocks by NTP: more than {conf.LEEWAY} s apart, good tokens are refused."
+    advice = (
+        "Set both clocks by NTP. Valid tokens are refused if they differ by more than "
+        f"{conf.LEEWAY} s."
+    )
     return Check("issuer clock", "wrong", detail, advice)
 
 
 def _secrets() -> list[str]:
-    """What must not be read in any line, whatever text of a library it comes in."""
+    """What no line may contain, not even in an error message of a library."""
     urls = (settings.BETTER_AUTH_URL, settings.BETTER_AUTH_JWKS_URL, settings.BETTER_AUTH_ISSUER)
     known = [
         settings.SECRET_KEY,
@@ -183,10 +181,10 @@ def _line(text: str, secrets: list[str]) -> str:
         text = text.replace(secret, HIDDEN)
     line = " ".join(text.split())
     line = "".join(char if char.isprintable() else "?" for char in line)
-    return line if len(line) <= MOST_CHARACTERS else f"{line[: MOST_CHARACTERS - 3]}..."
+    return line if len(line) <= MAX_CHARACTERS else f"{line[: MAX_CHARACTERS - 3]}..."
 
 
-LOOKS: dict[str, Callable[[], Iterator[Check]]] = {
+CHECKS: dict[str, Callable[[], Iterator[Check]]] = {
     "environment": _environment,
     "debug": _debug,
     "system checks": _system_checks,
@@ -194,5 +192,5 @@ LOOKS: dict[str, Callable[[], Iterator[Check]]] = {
     "CORS": _cors,
     "shared secret": _shared_secret,
     "issuer": _issuer,
-    "database": database.look,
+    "database": database.checks,
 }

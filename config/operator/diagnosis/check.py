@@ -1,15 +1,16 @@
-"""One line of what the doctor finds."""
+"""The result of one check of the doctor."""
 
 from dataclasses import dataclass
-from typing import Literal
+
+from authjwt.report import Status
 
 
 @dataclass(frozen=True)
 class Check:
-    """A warning is what an operator chose, or may want to know; only what is wrong is a fault."""
+    """A warning is a choice of the operator, or worth knowing; only `wrong` is a problem."""
 
     name: str
-    status: Literal["ok", "warning", "wrong", "not reached"]
+    status: Status
     detail: str
     advice: str = ""
 

@@ -1,4 +1,4 @@
-"""What an operator wants to know of the database, and of the way to it."""
+"""The checks of the database, and of the connection to it."""
 
 from collections.abc import Callable, Iterator
 from contextlib import closing
@@ -20,10 +20,10 @@ from tasks.operations.installation import COMMENT, REVISION, State
 from tasks.operations.role import TIMEOUTS, Role
 
 ROUND_TRIPS = 5
-OLDEST_VERSION = 15
+MIN_VERSION = 15
 
 TLS_VERSION = "SELECT version FROM pg_stat_ssl WHERE pid = pg_backend_pid()"
-ALLOWED = """
+ALLOWED_CONNECTIONS = """
     SELECT least(
         current_setting('max_connections')::int
             - current_setting('superuser_reserved_connections')::int
@@ -31,32 +31,34 @@ ALLOWED = """
         (SELECT nullif(datconnlimit, -1) FROM pg_database WHERE datname = current_database())
     )
 """
-REACHES_TABLES = "SELECT has_table_privilege('public.tasks_task', 'SELECT, INSERT, UPDATE, DELETE')"
+HAS_TABLE_PRIVILEGES = (
+    "SELECT has_table_privilege('public.tasks_task', 'SELECT, INSERT, UPDATE, DELETE')"
+)
 TABLE = "SELECT to_regclass('tasks_task')::oid = to_regclass('public.tasks_task')::oid"
 
-MIGRATE = "Run: python manage.py migrate"
+MIGRATE = "Run python manage.py migrate."
 CONNECTION_ADVICE: dict[Cause, str] = {
-    "refused": "Start PostgreSQL, or set the host and port of DATABASE_URL: nothing listens.",
+    "refused": "Start PostgreSQL, or set the host and port of DATABASE_URL: nothing listens there.",
     "dns": "Set the host of DATABASE_URL: this name has no address.",
-    "password": "Set the user and password of DATABASE_URL, special characters as %XX.",
-    "tls": "Set sslmode in DATABASE_URL to what the server takes, or give it a good certificate.",
-    "too_many": "Set DATABASE_CONNECTIONS lower, or raise max_connections of the server.",
+    "password": "Set the user and password of DATABASE_URL, with special characters as %XX.",
+    "tls": "Set sslmode in DATABASE_URL to one that the server accepts, or fix its certificate.",
+    "too_many": "Lower DATABASE_CONNECTIONS, or raise max_connections of the server.",
     "timeout": "Set the host and port of DATABASE_URL, or open the firewall: nothing answers.",
     "no_connection": "Set DATABASE_URL to a PostgreSQL that this machine may connect to.",
 }
 MISSING = "Create it, or set the user and database of DATABASE_URL."
 
 
-def look() -> Iterator[Check]:
-    """On a connection of its own, so that what connecting costs is seen."""
+def checks() -> Iterator[Check]:
+    """On a new connection, so that the time to connect can be measured."""
     wrapper = connections["default"].copy()
     if wrapper.settings_dict.get("EMBEDDED") and not settings.DEBUG:
         detail = "the embedded PostgreSQL, which is for development"
-        yield Check("database", "wrong", detail, "Set DATABASE_URL to a PostgreSQL of yours.")
+        yield Check("database", "wrong", detail, "Set DATABASE_URL to your own PostgreSQL.")
         yield from _unreached()
         return
     try:
-        # Starts the embedded server, which connecting is not to be blamed for.
+        # Starts the embedded server, which must not count as time to connect.
         wrapper.get_connection_params()
         start = perf_counter()
         wrapper.ensure_connection()
@@ -69,20 +71,20 @@ def look() -> Iterator[Check]:
     else:
         detail = f"connected in {milliseconds(connected)}, round trip {milliseconds(round_trip)}"
         yield Check("database", "ok", f"{detail} (median of {ROUND_TRIPS})")
-        for name, part in PARTS.items():
-            yield _looked_at(name, part, wrapper)
+        for name, check in CHECKS.items():
+            yield _run(name, check, wrapper)
     finally:
         wrapper.close()
 
 
-def _looked_at(
-    name: str, part: Callable[[BaseDatabaseWrapper], Check], wrapper: BaseDatabaseWrapper
+def _run(
+    name: str, check: Callable[[BaseDatabaseWrapper], Check], wrapper: BaseDatabaseWrapper
 ) -> Check:
-    """A part that cannot be looked at must not hide the others."""
+    """Catches errors of the database, so that one broken part does not hide the others."""
     try:
-        return part(wrapper)
+        return check(wrapper)
     except Error as error:
-        return Check(name, "wrong", f"cannot be looked at: {_cause(error)}")
+        return Check(name, "wrong", f"cannot be checked: {_cause(error)}")
 
 
 def connection_advice(message: str) -> str:
@@ -90,12 +92,12 @@ def connection_advice(message: str) -> str:
 
 
 def _cause(error: Exception) -> str:
-    """Without what libpq asks back, which stands behind a tab."""
+    """The message without the questions of libpq, which begin with a tab."""
     return " ".join(line for line in str(error).splitlines() if line[:1] != "\t")
 
 
 def _unreached() -> Iterator[Check]:
-    for name in PARTS:
+    for name in CHECKS:
         yield Check(name, "not reached", "")
 
 
@@ -120,8 +122,8 @@ def _server(wrapper: BaseDatabaseWrapper) -> Check:
 
 
 def server_version(major: int, detail: str) -> Check:
-    if major < OLDEST_VERSION:
-        advice = f"Upgrade it: {OLDEST_VERSION} is the oldest version that this project supports."
+    if major < MIN_VERSION:
+        advice = f"Upgrade it: {MIN_VERSION} is the oldest version that this project supports."
         return Check("server", "wrong", detail, advice)
     return Check("server", "ok", detail)
 
@@ -131,12 +133,12 @@ def _encoding(wrapper: BaseDatabaseWrapper) -> Check:
     if encoding == "UTF8":
         return Check("encoding", "ok", encoding)
     detail = f"{encoding}: it cannot store every text that a client sends"
-    advice = "Make a database with ENCODING 'UTF8', and move the data by pg_dump and pg_restore."
+    advice = "Create a database with ENCODING 'UTF8', and move the data by pg_dump and pg_restore."
     return Check("encoding", "wrong", detail, advice)
 
 
 def is_pooled(wrapper: BaseDatabaseWrapper) -> bool:
-    """Whether the server's process is another one than the client was told at its sign-in."""
+    """Whether another server process answers than the one that accepted the connection."""
     return bool(_value(wrapper, "SELECT pg_backend_pid()") != wrapper.connection.info.backend_pid)
 
 
@@ -148,24 +150,24 @@ def _tls(wrapper: BaseDatabaseWrapper) -> Check:
     link = wrapper.connection.pgconn
     if not link.ssl_in_use:
         return in_the_clear(link.hostaddr.decode())
-    # A server behind a proxy tells of the proxy's connection, if of any.
+    # Behind a proxy, the server only knows about the TLS of the proxy's connection.
     direct = not is_pooled(wrapper) and _value(wrapper, TLS_VERSION)
-    return Check("TLS", "ok", f"on, {direct or 'as far as the proxy before the server'}")
+    return Check("TLS", "ok", f"on, {direct or 'as far as the proxy in front of the server'}")
 
 
 def in_the_clear(address: str) -> Check:
     """`address` is empty for a socket of this machine."""
     if address and ip_address(address).is_global:
-        detail = f"off, and the way to {address} is public"
+        detail = f"off, although {address} is a public address"
         return Check("TLS", "wrong", detail, "Add ?sslmode=require to DATABASE_URL.")
-    return Check("TLS", "ok", "off, on a private way")
+    return Check("TLS", "ok", "off, on a private network")
 
 
 def connections_allowed() -> int | None:
-    """None where the database cannot be asked, or where a pooler stands in between."""
+    """None if the database cannot be reached, or if a pooler is in between."""
     wrapper = connections["default"].copy()
     try:
-        return None if is_pooled(wrapper) else _value(wrapper, ALLOWED)
+        return None if is_pooled(wrapper) else _value(wrapper, ALLOWED_CONNECTIONS)
     except Error:
         return None
     finally:
@@ -173,14 +175,14 @@ def connections_allowed() -> int | None:
 
 
 def _connections(wrapper: BaseDatabaseWrapper) -> Check:
-    allowed = _value(wrapper, ALLOWED)
-    workers, of_each = settings.WEB_CONCURRENCY, settings.DATABASE_CONNECTIONS
-    wanted = workers * of_each
-    detail = f"{allowed} allowed, {wanted} wanted ({workers} workers of {of_each})"
-    if wanted <= allowed or is_pooled(wrapper):
+    allowed = _value(wrapper, ALLOWED_CONNECTIONS)
+    workers, per_worker = settings.WEB_CONCURRENCY, settings.DATABASE_CONNECTIONS
+    needed = workers * per_worker
+    detail = f"{allowed} allowed, {needed} needed ({workers} workers with {per_worker} each)"
+    if needed <= allowed or is_pooled(wrapper):
         return Check("connections", "ok", detail)
     advice = (
-        "Set DATABASE_CONNECTIONS or WEB_CONCURRENCY lower, raise max_connections, or put a pooler "
+        "Lower DATABASE_CONNECTIONS or WEB_CONCURRENCY, raise max_connections, or put a pooler "
         "in between."
     )
     return Check("connections", "warning", detail, advice)
@@ -191,67 +193,69 @@ def _migrations(wrapper: BaseDatabaseWrapper) -> Check:
     plan = executor.migration_plan(executor.loader.graph.leaf_nodes())
     if plan:
         first = plan[0][0]
-        missing = count(len(plan), "migration")
-        detail = f"{missing} not applied, from {first.app_label}.{first.name} on"
+        unapplied = count(len(plan), "migration")
+        detail = f"{unapplied} not applied, from {first.app_label}.{first.name} on"
         return Check("migrations", "wrong", detail, MIGRATE)
     if not _value(wrapper, TABLE):
         detail = (
             f"the tables are not in public: search_path is {_value(wrapper, 'SHOW search_path')}"
         )
-        advice = "Let the search_path of the user of DATABASE_URL begin with public."
+        advice = "Make the search_path of the user in DATABASE_URL begin with public."
         return Check("migrations", "wrong", detail, advice)
     return Check("migrations", "ok", "all applied")
 
 
 def _operations(wrapper: BaseDatabaseWrapper) -> Check:
-    """The functions, and who may call them."""
+    """The functions of the API, and the roles that may call them."""
     role = Role(wrapper)
     state = State.of(wrapper, role.name if role.is_there else role.owner)
-    fault = "" if state and state.is_complete else _fault_of(state)
-    if fault:
-        return Check("operations", "wrong", fault, MIGRATE)
+    problem = "" if state and state.is_complete else _problem_of(state)
+    if problem:
+        return Check("operations", "wrong", problem, MIGRATE)
     return Check("operations", "ok", f"all installed, revision {REVISION}")
 
 
-def _fault_of(state: State | None) -> str:
+def _problem_of(state: State | None) -> str:
     if state is None:
         return "there is no schema tasks_api"
     if state.missing:
         return f"missing: {', '.join(state.missing)}"
     if state.comment != COMMENT:
-        return f"those of another release: {state.comment or 'the schema tasks_api has no comment'}"
+        return f"from another release: {state.comment or 'the schema tasks_api has no comment'}"
     if state.public:
         return f"everybody may call {', '.join(state.public)}"
     return f"the role of the API may not call {', '.join(state.forbidden) or 'them'}"
 
 
 def _role(wrapper: BaseDatabaseWrapper) -> Check:
-    """On a connection of its own: whether it can sign in, its timeouts and its other rights."""
+    """Connects as this role: whether it can sign in, its timeouts and its privileges."""
     name, role = "role of the API", Role(wrapper)
     try:
         timeouts = role.timeouts()
     except OperationalError as error:
         advice = MIGRATE if role.is_derived else "Set the user and password of API_DATABASE_URL."
         return Check(name, "wrong", f"{role.name} cannot sign in: {_cause(error)}", advice)
-    told = ", ".join(f"{setting} {value}" for setting, value in timeouts.items())
+    actual = ", ".join(f"{setting} {value}" for setting, value in timeouts.items())
     if role.is_owner:
-        detail = f"{role.name}, the owner's: PostgreSQL does not keep users apart"
-        advice = "As API_DATABASE_URL says. Without it, migrate makes a role for the API alone."
+        detail = f"{role.name}, which owns the tables: PostgreSQL does not isolate the users"
+        advice = (
+            "API_DATABASE_URL names this role. Without it, migrate creates one for the API alone."
+        )
         return Check(name, "warning", detail, advice)
     if timeouts != TIMEOUTS:
-        wanted = ", ".join(f"{setting} {value}" for setting, value in TIMEOUTS.items())
-        return Check(name, "wrong", f"{role.name} has {told}; wanted: {wanted}", MIGRATE)
+        expected = ", ".join(f"{setting} {value}" for setting, value in TIMEOUTS.items())
+        return Check(name, "wrong", f"{role.name} has {actual}; expected: {expected}", MIGRATE)
     with closing(role.connect()) as api:
-        if _value(api, REACHES_TABLES):
-            advice = f"Revoke what {role.name} may do to tables, or set API_DATABASE_URL."
-            return Check(name, "wrong", f"{role.name} reaches the tables of all users", advice)
+        if _value(api, HAS_TABLE_PRIVILEGES):
+            advice = f"Revoke the table privileges of {role.name}, or set API_DATABASE_URL."
+            return Check(name, "wrong", f"{role.name} can access the tables of all users", advice)
     if role.is_derived and not role.is_marked:
-        detail = f"{role.name} is not this project's: its comment does not say so"
+        detail = f"{role.name} does not belong to this project, according to its comment"
         return Check(name, "wrong", detail, MIGRATE)
-    return Check(name, "ok", f"{role.name}: operations alone, {told}")
+    return Check(name, "ok", f"{role.name}: operations only, {actual}")
 
 
-PARTS: dict[str, Callable[[BaseDatabaseWrapper], Check]] = {
+CHECKS: dict[str, Callable[[BaseDatabaseWrapper], Check]] = {
     "server": _server,
     "encoding": _encoding,
     "pooler": _pooler,
@@ -261,4 +265,4 @@ PARTS: dict[str, Callable[[BaseDatabaseWrapper], Check]] = {
     "operations": _operations,
     "role of the API": _role,
 }
-"""What can be seen once the database is reached."""
+"""The checks that need a connection."""

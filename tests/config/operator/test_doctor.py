@@ -1,4 +1,4 @@
-"""One part of the installation in turn is broken, beside a real issuer and a real PostgreSQL."""
+"""Breaks each part of the installation in turn, with a real issuer and a real PostgreSQL."""
 
 import json
 import os
@@ -72,7 +72,7 @@ pytestmark = pytest.mark.django_db(databases=["default", "api"])
 
 
 class Issuer:
-    """Answers with `document` and `headers`, whatever it is asked for."""
+    """Answers every request with `document` and `headers`."""
 
     def __init__(self) -> None:
         self.status = 200
@@ -112,8 +112,8 @@ def issuer() -> Iterator[Issuer]:
 
 
 @pytest.fixture(autouse=True)
-def _sound(settings: Any, issuer: Issuer, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A machine of development with nothing to mend."""
+def _working_installation(settings: Any, issuer: Issuer, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A development machine without problems."""
     settings.DEBUG = True
     settings.ENVIRONMENT_FAULTS = []
     settings.SERVER_FAULTS = []
@@ -126,14 +126,14 @@ def _sound(settings: Any, issuer: Issuer, monkeypatch: pytest.MonkeyPatch) -> No
 
 @pytest.fixture
 def closed() -> Iterator[int]:
-    """A port that is taken and on which nothing listens."""
+    """A port that is taken, but on which nothing listens."""
     with socket.socket() as held:
         held.bind(("127.0.0.1", 0))
         yield held.getsockname()[1]
 
 
 def examine() -> tuple[int | str | None, dict[str, dict[str, str]]]:
-    """The exit status, and the lines by their name (of several, the last)."""
+    """The exit status, and the last check with each name."""
     output, errors = StringIO(), StringIO()
     status: int | str | None = 0
     try:
@@ -156,7 +156,7 @@ def wrong(found: dict[str, dict[str, str]]) -> list[tuple[str, str, str]]:
     ]
 
 
-def test_sound_installation_is_ok_in_every_line(issuer: Issuer) -> None:
+def test_working_installation_is_ok_in_every_line(issuer: Issuer) -> None:
     status, found = examine()
 
     assert status == 0
@@ -167,23 +167,25 @@ def test_sound_installation_is_ok_in_every_line(issuer: Issuer) -> None:
     details = {name: re.sub(r"[0-9.]+ ms", "n ms", found[name]["detail"]) for name in NAMES}
     embedded = ", embedded" if "EMBEDDED" in connection.settings_dict else ""
     assert re.fullmatch(rf"PostgreSQL \d+\.\d+{embedded}", details.pop("server"))
-    assert re.fullmatch(r"97 allowed, \d+ wanted \(\d+ workers of 16\)", details.pop("connections"))
+    assert re.fullmatch(
+        r"97 allowed, \d+ needed \(\d+ workers with 16 each\)", details.pop("connections")
+    )
     assert details == {
-        "environment": "every variable can be read",
-        "debug": "on: a machine of development",
+        "environment": "every variable is valid",
+        "debug": "on: a development machine",
         "system checks": "nothing found",
         "hosts": "tasks.example.com",
         "CORS": "https://app.example.com",
         "shared secret": "set",
         "issuer": f"2 usable keys (ES256, EdDSA) at {issuer.origin}/api/auth/jwks in n ms",
-        "issuer clock": "as ours, to a second",
+        "issuer clock": "within a second of ours",
         "database": "connected in n ms, round trip n ms (median of 5)",
         "encoding": "UTF8",
         "pooler": "none: direct",
-        "TLS": "off, on a private way",
+        "TLS": "off, on a private network",
         "migrations": "all applied",
         "operations": "all installed, revision 1",
-        "role of the API": (f"{role}: operations alone, {TIMEOUTS.format('1500ms')}"),
+        "role of the API": (f"{role}: operations only, {TIMEOUTS.format('1500ms')}"),
     }
 
 
@@ -194,12 +196,14 @@ def test_without_an_issuer_the_shared_secret_is_enough(settings: Any) -> None:
     status, found = examine()
 
     assert status == 0
-    assert found["issuer"]["detail"] == "none: only tokens of the shared secret are accepted"
+    assert (
+        found["issuer"]["detail"] == "none: only tokens signed with the shared secret are accepted"
+    )
     assert "issuer clock" not in found
-    assert found["CORS"]["detail"] == "none: browsers on other origins are kept out"
+    assert found["CORS"]["detail"] == "none: browsers on other origins are blocked"
 
 
-def test_every_fault_of_the_environment_has_a_line_and_only_one(settings: Any) -> None:
+def test_every_error_of_the_environment_has_exactly_one_line(settings: Any) -> None:
     settings.DEBUG = False
     settings.SECRET_KEY = "unset"
     settings.ENVIRONMENT_FAULTS = ["SECRET_KEY must be set.", "PORT must be a whole number."]
@@ -217,7 +221,7 @@ def test_every_fault_of_the_environment_has_a_line_and_only_one(settings: Any) -
     )
 
 
-def test_warning_for_a_deployment_is_a_fault(settings: Any) -> None:
+def test_warning_for_a_deployment_is_a_problem(settings: Any) -> None:
     settings.DEBUG = False
     settings.SECRET_KEY = "kurz"
 
@@ -236,8 +240,8 @@ def test_failed_system_check_comes_with_its_hint(settings: Any) -> None:
     assert wrong(found) == [
         (
             "system checks",
-            "authjwt.E002: BETTER_AUTH_SECRET has 5 bytes, and 32 are the least for HS256.",
-            "openssl rand -base64 32 makes a good one.",
+            "authjwt.E002: BETTER_AUTH_SECRET has 5 bytes, but HS256 requires at least 32.",
+            "Generate one: openssl rand -base64 32",
         )
     ]
 
@@ -251,7 +255,7 @@ def test_silenced_system_check_stays_silent(settings: Any) -> None:
     assert status == 0
 
 
-def test_no_secret_is_told(settings: Any) -> None:
+def test_missing_shared_secret_is_ok(settings: Any) -> None:
     settings.BETTER_AUTH_SECRET = ""
 
     status, found = examine()
@@ -259,7 +263,7 @@ def test_no_secret_is_told(settings: Any) -> None:
     assert (status, found["shared secret"]["detail"]) == (0, "not set")
 
 
-def test_no_host_is_a_fault(settings: Any) -> None:
+def test_no_host_is_a_problem(settings: Any) -> None:
     settings.ALLOWED_HOSTS = []
 
     status, found = examine()
@@ -278,13 +282,13 @@ CANNOT_BE_REACHED = (
     'cannot be reached: connection failed: connection to server at "127.0.0.1", '
     "port {} failed: Connection refused"
 )
-MAKE_IT_ANSWER = (
-    "Make {} answer on this machine, or set BETTER_AUTH_JWKS_URL to where the key set "
-    "can be reached from here."
+MAKE_IT_REACHABLE = (
+    "Make sure that this machine can reach {}, or set BETTER_AUTH_JWKS_URL "
+    "to a URL of the key set that it can reach."
 )
 WHERE_BETTER_AUTH_IS = (
-    "Set BETTER_AUTH_URL to the address of Better Auth, with its jwt plugin switched on; "
-    "or BETTER_AUTH_JWKS_URL where the key set is elsewhere."
+    "Set BETTER_AUTH_URL to the address of Better Auth, with its jwt plugin enabled, "
+    "or BETTER_AUTH_JWKS_URL if the key set is somewhere else."
 )
 
 
@@ -303,12 +307,12 @@ def no_usable_key(issuer: Issuer) -> None:
 @pytest.mark.parametrize(
     ("spoil", "error"),
     [
-        pytest.param(not_found, "the key set answered 404", id="404"),
+        pytest.param(not_found, "the URL of the key set answered 404", id="404"),
         pytest.param(a_page, "not a JWK set", id="page"),
         pytest.param(no_usable_key, "no usable key in the set", id="no-usable-key"),
     ],
 )
-def test_answer_that_is_no_key_set_is_a_fault(
+def test_answer_that_is_no_key_set_is_a_problem(
     spoil: Callable[[Issuer], None], error: str, issuer: Issuer
 ) -> None:
     spoil(issuer)
@@ -321,7 +325,7 @@ def test_answer_that_is_no_key_set_is_a_fault(
     assert found["issuer clock"]["status"] == "not reached"
 
 
-def test_issuer_out_of_reach_is_a_fault_without_credentials(settings: Any, closed: int) -> None:
+def test_unreachable_issuer_is_a_problem_without_credentials(settings: Any, closed: int) -> None:
     there = f"127.0.0.1:{closed}"
     settings.BETTER_AUTH_JWKS_URL = f"http://user:hunter2@{there}/jwks?key=hunter2"
 
@@ -332,12 +336,12 @@ def test_issuer_out_of_reach_is_a_fault_without_credentials(settings: Any, close
         (
             "issuer",
             f"no keys at http://{there}/jwks: ConnectionRefusedError while fetching the key set",
-            MAKE_IT_ANSWER.format(f"http://{there}/jwks"),
+            MAKE_IT_REACHABLE.format(f"http://{there}/jwks"),
         )
     ]
 
 
-def test_port_that_is_no_number_is_a_fault_of_settings_and_issuer(settings: Any) -> None:
+def test_invalid_port_is_a_problem_of_settings_and_issuer(settings: Any) -> None:
     settings.BETTER_AUTH_URL = "http://host:abc"
 
     status, found = examine()
@@ -347,7 +351,7 @@ def test_port_that_is_no_number_is_a_fault_of_settings_and_issuer(settings: Any)
         (
             "system checks",
             "authjwt.E004: BETTER_AUTH_URL is not an http:// or https:// URL.",
-            "For instance https://app.example.com",
+            "For example: https://app.example.com",
         ),
         (
             "issuer",
@@ -363,31 +367,31 @@ def test_broken_part_does_not_hide_the_others(settings: Any) -> None:
     status, found = examine()
 
     assert status == 1
-    assert found["issuer"]["detail"] == "cannot be looked at: ValueError: Invalid IPv6 URL"
+    assert found["issuer"]["detail"] == "cannot be checked: ValueError: Invalid IPv6 URL"
     assert found["database"]["status"] == "ok"
 
 
 CLOCKS = [
-    pytest.param(lambda: dated(0.2), "ok", "as ours, to a second", id="same"),
+    pytest.param(lambda: dated(0.2), "ok", "within a second of ours", id="same"),
     pytest.param(lambda: dated(25), "ok", r"2[456] s ahead of ours", id="within-leeway"),
     pytest.param(lambda: dated(95), "wrong", r"9[456] s ahead of ours", id="ahead"),
     pytest.param(lambda: dated(-3600), "wrong", r"3(599|600|601) s behind ours", id="behind"),
-    pytest.param(lambda: dated(-600, Age="600"), "ok", "as ours, to a second", id="cached"),
-    pytest.param(dict, "not reached", "the issuer does not tell its time", id="no-date"),
+    pytest.param(lambda: dated(-600, Age="600"), "ok", "within a second of ours", id="cached"),
+    pytest.param(dict, "not reached", "the issuer sends no valid time", id="no-date"),
     pytest.param(
-        lambda: {"Date": "soon"}, "not reached", "the issuer does not tell its time", id="no-time"
+        lambda: {"Date": "soon"}, "not reached", "the issuer sends no valid time", id="no-time"
     ),
     pytest.param(
         lambda: dated(0, Age="old"),
         "not reached",
-        "the issuer does not tell its time",
+        "the issuer sends no valid time",
         id="no-age",
     ),
 ]
 
 
 @pytest.mark.parametrize(("headers", "status", "detail"), CLOCKS)
-def test_clock_of_the_issuer_is_held_against_ours(
+def test_clock_of_the_issuer_is_compared_with_ours(
     headers: Callable[[], dict[str, str]], status: str, detail: str, issuer: Issuer
 ) -> None:
     issuer.headers = headers
@@ -398,13 +402,13 @@ def test_clock_of_the_issuer_is_held_against_ours(
     assert (exit_status, clock["status"]) == (int(status == "wrong"), status)
     assert re.fullmatch(detail, clock["detail"])
     assert clock["advice"] == (
-        "Set both clocks by NTP: more than 30 s apart, good tokens are refused."
+        "Set both clocks by NTP. Valid tokens are refused if they differ by more than 30 s."
         if status == "wrong"
         else ""
     )
 
 
-def test_embedded_database_in_production_is_a_fault_and_not_started(
+def test_embedded_database_in_production_is_a_problem_and_not_started(
     settings: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     settings.DEBUG = False
@@ -417,20 +421,20 @@ def test_embedded_database_in_production_is_a_fault_and_not_started(
         "name": "database",
         "status": "wrong",
         "detail": "the embedded PostgreSQL, which is for development",
-        "advice": "Set DATABASE_URL to a PostgreSQL of yours.",
+        "advice": "Set DATABASE_URL to your own PostgreSQL.",
     }
     assert {found[name]["status"] for name in CONNECTED} == {"not reached"}
     assert list(tmp_path.iterdir()) == []
 
 
 def elsewhere(monkeypatch: pytest.MonkeyPatch, **config: Any) -> None:
-    """The database of the settings, for connections that are opened from here on."""
+    """Changes the database of the settings, for connections that are opened from now on."""
     host, _ = database_address()
     for name, value in {"EMBEDDED": None, "HOST": host, **config}.items():
         monkeypatch.setitem(connections["default"].settings_dict, name, value)
 
 
-def test_closed_port_is_a_fault_and_no_traceback(
+def test_closed_port_is_a_problem_without_traceback(
     monkeypatch: pytest.MonkeyPatch, closed: int
 ) -> None:
     elsewhere(monkeypatch, HOST="127.0.0.1", PORT=closed)
@@ -442,13 +446,13 @@ def test_closed_port_is_a_fault_and_no_traceback(
         (
             "database",
             CANNOT_BE_REACHED.format(closed),
-            "Start PostgreSQL, or set the host and port of DATABASE_URL: nothing listens.",
+            "Start PostgreSQL, or set the host and port of DATABASE_URL: nothing listens there.",
         )
     ]
     assert {found[name]["status"] for name in CONNECTED} == {"not reached"}
 
 
-def test_password_is_hidden_wherever_it_stands(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_password_is_hidden_everywhere(monkeypatch: pytest.MonkeyPatch) -> None:
     password = connection.settings_dict["PASSWORD"] or "hunter2"
     elsewhere(monkeypatch, NAME=password, PASSWORD=password)
 
@@ -477,7 +481,7 @@ def test_advice_fits_the_cause(cause: str, expected: str) -> None:
 
 
 @pytest.mark.django_db(transaction=True, databases=["default", "api"])
-def test_migration_that_is_not_applied_is_a_fault() -> None:
+def test_migration_that_is_not_applied_is_a_problem() -> None:
     recorder = MigrationRecorder(connection)
     (last,) = (name for app, name in MigrationLoader(connection).graph.leaf_nodes("tasks"))
     recorder.record_unapplied("tasks", last)
@@ -491,12 +495,12 @@ def test_migration_that_is_not_applied_is_a_fault() -> None:
         (
             "migrations",
             f"1 migration not applied, from tasks.{last} on",
-            "Run: python manage.py migrate",
+            "Run python manage.py migrate.",
         )
     ]
 
 
-def test_server_that_is_too_old_is_a_fault() -> None:
+def test_server_that_is_too_old_is_a_problem() -> None:
     assert server_version(15, "PostgreSQL 15.0").status == "ok"
     check = server_version(14, "PostgreSQL 14.9")
 
@@ -516,18 +520,18 @@ def test_too_few_connections_are_a_warning(settings: Any) -> None:
         {
             "name": "connections",
             "status": "warning",
-            "detail": "97 allowed, 112 wanted (7 workers of 16)",
+            "detail": "97 allowed, 112 needed (7 workers with 16 each)",
             "advice": (
-                "Set DATABASE_CONNECTIONS or WEB_CONCURRENCY lower, raise max_connections, or put "
+                "Lower DATABASE_CONNECTIONS or WEB_CONCURRENCY, raise max_connections, or put "
                 "a pooler in between."
             ),
         },
     )
-    assert "note: Set DATABASE_CONNECTIONS or" in output.getvalue()
+    assert "note: Lower DATABASE_CONNECTIONS or" in output.getvalue()
     assert output.getvalue().endswith("\n\nAll is well.\n")
 
 
-def test_host_that_is_no_name_is_a_fault(settings: Any) -> None:
+def test_host_that_is_no_name_is_a_problem(settings: Any) -> None:
     settings.ALLOWED_HOSTS = ["https://tasks.example.com", "[::1]", "localhost"]
 
     status, found = examine()
@@ -540,7 +544,7 @@ def test_host_that_is_no_name_is_a_fault(settings: Any) -> None:
 
 
 @pytest.mark.django_db(transaction=True, databases=["default", "api"])
-def test_tables_that_are_not_in_public_are_a_fault() -> None:
+def test_tables_that_are_not_in_public_are_a_problem() -> None:
     """The operations look for them there, whatever the search_path of the owner is."""
     database = connection.settings_dict["NAME"]
     execute("CREATE SCHEMA elsewhere; CREATE TABLE elsewhere.tasks_task ()")
@@ -557,7 +561,7 @@ def test_tables_that_are_not_in_public_are_a_fault() -> None:
     )
 
 
-MIGRATE = "Run: python manage.py migrate"
+MIGRATE = "Run python manage.py migrate."
 READ = "tasks_api.read_task(text, bigint)"
 SCHEMA = "COMMENT ON SCHEMA tasks_api IS"
 BROKEN_OPERATIONS = {
@@ -565,11 +569,11 @@ BROKEN_OPERATIONS = {
     "function": (f"DROP FUNCTION {READ}", f"missing: {READ}"),
     "digest": (
         f"{SCHEMA} '{MARK}7, digest x'",
-        f"those of another release: {MARK}7, digest x",
+        f"from another release: {MARK}7, digest x",
     ),
     "comment": (
         f"{SCHEMA} NULL",
-        "those of another release: the schema tasks_api has no comment",
+        "from another release: the schema tasks_api has no comment",
     ),
     "execute": (
         f"REVOKE EXECUTE ON FUNCTION {READ} FROM {{role}}",
@@ -587,9 +591,7 @@ BROKEN_OPERATIONS = {
 @pytest.mark.parametrize(
     ("change", "detail"), BROKEN_OPERATIONS.values(), ids=BROKEN_OPERATIONS.keys()
 )
-def test_operations_that_are_not_as_promised_are_a_fault(
-    put_back: None, change: str, detail: str
-) -> None:
+def test_broken_operations_are_a_problem(put_back: None, change: str, detail: str) -> None:
     execute(change.format(role=derived_role(connection.settings_dict["NAME"])))
     back = f"{SCHEMA} '{COMMENT}'" if change.startswith(SCHEMA) else "SELECT 1"
 
@@ -607,14 +609,14 @@ def test_operations_that_are_not_as_promised_are_a_fault(
         pytest.param(
             "GRANT SELECT ON tasks_task TO {role}",
             "REVOKE SELECT ON tasks_task FROM {role}",
-            "{role} reaches the tables of all users",
-            "Revoke what {role} may do to tables, or set API_DATABASE_URL.",
+            "{role} can access the tables of all users",
+            "Revoke the table privileges of {role}, or set API_DATABASE_URL.",
             id="tables",
         ),
         pytest.param(
             "ALTER ROLE {role} IN DATABASE {database} SET lock_timeout TO '1min'",
             "ALTER ROLE {role} IN DATABASE {database} SET lock_timeout TO '1500ms'",
-            f"{{role}} has {TIMEOUTS.format('1min')}; wanted: {TIMEOUTS.format('1500ms')}",
+            f"{{role}} has {TIMEOUTS.format('1min')}; expected: {TIMEOUTS.format('1500ms')}",
             MIGRATE,
             id="timeouts",
         ),
@@ -622,13 +624,13 @@ def test_operations_that_are_not_as_promised_are_a_fault(
             "COMMENT ON ROLE {role} IS NULL",
             "COMMENT ON ROLE {role} IS "
             "'better-auth-tasks: role of the API in the database {database}'",
-            "{role} is not this project's: its comment does not say so",
+            "{role} does not belong to this project, according to its comment",
             MIGRATE,
             id="comment",
         ),
     ],
 )
-def test_role_that_is_not_as_promised_is_a_fault(
+def test_wrong_privileges_or_settings_of_the_role_are_a_problem(
     change: str, back: str, detail: str, advice: str
 ) -> None:
     database = connection.settings_dict["NAME"]
@@ -644,7 +646,7 @@ def test_role_that_is_not_as_promised_is_a_fault(
 
 
 @pytest.mark.django_db(transaction=True, databases=["default", "api"])
-def test_role_that_cannot_sign_in_is_a_fault(put_back: None) -> None:
+def test_role_that_cannot_sign_in_is_a_problem(put_back: None) -> None:
     role = derived_role(connection.settings_dict["NAME"])
     execute(f"ALTER ROLE {role} NOLOGIN")
 
@@ -657,7 +659,7 @@ def test_role_that_cannot_sign_in_is_a_fault(put_back: None) -> None:
     assert "is not permitted to log in" in detail
 
 
-def test_isolation_that_is_switched_off_is_a_warning(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_disabled_isolation_is_a_warning(monkeypatch: pytest.MonkeyPatch) -> None:
     the_owners = {name: connection.settings_dict[name] for name in ("USER", "PASSWORD")}
     for name, value in {"ROLE_IS_DERIVED": False, **the_owners}.items():
         monkeypatch.setitem(connections.settings["api"], name, value)
@@ -667,12 +669,12 @@ def test_isolation_that_is_switched_off_is_a_warning(monkeypatch: pytest.MonkeyP
     assert status == 0
     assert found["role of the API"]["status"] == "warning"
     assert found["role of the API"]["detail"] == (
-        "postgres, the owner's: PostgreSQL does not keep users apart"
+        "postgres, which owns the tables: PostgreSQL does not isolate the users"
     )
 
 
 class TLSProxy:
-    """Speaks TLS with one client at a time, and in the clear with the server behind it."""
+    """Uses TLS with one client at a time, and clear text with the server behind it."""
 
     def __init__(self, directory: Path) -> None:
         self.behind = database_address()
@@ -718,7 +720,9 @@ def certificate(directory: Path) -> Path:
     return path
 
 
-def test_tls_is_told_as_far_as_it_reaches(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_tls_is_reported_as_far_as_it_reaches(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
     proxy = TLSProxy(tmp_path)
     options = {**connection.settings_dict["OPTIONS"], "sslmode": "require"}
     elsewhere(
@@ -735,10 +739,10 @@ def test_tls_is_told_as_far_as_it_reaches(monkeypatch: pytest.MonkeyPatch, tmp_p
     proxy.listener.close()
     assert not proxy.thread.is_alive(), "the connection was left open"
     assert found["TLS"]["status"] == "ok"
-    assert found["TLS"]["detail"] == "on, as far as the proxy before the server"
+    assert found["TLS"]["detail"] == "on, as far as the proxy in front of the server"
 
 
-WAYS = [
+ADDRESSES = [
     pytest.param("", "ok", id="socket"),
     pytest.param("127.0.0.1", "ok", id="loopback"),
     pytest.param("10.0.0.7", "ok", id="private"),
@@ -748,15 +752,15 @@ WAYS = [
 ]
 
 
-@pytest.mark.parametrize(("address", "status"), WAYS)
-def test_clear_text_is_a_fault_on_a_public_way(address: str, status: str) -> None:
+@pytest.mark.parametrize(("address", "status"), ADDRESSES)
+def test_clear_text_is_a_problem_with_a_public_address(address: str, status: str) -> None:
     check = in_the_clear(address)
 
     assert check.status == status
     assert check.advice == ("Add ?sslmode=require to DATABASE_URL." if status == "wrong" else "")
 
 
-def test_line_cannot_steer_the_terminal_and_has_an_end(settings: Any) -> None:
+def test_line_cannot_control_the_terminal_and_is_limited(settings: Any) -> None:
     settings.CORS_ALLOWED_ORIGINS = ["https://a.example\x1b[31m\n" + "x" * 400]
 
     _, found = examine()
@@ -781,10 +785,10 @@ def test_text_is_aligned_and_ends_with_a_verdict(settings: Any) -> None:
     assert end.value.code == 1
     assert (
         "hosts              wrong        none: every request is refused\n"
-        "                                to mend: Set ALLOWED_HOSTS to the names under which "
+        "                                fix: Set ALLOWED_HOSTS to the names under which "
         "clients reach this API.\n"
     ) in broken.getvalue()
-    assert broken.getvalue().endswith("\n\n1 fault to mend.\n")
+    assert broken.getvalue().endswith("\n\n1 problem found.\n")
 
 
 def production(**variables: str) -> dict[str, str]:
@@ -809,7 +813,7 @@ def run(environment: dict[str, str], *arguments: str) -> subprocess.CompletedPro
     )
 
 
-def test_sound_production_ends_with_zero(issuer: Issuer) -> None:
+def test_working_production_exits_with_zero(issuer: Issuer) -> None:
     parts = urlsplit(database_url())
     password = parts.password or "hunter2"
     netloc = f"postgres:{password}@{parts.netloc.rpartition('@')[2]}"
@@ -824,7 +828,7 @@ def test_sound_production_ends_with_zero(issuer: Issuer) -> None:
     assert "\x1b" not in ended.stdout
 
 
-def test_broken_production_ends_with_one_and_clean_json(closed: int) -> None:
+def test_broken_production_exits_with_one_and_clean_json(closed: int) -> None:
     environment = production(
         DATABASE_URL=f"postgresql://tasks:hunter2@127.0.0.1:{closed}/tasks",
         BETTER_AUTH_URL=f"http://127.0.0.1:{closed}",
@@ -853,7 +857,7 @@ def test_settings_that_fail_every_check_do_not_stop_the_doctor() -> None:
     assert ended.stdout.startswith(
         "environment        wrong        SECRET_KEY (or SECRET_KEY_FILE) must be set.\n"
     )
-    assert ended.stdout.endswith(" faults to mend.\n")
+    assert ended.stdout.endswith(" problems found.\n")
 
 
 @pytest.mark.parametrize(
@@ -867,7 +871,7 @@ def test_settings_that_fail_every_check_do_not_stop_the_doctor() -> None:
         ("{}", "wrong", "BETTER_AUTH_JWKS: not a JWK set"),
     ],
 )
-def test_key_set_without_network_is_looked_at(
+def test_configured_key_set_is_checked(
     settings: Any, document: str, status: str, detail: str
 ) -> None:
     settings.BETTER_AUTH_JWKS = document
