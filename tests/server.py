@@ -106,7 +106,7 @@ class Server:
     process: the server itself, for tests that send it signals.
     """
 
-    def __init__(self, log: Path, *, root: Path = ROOT, **environment: str) -> None:
+    def __init__(self, log: Path, root: Path = ROOT, /, **environment: str) -> None:
         self.port = free_port()
         self.url = f"http://127.0.0.1:{self.port}"
         self.log = log
