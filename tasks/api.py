@@ -10,7 +10,8 @@ from pydantic import BeforeValidator
 from authjwt.bearer import BearerToken
 from tasks import operations
 from tasks.models import LARGEST_ID, USER_ID_LENGTH
-from tasks.schemas import Body, Page, TaskIn, TaskList, TaskOut, TaskPatch, TaskPut
+from tasks.query import ListQuery
+from tasks.schemas import TaskIn, TaskList, TaskOut, TaskPatch, TaskPut
 
 TASKS = "/{path:user_id}/tasks"
 TASK = "/{path:user_id}/tasks/{task_id}"
@@ -36,15 +37,15 @@ TaskId = Annotated[int, BeforeValidator(_canonical), Path(ge=1, le=LARGEST_ID)]
 
 
 @router.get(TASKS, operation_id="listTasks", response=TaskList)
-def list_tasks(request: HttpRequest, user_id: UserId, page: Query[Page]) -> HttpResponse:
+def list_tasks(request: HttpRequest, user_id: UserId, query: Query[ListQuery]) -> HttpResponse:
     """Newest first. `Link` names the next page, where there is one."""
-    body, total = operations.page(user_id, page.model_dump_json(exclude_none=True))
-    following = page.offset + page.limit
+    page, total = operations.page(user_id, query.model_dump_json(exclude_none=True))
+    next_offset = query.offset + query.limit
     headers = {}
-    if following < total:
-        query = urlencode({**request.GET.dict(), "limit": page.limit, "offset": following})
-        headers["Link"] = f'<{_address(user_id)}?{query}>; rel="next"'
-    return _json(body, headers=headers)
+    if next_offset < total:
+        params = urlencode({**request.GET.dict(), "limit": query.limit, "offset": next_offset})
+        headers["Link"] = f'<{_address(user_id)}?{params}>; rel="next"'
+    return _json(page, headers=headers)
 
 
 @router.post(TASKS, operation_id="createTask", response={201: TaskOut})
@@ -85,7 +86,7 @@ def delete_task(request: HttpRequest, user_id: UserId, task_id: TaskId) -> HttpR
     return response
 
 
-def _given(body: Body) -> str:
+def _given(body: TaskIn) -> str:
     """What the client sent, as JSON. Defaults are the database's."""
     return body.model_dump_json(exclude_unset=True)
 

@@ -26,14 +26,13 @@ from pydantic import (
 from pydantic_core import PydanticCustomError
 
 from tasks.models import USER_ID_LENGTH, Task
+from tasks.query import boolean, whole_number
 from tasks.schemas import (
-    LEFT_OUT,
     SENTENCES,
+    UNSET,
     Description,
     Priority,
     Title,
-    boolean,
-    digits,
     sentence,
     storable,
 )
@@ -144,17 +143,17 @@ class Row(BaseModel):
 
     model_config = ConfigDict(strict=True, extra="forbid")
 
-    id: Annotated[int, Field(ge=1, le=LARGEST_READ_ID)] = LEFT_OUT
+    id: Annotated[int, Field(ge=1, le=LARGEST_READ_ID)] = UNSET
     user_id: Annotated[
         str, Field(min_length=1, max_length=USER_ID_LENGTH), AfterValidator(storable)
-    ] = LEFT_OUT
+    ] = UNSET
     title: Title
     description: Description | None = None
     complete: bool = False
     priority: Priority = "medium"
     completed_at: Moment | None = None
-    created_at: Moment = LEFT_OUT
-    updated_at: Moment = LEFT_OUT
+    created_at: Moment = UNSET
+    updated_at: Moment = UNSET
     deleted_at: Moment | None = None
 
     @field_validator("completed_at")
@@ -264,7 +263,7 @@ def _value(name: str, cell: str) -> Any:
     if not cell:
         return None
     if name == "id":
-        return digits(cell)
+        return whole_number(cell)
     if name == "complete":
         return boolean(cell.lower())  # a spreadsheet writes TRUE
     return cell[1:] if cell.startswith("'") and MARKED.match(cell) else cell

@@ -20,8 +20,15 @@ MAY_IMPORT = {
     "tasks.operations": {"tasks.models"},
     "tasks.operations.role": set[str](),
     "tasks.operations.installation": {"tasks.operations.role", "authjwt.wording"},
+    "tasks.query": {"tasks.models"},
     "tasks.schemas": {"tasks.models"},
-    "tasks.api": {"tasks.models", "tasks.schemas", "tasks.operations", "authjwt.bearer"},
+    "tasks.api": {
+        "authjwt.bearer",
+        "tasks.models",
+        "tasks.operations",
+        "tasks.query",
+        "tasks.schemas",
+    },
     "tasks.admin": {
         "tasks.admin",
         "tasks.exchange",
@@ -30,7 +37,7 @@ MAY_IMPORT = {
         "tasks.models",
         "tasks.schemas",
     },
-    "tasks.exchange": {"tasks.models", "tasks.schemas"},
+    "tasks.exchange": {"tasks.models", "tasks.query", "tasks.schemas"},
     "tasks.management.commands.api_role": {"tasks.operations.role"},
     "tasks.management.commands.migrate": {
         "tasks.management.lock",
