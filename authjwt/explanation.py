@@ -8,6 +8,7 @@ from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
+from authjwt import user_ids
 from authjwt.bearer import check_owner
 from authjwt.conf import LEEWAY
 from authjwt.exceptions import Forbidden, InvalidToken, KeysUnavailable
@@ -18,7 +19,6 @@ from authjwt.tokens import (
     KEY_SET_ALGORITHMS,
     LATEST,
     MOST_CHARACTERS,
-    MOST_SUBJECT_CHARACTERS,
     SECRET_ALGORITHM,
     Verifier,
     algorithm_of,
@@ -346,7 +346,7 @@ class Explanation:
         return Text(
             f"{name} {self._claim(name)}" if self._claims else "",
             f"{'sub' if self._from_key_set else 'sub or user_id'}: a string of 1 to "
-            f"{MOST_SUBJECT_CHARACTERS} characters, no control characters",
+            f"{user_ids.MAX_LENGTH} characters, no control characters",
             advice,
         )
 

@@ -25,7 +25,8 @@ from pydantic import (
 )
 from pydantic_core import PydanticCustomError
 
-from tasks.models import USER_ID_LENGTH, Task
+from authjwt import user_ids
+from tasks.models import Task
 from tasks.query import boolean, whole_number
 from tasks.schemas import (
     SENTENCES,
@@ -34,7 +35,6 @@ from tasks.schemas import (
     Priority,
     Title,
     sentence,
-    storable,
 )
 
 Format = Literal["jsonl", "csv"]
@@ -115,6 +115,12 @@ MOMENT = re.compile(r"\d{4}-\d\d-\d\d[Tt ]\d\d:\d\d:\d\d(\.\d{1,6})?([Zz]|[+-]\d
 MOST_SHOWN = 100
 
 
+def _user_id(text: str) -> str:
+    if not user_ids.is_user_id(text):
+        raise PydanticCustomError("user_id", user_ids.RULE)
+    return text
+
+
 def _read_moment(text: Any) -> datetime:
     """Of all that ISO 8601 allows, and numbers, only what can mean nothing else."""
     moment = None
@@ -144,9 +150,7 @@ class Row(BaseModel):
     model_config = ConfigDict(strict=True, extra="forbid")
 
     id: Annotated[int, Field(ge=1, le=LARGEST_READ_ID)] = UNSET
-    user_id: Annotated[
-        str, Field(min_length=1, max_length=USER_ID_LENGTH), AfterValidator(storable)
-    ] = UNSET
+    user_id: Annotated[str, AfterValidator(_user_id)] = UNSET
     title: Title
     description: Description | None = None
     complete: bool = False

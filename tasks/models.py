@@ -9,9 +9,11 @@ from django.db.models import F, Func, Q, Value
 from django.db.models.functions import Length, Now
 from django.db.models.lookups import LessThanOrEqual
 
+from authjwt import user_ids
+
 TITLE_LENGTH = 200
 DESCRIPTION_LENGTH = 1000
-USER_ID_LENGTH = 255
+USER_ID_LENGTH = user_ids.MAX_LENGTH
 LARGEST_ID = 2**63 - 1
 
 WHITE_SPACE = (

@@ -13,9 +13,15 @@ MAY_IMPORT = {
     "authjwt.conf": set[str](),
     "authjwt.exceptions": set[str](),
     "authjwt.keys": {"authjwt.exceptions"},
-    "authjwt.tokens": {"authjwt.conf", "authjwt.exceptions", "authjwt.keys"},
+    "authjwt.tokens": {
+        "authjwt.conf",
+        "authjwt.exceptions",
+        "authjwt.keys",
+        "authjwt.user_ids",
+    },
+    "authjwt.user_ids": set[str](),
     "authjwt": {"authjwt"},
-    "tasks.models": set[str](),
+    "tasks.models": {"authjwt.user_ids"},
     "tasks.limits": set(),
     "tasks.operations": {"tasks.models"},
     "tasks.operations.role": set[str](),
@@ -30,6 +36,7 @@ MAY_IMPORT = {
         "tasks.schemas",
     },
     "tasks.admin": {
+        "authjwt.user_ids",
         "tasks.admin",
         "tasks.exchange",
         "tasks.history",
@@ -37,7 +44,7 @@ MAY_IMPORT = {
         "tasks.models",
         "tasks.schemas",
     },
-    "tasks.exchange": {"tasks.models", "tasks.query", "tasks.schemas"},
+    "tasks.exchange": {"authjwt.user_ids", "tasks.models", "tasks.query", "tasks.schemas"},
     "tasks.management.commands.api_role": {"tasks.operations.role"},
     "tasks.management.commands.migrate": {
         "tasks.management.lock",
@@ -47,8 +54,7 @@ MAY_IMPORT = {
     "tasks.management.lock": set[str](),
     "tasks.management.maintenance": {
         "tasks.management.lock",
-        "tasks.models",
-        "authjwt.tokens",
+        "authjwt.user_ids",
         "authjwt.wording",
     },
     "tasks.management": {

@@ -9,6 +9,7 @@ from django.core.validators import RegexValidator
 from django.db.models import Model
 from django.http import HttpRequest, HttpResponse, HttpResponseNotAllowed, HttpResponseRedirect
 
+from authjwt import user_ids
 from tasks import history
 from tasks.admin.changelist import moment
 from tasks.admin.run import Acting
@@ -18,6 +19,11 @@ STORABLE = RegexValidator(
     "[\ud800-\udfff]", "Must not contain a lone surrogate.", inverse_match=True
 )
 LINE_BREAKS = re.compile("[\r\n]")
+
+
+def validate_user_id(text: str) -> None:
+    if not user_ids.is_user_id(text):
+        raise forms.ValidationError(f"{user_ids.RULE.capitalize()}.")
 
 
 class Text(forms.CharField):
@@ -43,7 +49,9 @@ class TaskForm(forms.ModelForm):  # type: ignore[type-arg] # not subscriptable w
     so that a change which the user made meanwhile stays.
     """
 
-    user_id = Text(max_length=USER_ID_LENGTH, strip=False, label="User")
+    user_id = Text(
+        max_length=USER_ID_LENGTH, strip=False, label="User", validators=[validate_user_id]
+    )
     title = Title(
         max_length=TITLE_LENGTH, widget=forms.TextInput(attrs={"class": "vLargeTextField"})
     )

@@ -22,10 +22,11 @@ from django.http.response import HttpResponseNotAllowed
 from django.template.response import TemplateResponse
 from django.urls import URLPattern, path, reverse
 
+from authjwt.user_ids import is_user_id
 from tasks.admin.actions import ACTIONS, Action
 from tasks.admin.changelist import is_id
 from tasks.limits import limited, suspended
-from tasks.models import LARGEST_ID, USER_ID_LENGTH, Task, TaskQuerySet
+from tasks.models import LARGEST_ID, Task, TaskQuerySet
 
 BATCH = 500
 SECONDS = 1.5
@@ -293,7 +294,7 @@ class Acting(admin.ModelAdmin):  # type: ignore[type-arg] # not subscriptable wh
 
 def owner_in(request: HttpRequest) -> str:
     user_id = request.GET.get("user_id", "")
-    if not 0 < len(user_id) <= USER_ID_LENGTH or "\0" in user_id:
+    if not is_user_id(user_id):
         raise Http404
     return user_id
 

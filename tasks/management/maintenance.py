@@ -36,10 +36,9 @@ from django.db.models import F, Lookup, Q, QuerySet
 from psycopg import errors
 from tqdm import tqdm
 
-from authjwt.tokens import can_be_named
+from authjwt import user_ids
 from authjwt.wording import count
 from tasks.management.lock import take
-from tasks.models import USER_ID_LENGTH
 
 BATCH = 5000
 LOCK = int.from_bytes(b"tasks")
@@ -59,11 +58,9 @@ INTERRUPTED = 130
 
 
 def user_id(text: str) -> str:
-    """For `type=` of an argument: what a token may name as its user."""
-    if not can_be_named(text):
-        raise ArgumentTypeError(
-            f"must have 1 to {USER_ID_LENGTH} characters, none of them a control character"
-        )
+    """For `type=` of an argument: the id of a user."""
+    if not user_ids.is_user_id(text):
+        raise ArgumentTypeError(user_ids.RULE)
     return text
 
 

@@ -14,6 +14,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from authjwt.user_ids import RULE
 from tasks.exchange import FIELDS, FORMATS
 from tasks.models import Task
 from tests.commands import PIPED, Run, Terminal, ended, execute, run, start
@@ -198,10 +199,7 @@ def test_a_thousand_bad_rows_are_not_all_told(file: Path) -> None:
         ("id", 2**63, "must be at most 4503599627370495"),
         ("updated_at", "9999-12-31T23:59:59.999999Z", "must not be more than a day in the future"),
         ("created_at", "0001-01-01T00:00:00Z", "must not be before 1970"),
-        *(
-            ("user_id", user, "must have 1 to 255 characters, none of them a control character")
-            for user in (" ", "a\nb", "\x7f", "a\x85")
-        ),
+        *(("user_id", user, RULE) for user in ("", " ", "a\nb", "\x7f", "a\x85")),
     ],
 )
 def test_what_the_api_could_not_have_made_is_a_bad_row(

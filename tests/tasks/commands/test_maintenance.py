@@ -12,6 +12,7 @@ import psycopg
 import pytest
 from django.db import connection
 
+from authjwt.user_ids import RULE
 from tasks.management import maintenance
 from tasks.management.maintenance import MaintenanceCommand, Step, age, delete, moment, user_id
 from tasks.models import Task
@@ -313,7 +314,7 @@ def test_a_dry_run_asks_nothing(command: str) -> None:
 
 @pytest.mark.parametrize("text", ["", " ", "x" * 256, "a\x00b", "a\nb", "a\udc80"])
 def test_no_such_user_id(text: str) -> None:
-    with pytest.raises(ArgumentTypeError, match=r"^must have 1 to 255 characters, none"):
+    with pytest.raises(ArgumentTypeError, match=f"^{RULE}$"):
         user_id(text)
 
 
