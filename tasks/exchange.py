@@ -13,11 +13,10 @@ from datetime import UTC, datetime, timedelta
 from typing import Annotated, Any, BinaryIO, Literal, Self, get_args
 
 import orjson
+from django.db import models
 from pydantic import (
     AfterValidator,
-    BaseModel,
     BeforeValidator,
-    ConfigDict,
     Field,
     ValidationError,
     ValidationInfo,
@@ -28,32 +27,19 @@ from pydantic_core import PydanticCustomError
 from authjwt import user_ids
 from tasks.models import Task
 from tasks.query import boolean, whole_number
-from tasks.schemas import (
-    SENTENCES,
-    UNSET,
-    Description,
-    Priority,
-    Title,
-    sentence,
-)
+from tasks.schemas import SENTENCES, UNSET, TaskFields, sentence
 
 Format = Literal["jsonl", "csv"]
 FORMATS: tuple[Format, ...] = get_args(Format)
 MEDIA_TYPES = {"jsonl": "application/jsonl", "csv": "text/csv; charset=utf-8"}
 
-FIELDS = (
-    "id",
-    "user_id",
-    "title",
-    "description",
-    "complete",
-    "priority",
-    "completed_at",
-    "created_at",
-    "updated_at",
-    "deleted_at",
-)
-NULLABLE = ("description", "completed_at", "deleted_at")
+_columns = [
+    field
+    for field in Task._meta.get_fields()  # noqa: SLF001  documented
+    if isinstance(field, models.Field)
+]
+FIELDS = tuple(column.name for column in _columns)
+NULLABLE = frozenset(column.name for column in _columns if column.null)
 
 # Without it Excel takes UTF-8 for the encoding of its country.
 BYTE_ORDER_MARK = "\ufeff"
@@ -144,17 +130,14 @@ Moment = Annotated[datetime, BeforeValidator(_read_moment)]
 )
 
 
-class Row(BaseModel):
-    """A task as a file gives it, held to the rules of the API; `model_fields_set` was given."""
+class Row(TaskFields):
+    """A task of a file, held to the rules of the API
 
-    model_config = ConfigDict(strict=True, extra="forbid")
+    `model_fields_set` has what the file gives.
+    """
 
     id: Annotated[int, Field(ge=1, le=LARGEST_READ_ID)] = UNSET
     user_id: Annotated[str, AfterValidator(_user_id)] = UNSET
-    title: Title
-    description: Description | None = None
-    complete: bool = False
-    priority: Priority = "medium"
     completed_at: Moment | None = None
     created_at: Moment = UNSET
     updated_at: Moment = UNSET

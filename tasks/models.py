@@ -30,6 +30,12 @@ TITLE_WORDS = Func(
 )
 
 
+class Priority(models.TextChoices):
+    LOW = "low"
+    MEDIUM = "medium"
+    HIGH = "high"
+
+
 class TaskQuerySet(models.QuerySet["Task"]):
     """What the project says about tasks, in the words that admin and commands use."""
 
@@ -86,18 +92,13 @@ class Task(models.Model):
     they are right whoever writes, and however.
     """
 
-    class Priority(models.TextChoices):
-        LOW = "low"
-        MEDIUM = "medium"
-        HIGH = "high"
-
     id = models.BigAutoField(primary_key=True)
     user_id = models.CharField(max_length=USER_ID_LENGTH)
     title = models.CharField(max_length=TITLE_LENGTH)
     description = models.TextField(max_length=DESCRIPTION_LENGTH, null=True, blank=True)  # noqa: DJ001  null and "" differ for clients
     complete = models.BooleanField(default=False, db_default=False)
     priority = models.CharField(
-        max_length=6,
+        max_length=max(map(len, Priority.values)),
         choices=Priority.choices,
         default=Priority.MEDIUM,
         db_default=Priority.MEDIUM,
@@ -155,12 +156,16 @@ class Task(models.Model):
                 name="task_description_length",
                 # A CHECK lets NULL pass: a task may have no description.
                 condition=LessThanOrEqual(Length("description"), DESCRIPTION_LENGTH),
-                violation_error_message="The description must have at most 1000 characters.",
+                violation_error_message=(
+                    f"The description must have at most {DESCRIPTION_LENGTH} characters."
+                ),
             ),
             models.CheckConstraint(
                 name="task_priority",
-                condition=Q(priority__in=("low", "medium", "high")),
-                violation_error_message="The priority must be low, medium or high.",
+                condition=Q(priority__in=tuple(Priority.values)),
+                violation_error_message=(
+                    "The priority must be {}, {} or {}.".format(*Priority.values)
+                ),
             ),
             models.CheckConstraint(
                 name="task_completed_at_when_complete",

@@ -3,7 +3,7 @@
 import re
 from collections.abc import Mapping
 from datetime import datetime
-from typing import Annotated, Any, Literal, Self
+from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
 
 from pydantic import (
     AfterValidator,
@@ -16,7 +16,7 @@ from pydantic import (
 )
 from pydantic_core import PydanticCustomError
 
-from tasks.models import DESCRIPTION_LENGTH, LARGEST_ID, TITLE_LENGTH, USER_ID_LENGTH
+from tasks.models import DESCRIPTION_LENGTH, LARGEST_ID, TITLE_LENGTH, USER_ID_LENGTH, Priority
 
 UNSTORABLE = re.compile("[\x00\ud800-\udfff]")
 READ_ONLY = ("id", "user_id", "completed_at", "created_at", "updated_at")
@@ -84,7 +84,9 @@ Title = Annotated[
     WithJsonSchema(
         {
             "type": "string",
-            "description": "1 to 200 characters after white space at both ends is taken off.",
+            "description": (
+                f"1 to {TITLE_LENGTH} characters after white space at both ends is taken off."
+            ),
             "pattern": rf"^\s*[^\s\u0000]([^\u0000]{{0,{TITLE_LENGTH - 2}}}[^\s\u0000])?\s*$",
             "examples": ["Buy milk"],
         }
@@ -96,10 +98,11 @@ Description = Annotated[
     Field(max_length=DESCRIPTION_LENGTH, json_schema_extra=DESCRIPTION),
     AfterValidator(storable),
 ]
-Priority = Annotated[
-    Literal["low", "medium", "high"],
-    BeforeValidator(_lower),
-]
+if TYPE_CHECKING:
+    PriorityOut = str
+else:
+    PriorityOut = Literal[tuple(Priority.values)]
+PriorityIn = Annotated[PriorityOut, BeforeValidator(_lower)]
 
 
 class TaskFields(BaseModel):
@@ -112,7 +115,7 @@ class TaskFields(BaseModel):
     title: Title
     description: Description | None = None
     complete: bool = False
-    priority: Priority = "medium"
+    priority: PriorityIn = Priority.MEDIUM.value
 
 
 class TaskIn(TaskFields):
@@ -141,7 +144,7 @@ class TaskPatch(TaskIn):
 
     title: Title = UNSET
     complete: bool = UNSET
-    priority: Priority = UNSET
+    priority: PriorityIn = UNSET
 
     @model_validator(mode="after")
     def _not_empty(self) -> Self:
@@ -156,7 +159,7 @@ class TaskOut(BaseModel):
     title: Annotated[str, Field(min_length=1, max_length=TITLE_LENGTH)]
     description: Annotated[str, Field(max_length=DESCRIPTION_LENGTH)] | None
     complete: bool
-    priority: Literal["low", "medium", "high"]
+    priority: PriorityOut
     completed_at: datetime | None
     created_at: datetime
     updated_at: datetime

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from authjwt.user_ids import RULE
 from tasks import exchange
+from tasks.models import Priority
 
 NOON = datetime(2026, 1, 31, 12, tzinfo=UTC)
 
@@ -238,7 +239,7 @@ def tasks(draw: st.DrawFn) -> tuple[Any, ...]:
         title=draw(text.map(lambda text: text.strip()[:200].strip()).filter(bool)),
         description=draw(st.none() | text.map(lambda text: text[:1000])),
         complete=complete,
-        priority=draw(st.sampled_from(["low", "medium", "high"])),
+        priority=draw(st.sampled_from(Priority.values)),
         completed_at=draw(MOMENTS) if complete else None,
         created_at=draw(MOMENTS),
         updated_at=draw(MOMENTS),

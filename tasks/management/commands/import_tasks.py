@@ -88,13 +88,19 @@ LEAD = """
              (SELECT pg_get_serial_sequence('tasks_task', 'id')::regclass AS name) AS sequence
     ) AS led
 """
+DEFAULTS = {
+    "id": "nextval(pg_get_serial_sequence('tasks_task', 'id'))",
+    "created_at": "now()",
+    "updated_at": "now()",
+}
+VALUES = ", ".join(
+    f"coalesce({field}, {DEFAULTS[field]})" if field in DEFAULTS else field
+    for field in exchange.FIELDS
+)
 WRITE = f"""
     WITH written AS (
         INSERT INTO tasks_task AS task ({COLUMNS})
-        SELECT coalesce(id, nextval(pg_get_serial_sequence('tasks_task', 'id'))),
-               user_id, title, description, complete, priority,
-               completed_at, coalesce(created_at, now()), coalesce(updated_at, now()), deleted_at
-        FROM pg_temp.read ORDER BY line
+        SELECT {VALUES} FROM pg_temp.read ORDER BY line
         ON CONFLICT (id) DO {{}}
         RETURNING task.xmax = 0 AS new
     )
@@ -165,7 +171,7 @@ class Command(MaintenanceCommand):
         self.done.update(done, **{"bad row": self.bad})
 
     def _stage(self, cursor: Any, rows: Iterable[Read], user: str | None, *, whole: bool) -> None:
-        values = attrgetter(*exchange.FIELDS[2:])
+        values = attrgetter(*exchange.FIELDS)
         with self.progress(None), cursor.copy(FILL) as copy:
             for line, row in rows:
                 self.bar.update()
@@ -173,7 +179,8 @@ class Command(MaintenanceCommand):
                 if isinstance(row, str) or rule:
                     self._bad([(line, rule)])
                 else:
-                    copy.write_row((line, row.id, user or row.user_id, *values(row)))
+                    row.user_id = user or row.user_id
+                    copy.write_row((line, *values(row)))
 
     def _compare(self, cursor: Any, on_conflict: str) -> None:
         conflicts = {"fail": [TAKEN], "skip": [], "update": [OF_ANOTHER]}[on_conflict]

@@ -19,7 +19,7 @@ from django.core.management.base import CommandError, CommandParser
 from django.db import reset_queries
 
 from tasks.management.maintenance import BATCH, MaintenanceCommand
-from tasks.models import Task
+from tasks.models import Priority, Task
 
 MOST = 100_000_000
 # The alphabet and length of Better Auth's ids.
@@ -160,7 +160,7 @@ def task_of(user_id: str, random: Random, midnight: datetime) -> Task:
         title=f"{what} {random.choice(THINGS[what])}{random.choice(WHEN)}",
         description=random.choice(NOTES) if random.random() < DESCRIBED else None,
         complete=complete,
-        priority=random.choices(Task.Priority.values, (3, 5, 2))[0],
+        priority=random.choices(Priority.values, (3, 5, 2))[0],
         completed_at=changed if complete else None,
         created_at=created,
         updated_at=changed if complete or random.random() < EDITED else created,

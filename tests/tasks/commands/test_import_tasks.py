@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 from authjwt.user_ids import RULE
 from tasks.exchange import FIELDS, FORMATS
-from tasks.models import Task
+from tasks.models import Priority, Task
 from tests.commands import PIPED, Run, Terminal, ended, execute, run, start
 from tests.people import Person
 from tests.server import database_url
@@ -72,7 +72,7 @@ def tasks(draw: st.DrawFn) -> Task:
         title=draw(text.map(lambda title: title.strip()[:200].strip()).filter(bool)),
         description=draw(st.none() | text.map(lambda description: description[:1000])),
         complete=complete,
-        priority=draw(st.sampled_from(Task.Priority.values)),
+        priority=draw(st.sampled_from(Priority.values)),
         completed_at=draw(moments) if complete else None,
         created_at=draw(moments),
         updated_at=draw(moments),
