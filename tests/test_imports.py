@@ -25,7 +25,11 @@ MAY_IMPORT = {
     "tasks.limits": set(),
     "tasks.operations": {"tasks.models"},
     "tasks.operations.role": set[str](),
-    "tasks.operations.installation": {"tasks.operations.role", "authjwt.wording"},
+    "tasks.operations.earlier_release": {"authjwt.wording", "tasks.operations.role"},
+    "tasks.operations.installation": {
+        "tasks.operations.earlier_release",
+        "tasks.operations.role",
+    },
     "tasks.query": {"tasks.models"},
     "tasks.schemas": {"tasks.models"},
     "tasks.api": {
@@ -44,7 +48,7 @@ MAY_IMPORT = {
         "tasks.models",
         "tasks.schemas",
     },
-    "tasks.exchange": {"authjwt.user_ids", "tasks.models", "tasks.query", "tasks.schemas"},
+    "tasks.exchange": {"tasks.models"},
     "tasks.management.commands.api_role": {"tasks.operations.role"},
     "tasks.management.commands.migrate": {
         "tasks.management.lock",
@@ -52,10 +56,14 @@ MAY_IMPORT = {
         "tasks.operations.role",
     },
     "tasks.management.lock": set[str](),
-    "tasks.management.maintenance": {
-        "tasks.management.lock",
+    "tasks.management.arguments": {"authjwt.user_ids"},
+    "tasks.management.maintenance": {"authjwt.wording", "tasks.management.lock"},
+    "tasks.management.reading": {
         "authjwt.user_ids",
-        "authjwt.wording",
+        "tasks.exchange",
+        "tasks.models",
+        "tasks.query",
+        "tasks.schemas",
     },
     "tasks.management": {
         "authjwt.wording",

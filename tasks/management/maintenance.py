@@ -18,15 +18,13 @@ The rest is here:
 """
 
 import json
-import re
 import signal
 import sys
-from argparse import ArgumentTypeError
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from time import perf_counter
 from typing import Any
 
@@ -36,7 +34,6 @@ from django.db.models import F, Lookup, Q, QuerySet
 from psycopg import errors
 from tqdm import tqdm
 
-from authjwt import user_ids
 from authjwt.wording import count
 from tasks.management.lock import take
 
@@ -52,43 +49,7 @@ FIRST = """
     WHERE locktype = 'advisory' AND granted AND classid = %s AND objid = %s
       AND pg_locks.database = (SELECT oid FROM pg_database WHERE datname = current_database())
 """
-AGES = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
-LONGEST = timedelta(days=36_500)
 INTERRUPTED = 130
-
-
-def user_id(text: str) -> str:
-    """For `type=` of an argument: the id of a user."""
-    if not user_ids.is_user_id(text):
-        raise ArgumentTypeError(user_ids.RULE)
-    return text
-
-
-def age(text: str) -> timedelta:
-    """For `type=` of an argument: `90s`, `15m`, `2h` or `30d`."""
-    match = re.fullmatch(r"([0-9]{1,9})([smhd])", text, re.ASCII)
-    if not match:
-        raise ArgumentTypeError("must be a number with s, m, h or d, for instance 30d")
-    found = timedelta(**{AGES[match[2]]: int(match[1])})
-    if found > LONGEST:
-        raise ArgumentTypeError(f"must be at most {LONGEST.days}d")
-    return found
-
-
-def moment(text: str) -> datetime:
-    """For `type=` of an argument: an age, or a date or time of ISO 8601, of UTC if it says none."""
-    if re.fullmatch(r"[0-9]+[smhd]", text, re.ASCII):
-        return datetime.now(UTC) - age(text)
-    try:
-        found = datetime.fromisoformat(text)
-    except ValueError:
-        raise ArgumentTypeError(
-            "must be a date or an age, for instance 2026-01-31 or 30d"
-        ) from None
-    found = found if found.tzinfo else found.replace(tzinfo=UTC)
-    if found > datetime.now(UTC):
-        raise ArgumentTypeError("must not be in the future")
-    return found
 
 
 @dataclass(frozen=True)

@@ -9,12 +9,10 @@ from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
 
-from django.db import Error
 from django.db.backends.base.base import BaseDatabaseWrapper
-from django.db.migrations.recorder import MigrationRecorder
 from psycopg import errors, sql
 
-from authjwt.wording import count
+from tasks.operations.earlier_release import remove_earlier_functions
 from tasks.operations.role import Refusal, Role, first_line, row, run
 
 REVISION = 1
@@ -51,35 +49,6 @@ STATE = """
     FROM to_regnamespace('tasks_api') AS schema,
         unnest(%(names)s::text[]) AS name, to_regprocedure(name) AS oid
     WHERE schema IS NOT NULL GROUP BY schema
-"""
-
-# Of earlier releases, which called them in the schema `api` and as another role.
-OLD = "The functions of an earlier release, in the schema api,"
-OLD_MIGRATION = ("tasks", "0007_operations")
-OLD_FUNCTIONS = (
-    "list_tasks(api.owner, boolean, bigint, bigint)",
-    "create_task(api.owner, text, text, boolean, text)",
-    "read_task(api.owner, bigint)",
-    "change_task(api.owner, bigint, text, text, boolean, boolean, text)",
-    "trash_task(api.owner, bigint)",
-    "delete_task(api.owner, bigint)",
-    "json_of(public.tasks_task)",
-    "json_of(timestamptz)",
-    "after(timestamptz)",
-)
-HAS_OLD = """
-    SELECT 1 FROM pg_type JOIN pg_namespace ON pg_namespace.oid = typnamespace
-    WHERE nspname = 'api' AND typname = 'owner' AND pg_has_role(typowner, 'USAGE')
-"""
-OLD_CONNECTIONS = """
-    SELECT count(*) FROM pg_stat_activity
-    WHERE datname = current_database() AND usename = left(current_database(), 59) || '_api'
-"""
-IS_EMPTY = """
-    SELECT 1 FROM pg_namespace WHERE nspname = 'api' AND NOT EXISTS (
-        SELECT FROM pg_depend
-        WHERE refclassid = 'pg_namespace'::regclass AND refobjid = pg_namespace.oid
-    )
 """
 
 
@@ -132,7 +101,7 @@ def install(connection: BaseDatabaseWrapper) -> list[str]:
     finally:
         if _install(connection, role):
             did.append(f"The operations of the API were installed, revision {REVISION}.")
-        did += _remove_old(connection)
+        did += remove_earlier_functions(connection)
     return did
 
 
@@ -189,26 +158,3 @@ def _is_there(connection: BaseDatabaseWrapper) -> bool:
             f"SCHEMA tasks_api IS '{MARK}0'"
         )
     return found is not None
-
-
-def _remove_old(connection: BaseDatabaseWrapper) -> list[str]:
-    """Removes what earlier releases made in the schema `api`, once none of their servers runs."""
-    if not row(connection, HAS_OLD):
-        return []
-    (connected,) = row(connection, OLD_CONNECTIONS)
-    if connected:
-        servers = f"its servers have {count(connected, 'connection')} open"
-        return [f"{OLD} were kept: {servers}. Run migrate again once they have ended."]
-    statements = [
-        *(sql.SQL(f"DROP FUNCTION IF EXISTS api.{function}") for function in OLD_FUNCTIONS),
-        sql.SQL("DROP DOMAIN api.owner"),
-    ]
-    try:
-        run(connection, statements)
-    except (Error, errors.InsufficientPrivilege) as error:
-        return [f"{OLD} were kept: {first_line(error)}."]
-    if row(connection, IS_EMPTY):
-        run(connection, [sql.SQL("DROP SCHEMA api")])
-    # So that the release before puts them back, where its `migrate` is run again.
-    MigrationRecorder(connection).record_unapplied(*OLD_MIGRATION)
-    return [f"{OLD} were removed."]

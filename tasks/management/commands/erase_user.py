@@ -11,7 +11,8 @@ from typing import Any
 from django.core.management.base import CommandError, CommandParser
 
 from tasks import history
-from tasks.management.maintenance import MaintenanceCommand, Step, delete, user_id
+from tasks.management.arguments import user_id
+from tasks.management.maintenance import MaintenanceCommand, Step, delete
 from tasks.models import Task
 
 PASSES = 3

@@ -21,7 +21,8 @@ from django.db import connection
 from tqdm import tqdm
 
 from tasks import exchange
-from tasks.management.maintenance import MaintenanceCommand, user_id
+from tasks.management.arguments import user_id
+from tasks.management.maintenance import MaintenanceCommand
 from tasks.models import Task, TaskQuerySet
 
 AT_ONCE = 1000

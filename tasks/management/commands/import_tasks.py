@@ -21,11 +21,13 @@ from django.db import connection
 
 from authjwt.wording import count
 from tasks import exchange
+from tasks.management import reading
+from tasks.management.arguments import user_id
 from tasks.management.commands.export_tasks import add_format, format_of
-from tasks.management.maintenance import MaintenanceCommand, user_id
+from tasks.management.maintenance import MaintenanceCommand
 from tasks.schemas import SENTENCES
 
-Read = tuple[int, exchange.Row | str]
+Read = tuple[int, reading.Row | str]
 MOST_FAULTS = 20
 WHOLE = frozenset(exchange.FIELDS) - {"user_id"}
 COLUMNS = ", ".join(exchange.FIELDS)
@@ -163,7 +165,7 @@ class Command(MaintenanceCommand):
         ):
             cursor.execute(LIMIT)
             cursor.execute(STAGE)
-            self._stage(cursor, exchange.read(source, form), user, whole=on_conflict == "update")
+            self._stage(cursor, reading.read(source, form), user, whole=on_conflict == "update")
             self._compare(cursor, on_conflict)
             self._report(skip_bad=skip_bad)
             done = self._write(cursor, on_conflict)
@@ -221,7 +223,7 @@ class Command(MaintenanceCommand):
         return {"new task": new, "changed task": changed, "unchanged task": total - new - changed}
 
 
-def broken(row: exchange.Row, user: str | None, *, whole: bool) -> str:
+def broken(row: reading.Row, user: str | None, *, whole: bool) -> str:
     """The rule that a row breaks by what it leaves out."""
     required = set(WHOLE) if whole and row.id else set()
     required |= set() if user else {"user_id"}
@@ -240,5 +242,5 @@ def opened(file: str) -> Iterator[BinaryIO]:
                 yield source
     except OSError as error:
         raise CommandError(f"{file} cannot be read: {error.strerror}.") from error
-    except exchange.UnreadableHeader as error:
+    except reading.UnreadableHeader as error:
         raise CommandError(f"line 1: {error}. Nothing was imported.") from error

@@ -10,7 +10,8 @@ from typing import Any
 from django.conf import settings
 from django.core.management.base import CommandParser
 
-from tasks.management.maintenance import MaintenanceCommand, Step, age, delete, moment, user_id
+from tasks.management.arguments import age, timestamp, user_id
+from tasks.management.maintenance import MaintenanceCommand, Step, delete
 from tasks.models import Task
 
 
@@ -30,7 +31,7 @@ class Command(MaintenanceCommand):
         which.add_argument(
             "--completed-before",
             metavar="DATE|AGE",
-            type=moment,
+            type=timestamp,
             help="instead of the trash: tasks completed before 2026-01-31 (0:00 UTC), or 90d ago",
         )
         parser.add_argument("--user", metavar="ID", type=user_id, help="of this user only")

@@ -10,7 +10,8 @@ from typing import Any
 from django.core.management.base import CommandError, CommandParser
 
 from tasks import history
-from tasks.management.maintenance import MaintenanceCommand, Step, user_id
+from tasks.management.arguments import user_id
+from tasks.management.maintenance import MaintenanceCommand, Step
 from tasks.models import Task, TaskQuerySet
 
 PASSES = 3

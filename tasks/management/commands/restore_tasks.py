@@ -8,7 +8,8 @@ from typing import Any
 
 from django.core.management.base import CommandParser
 
-from tasks.management.maintenance import MaintenanceCommand, Step, age, user_id
+from tasks.management.arguments import age, user_id
+from tasks.management.maintenance import MaintenanceCommand, Step
 from tasks.models import Task, TaskQuerySet
 
 

@@ -4,17 +4,15 @@ import os
 import re
 import signal
 import socket
-from argparse import ArgumentTypeError
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import Any
 
 import psycopg
 import pytest
 from django.db import connection
 
-from authjwt.user_ids import RULE
 from tasks.management import maintenance
-from tasks.management.maintenance import MaintenanceCommand, Step, age, delete, moment, user_id
+from tasks.management.maintenance import MaintenanceCommand, Step, delete
 from tasks.models import Task
 from tests.commands import (
     FILL,
@@ -310,76 +308,6 @@ def test_what_cannot_be_undone_wants_yes_where_nobody_can_be_asked(command: tupl
 @pytest.mark.parametrize("command", ["purge_tasks", "erase_user"])
 def test_a_dry_run_asks_nothing(command: str) -> None:
     assert run(command, "--user", "alice", "--dry-run").status == 0
-
-
-@pytest.mark.parametrize("text", ["", " ", "x" * 256, "a\x00b", "a\nb", "a\udc80"])
-def test_no_such_user_id(text: str) -> None:
-    with pytest.raises(ArgumentTypeError, match=f"^{RULE}$"):
-        user_id(text)
-
-
-@pytest.mark.parametrize("text", ["a", "x" * 255, "user 1", "Zoë", "-"])
-def test_a_user_id(text: str) -> None:
-    assert user_id(text) == text
-
-
-@pytest.mark.parametrize(
-    ("text", "expected"),
-    [
-        ("0s", timedelta(0)),
-        ("90s", timedelta(seconds=90)),
-        ("15m", timedelta(minutes=15)),
-        ("2h", timedelta(hours=2)),
-        ("36500d", timedelta(days=36_500)),
-    ],
-)
-def test_an_age(text: str, expected: timedelta) -> None:
-    assert age(text) == expected
-
-
-@pytest.mark.parametrize(
-    "text", ["", "-1d", "1", "d", "1.5h", "1w", "2 h", "\u0661d", "9999999999d"]
-)
-def test_no_age(text: str) -> None:
-    with pytest.raises(ArgumentTypeError, match=r"^must be a number with s, m, h or d"):
-        age(text)
-
-
-@pytest.mark.parametrize("text", ["36501d", "999999999d", "999999999h"])
-def test_too_long_an_age(text: str) -> None:
-    with pytest.raises(ArgumentTypeError, match=r"^must be at most 36500d$"):
-        age(text)
-
-
-@pytest.mark.parametrize(
-    ("text", "expected"),
-    [
-        ("2026-01-31", datetime(2026, 1, 31, tzinfo=UTC)),
-        ("2026-01-31T12:00", datetime(2026, 1, 31, 12, tzinfo=UTC)),
-        ("2026-01-31T12:00+02:00", datetime(2026, 1, 31, 10, tzinfo=UTC)),
-    ],
-)
-def test_a_moment(text: str, expected: datetime) -> None:
-    assert moment(text) == expected
-
-
-def test_a_moment_as_an_age() -> None:
-    assert abs(datetime.now(UTC) - timedelta(days=30) - moment("30d")) < timedelta(seconds=5)
-
-
-@pytest.mark.parametrize(
-    ("text", "rule"),
-    [
-        ("tomorrow", "must be a date or an age, for instance 2026-01-31 or 30d"),
-        ("2026-02-30", "must be a date or an age, for instance 2026-01-31 or 30d"),
-        ("-30d", "must be a date or an age, for instance 2026-01-31 or 30d"),
-        ("2999-01-01", "must not be in the future"),
-        ("40000d", "must be at most 36500d"),
-    ],
-)
-def test_no_moment(text: str, rule: str) -> None:
-    with pytest.raises(ArgumentTypeError, match=f"^{re.escape(rule)}$"):
-        moment(text)
 
 
 def test_wrong_usage_names_the_flag() -> None:
