@@ -1,4 +1,4 @@
-"""The six endpoints. Who may call them is decided before, in `authjwt.bearer`."""
+"""The six endpoints. `authjwt.bearer` decides first who may call them."""
 
 from typing import Annotated, Any
 from urllib.parse import quote, urlencode
@@ -9,7 +9,7 @@ from pydantic import BeforeValidator
 
 from authjwt.bearer import BearerToken
 from tasks import operations
-from tasks.models import LARGEST_ID, USER_ID_LENGTH
+from tasks.models import MAX_ID, USER_ID_LENGTH
 from tasks.query import ListQuery
 from tasks.schemas import TaskIn, TaskList, TaskOut, TaskPatch, TaskPut
 
@@ -22,7 +22,7 @@ router = Router(auth=BearerToken(), tags=["tasks"])
 
 
 def _canonical(text: Any) -> Any:
-    """An id in the spelling of its address: no sign, no zero in front, no other digits."""
+    """An id exactly as its URL spells it: ASCII digits, without a sign or a leading zero."""
     return (
         text
         if isinstance(text, str) and text.isascii() and text[:1] != "0" and text.isdigit()
@@ -33,7 +33,7 @@ def _canonical(text: Any) -> Any:
 UserId = Annotated[
     str, Path(min_length=1, max_length=USER_ID_LENGTH, description="The user of the token.")
 ]
-TaskId = Annotated[int, BeforeValidator(_canonical), Path(ge=1, le=LARGEST_ID)]
+TaskId = Annotated[int, BeforeValidator(_canonical), Path(ge=1, le=MAX_ID)]
 
 
 @router.get(TASKS, operation_id="listTasks", response=TaskList)
@@ -51,7 +51,7 @@ def list_tasks(request: HttpRequest, user_id: UserId, query: Query[ListQuery]) -
 @router.post(TASKS, operation_id="createTask", response={201: TaskOut})
 def create_task(request: HttpRequest, user_id: UserId, task: TaskIn) -> HttpResponse:
     """`Location` is the address of the new task."""
-    created, task_id = operations.create(user_id, _given(task))
+    created, task_id = operations.create(user_id, _sent_fields(task))
     return _json(created, 201, {"Location": _address(user_id, task_id)})
 
 
@@ -66,7 +66,7 @@ def replace_task(
     request: HttpRequest, user_id: UserId, task_id: TaskId, task: TaskPut
 ) -> HttpResponse:
     """What is left out returns to its default."""
-    return _json(operations.replace(user_id, task_id, _given(task)))
+    return _json(operations.replace(user_id, task_id, _sent_fields(task)))
 
 
 @router.patch(TASK, operation_id="changeTask", response=TaskOut)
@@ -74,7 +74,7 @@ def change_task(
     request: HttpRequest, user_id: UserId, task_id: TaskId, task: TaskPatch
 ) -> HttpResponse:
     """What is left out stays as it is. A change that changes nothing leaves `updated_at` alone."""
-    return _json(operations.change(user_id, task_id, _given(task)))
+    return _json(operations.change(user_id, task_id, _sent_fields(task)))
 
 
 @router.delete(TASK, operation_id="deleteTask", response={204: None})
@@ -86,8 +86,8 @@ def delete_task(request: HttpRequest, user_id: UserId, task_id: TaskId) -> HttpR
     return response
 
 
-def _given(body: TaskIn) -> str:
-    """What the client sent, as JSON. Defaults are the database's."""
+def _sent_fields(body: TaskIn) -> str:
+    """What the client sent, as JSON. The database fills in the defaults."""
     return body.model_dump_json(exclude_unset=True)
 
 

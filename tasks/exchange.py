@@ -1,8 +1,8 @@
-"""Tasks as lines of text and back: JSON Lines for programs, CSV for spreadsheets.
+"""Writes tasks as files: JSON Lines for programs, CSV for spreadsheets.
 
-Both hold every field, so that what was written is read back as it was. In CSV an empty cell is a
-field that is not given, and an apostrophe stands in front of text that a spreadsheet would take
-for a formula, and of no text at all; reading takes it away again.
+Both hold every field, so a file reads back as the same tasks. In CSV an empty cell means no value.
+Text that a spreadsheet would take for a formula, and empty text, gets an apostrophe in front, which
+reading removes.
 """
 
 import csv
@@ -28,34 +28,34 @@ _columns = [
 FIELDS = tuple(column.name for column in _columns)
 NULLABLE = frozenset(column.name for column in _columns if column.null)
 
-# Without it Excel takes UTF-8 for the encoding of its country.
+# Without it Excel does not recognise UTF-8.
 BYTE_ORDER_MARK = "\ufeff"
-# What spreadsheets calculate, in their full-width forms too, or nothing; behind any apostrophes, so
-# that one more or one less of them makes no difference.
+# Text that gets an apostrophe: formulas, also in full-width characters, and empty text. It may have
+# apostrophes in front already, so that reading removes exactly the one that was added.
 MARKED = re.compile(r"'*(?:[\t\r\n]|\s*[=+\-@\uff1d\uff0b\uff0d\uff20]|\Z)")
 
 
 def lines(rows: Iterable[tuple[Any, ...]], form: Format) -> Iterator[str]:
-    """Lines with their ends, of rows as `values_list(*FIELDS)` gives them."""
+    """The lines of a file, with line endings, from rows of `values_list(*FIELDS)`."""
     return _csv_lines(rows) if form == "csv" else map(_json_line, rows)
 
 
 def _json_line(row: tuple[Any, ...]) -> str:
-    line = orjson.dumps(dict(zip(FIELDS, _written(row), strict=True)))
+    line = orjson.dumps(dict(zip(FIELDS, _json_values(row), strict=True)))
     return line.decode() + "\n"
 
 
-def _written(row: tuple[Any, ...]) -> Iterator[Any]:
+def _json_values(row: tuple[Any, ...]) -> Iterator[Any]:
     return (_timestamp(value) if isinstance(value, datetime) else value for value in row)
 
 
 def _timestamp(value: datetime) -> str:
-    """RFC 3339, always with microseconds: the standard form leaves them out where they are 0."""
+    """RFC 3339, always with microseconds, which `isoformat` leaves out when they are 0."""
     return value.astimezone(UTC).replace(tzinfo=None).isoformat(timespec="microseconds") + "Z"
 
 
 class _Echo:
-    """What `csv` takes for a file, and hands each line back."""
+    """A file for `csv.writer` that returns each line instead of storing it."""
 
     @staticmethod
     def write(line: str) -> str:

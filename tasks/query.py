@@ -13,7 +13,7 @@ from pydantic import (
     model_validator,
 )
 
-from tasks.models import LARGEST_ID
+from tasks.models import MAX_ID
 
 if TYPE_CHECKING:
     from django.http import HttpRequest
@@ -26,7 +26,7 @@ def boolean(text: Any) -> Any:
 
 
 def whole_number(text: Any) -> Any:
-    """Python reads `1_000`, ` 7` and Arabic digits as numbers too; a query string must not."""
+    """Unlike `int`, this does not accept `1_000`, ` 7` or Arabic digits."""
     return int(text) if isinstance(text, str) and WHOLE_NUMBER.fullmatch(text) else text
 
 
@@ -40,10 +40,10 @@ class ListQuery(BaseModel):
         WithJsonSchema({"type": "boolean"}),
     ] = None
     limit: Annotated[int, Field(ge=1, le=1000), BeforeValidator(whole_number)] = Field(
-        default=1000, description="The most tasks that the page holds."
+        default=1000, description="The maximum number of tasks on the page."
     )
-    offset: Annotated[int, Field(ge=0, le=LARGEST_ID), BeforeValidator(whole_number)] = Field(
-        default=0, description="How many tasks stand before the page."
+    offset: Annotated[int, Field(ge=0, le=MAX_ID), BeforeValidator(whole_number)] = Field(
+        default=0, description="How many tasks to skip."
     )
 
     @model_validator(mode="before")

@@ -1,4 +1,4 @@
-"""What clients send and get. OpenAPI is made from these types."""
+"""What clients send and get. The OpenAPI document is generated from these types."""
 
 import re
 from collections.abc import Mapping
@@ -16,14 +16,14 @@ from pydantic import (
 )
 from pydantic_core import PydanticCustomError
 
-from tasks.models import DESCRIPTION_LENGTH, LARGEST_ID, TITLE_LENGTH, USER_ID_LENGTH, Priority
+from tasks.models import DESCRIPTION_LENGTH, MAX_ID, TITLE_LENGTH, USER_ID_LENGTH, Priority
 
 UNSTORABLE = re.compile("[\x00\ud800-\udfff]")
 READ_ONLY = ("id", "user_id", "completed_at", "created_at", "updated_at")
 
 
-# What pydantic's error types mean to somebody who filled in a form.
-SENTENCES = {
+# pydantic's error types, in the words of somebody who filled in a form.
+MESSAGES = {
     "bool_parsing": "must be true or false",
     "bool_type": "must be true or false",
     "dict_type": "must be a JSON object",
@@ -46,13 +46,13 @@ SENTENCES = {
 
 
 def sentence(error: Mapping[str, Any]) -> str:
-    """What one of pydantic's errors says, without the place."""
-    words: str = SENTENCES.get(error["type"], error["msg"])
-    return words.format(**error.get("ctx", {}))
+    """The message of one of pydantic's errors, without its location."""
+    message: str = MESSAGES.get(error["type"], error["msg"])
+    return message.format(**error.get("ctx", {}))
 
 
 def storable(text: str) -> str:
-    """PostgreSQL stores every character but NUL; a lone surrogate is half of one."""
+    """PostgreSQL cannot store NUL, and a lone surrogate is only half a character."""
     if UNSTORABLE.search(text):
         raise PydanticCustomError(
             "string_unicode", "must not contain the character NUL or a lone surrogate"
@@ -154,7 +154,7 @@ class TaskPatch(TaskIn):
 
 
 class TaskOut(BaseModel):
-    id: Annotated[int, Field(ge=1, le=LARGEST_ID)]
+    id: Annotated[int, Field(ge=1, le=MAX_ID)]
     user_id: Annotated[str, Field(min_length=1, max_length=USER_ID_LENGTH)]
     title: Annotated[str, Field(min_length=1, max_length=TITLE_LENGTH)]
     description: Annotated[str, Field(max_length=DESCRIPTION_LENGTH)] | None

@@ -25,7 +25,7 @@ from django.db.models.functions import Coalesce, Now
 from django.http import HttpRequest, HttpResponse
 from django.utils.html import format_html
 
-from tasks.models import LARGEST_ID, Task, TaskQuerySet
+from tasks.models import MAX_ID, Task, TaskQuerySet
 
 COUNTED = 1000
 MAX_SHOWN = 100
@@ -49,7 +49,7 @@ class TaskChangeList(ChangeList):
         return ["-id"]
 
     def get_results(self, request: HttpRequest) -> None:
-        key = max(-LARGEST_ID, min(self.page_num, LARGEST_ID)) if PAGE_VAR in request.GET else 0
+        key = max(-MAX_ID, min(self.page_num, MAX_ID)) if PAGE_VAR in request.GET else 0
         ids = self._ids(key)
         if key < 0 and len(ids) <= self.list_per_page:
             key = 0  # nothing is newer than this page, so it is the first
@@ -231,7 +231,7 @@ def moment(name: str, title: str) -> Any:
 
 
 def is_id(text: str) -> bool:
-    return text.isascii() and text.isdecimal() and len(text) <= len(str(LARGEST_ID))
+    return text.isascii() and text.isdecimal() and len(text) <= len(str(MAX_ID))
 
 
 class StrictList(admin.ModelAdmin):  # type: ignore[type-arg] # not subscriptable when it runs

@@ -26,7 +26,7 @@ from authjwt.user_ids import is_user_id
 from tasks.admin.actions import ACTIONS, Action
 from tasks.admin.changelist import is_id
 from tasks.limits import limited, suspended
-from tasks.models import LARGEST_ID, Task, TaskQuerySet
+from tasks.models import MAX_ID, Task, TaskQuerySet
 
 BATCH = 500
 SECONDS = 1.5
@@ -61,7 +61,7 @@ class Run:
     selected: list[str] | None = None
     whose: tuple[str, str] | None = None
 
-    def counted(self, upto: int = LARGEST_ID) -> Progress:
+    def counted(self, upto: int = MAX_ID) -> Progress:
         tasks = self.tasks.order_by().filter(pk__lte=upto)
         counts = tasks.aggregate(total=Count("pk"), upto=Max("pk"))
         return Progress(counts["total"], counts["upto"] or 0)
@@ -95,7 +95,7 @@ def run(modeladmin: "Acting", request: HttpRequest, doing: Run) -> HttpResponse:
     progress = _progress_of(request, doing.action)
     for_good = doing.action.for_good
     if progress is None and doing.selected is not None and not for_good:
-        progress = Progress(len(doing.selected), LARGEST_ID)
+        progress = Progress(len(doing.selected), MAX_ID)
     elif progress is None:
         progress = doing.counted()
         if progress.total:

@@ -1,4 +1,4 @@
-"""Reads tasks from a file that `tasks.exchange` describes."""
+"""Reads tasks from files in the formats of `tasks.exchange`."""
 
 import csv
 import re
@@ -21,15 +21,15 @@ from authjwt import user_ids
 from tasks.exchange import BYTE_ORDER_MARK, FIELDS, MARKED, NULLABLE, Format
 from tasks.models import Task
 from tasks.query import boolean, whole_number
-from tasks.schemas import SENTENCES, UNSET, TaskFields, sentence
+from tasks.schemas import MESSAGES, UNSET, TaskFields, sentence
 
-# JavaScript reads whole numbers below 2**53, and the sequence goes on after the largest id of a
-# file: half of them are left for it.
+# JavaScript is exact for whole numbers below 2**53, and new tasks get ids above the largest one of
+# the file: half of the numbers are left for them.
 MAX_ID = 2**52 - 1
 MIN_TIMESTAMP = datetime(1970, 1, 1, tzinfo=UTC)
 MAX_AHEAD = timedelta(days=1)
-"""How far the clock of whoever wrote the file may be ahead. Each change of a task is later than the
-one before, so after one in the year 9999 comes one in a year that nobody can read."""
+"""How far ahead the clock may be that wrote the file. Each change of a task must be later than the
+one before, and after the year 9999 there is no time that Python can read."""
 TIMESTAMP = re.compile(
     r"\d{4}-\d\d-\d\d[Tt ]\d\d:\d\d:\d\d(\.\d{1,6})?([Zz]|[+-]\d\d:\d\d)", re.ASCII
 )
@@ -43,10 +43,10 @@ def _user_id(text: str) -> str:
 
 
 def _read_timestamp(text: Any) -> datetime:
-    """Of all that ISO 8601 allows, and numbers, only what can mean nothing else."""
+    """Only the unambiguous form of ISO 8601: date, time and UTC offset. No numbers."""
     timestamp = None
     if isinstance(text, str) and TIMESTAMP.fullmatch(text):
-        with suppress(ValueError, OverflowError):  # the 31st of February
+        with suppress(ValueError, OverflowError):  # such as February 31st
             timestamp = datetime.fromisoformat(text.upper()).astimezone(UTC)
     if timestamp is None:
         raise PydanticCustomError("timestamp", "must be a time like 2026-01-31T12:00:00Z")
@@ -87,11 +87,11 @@ class Row(TaskFields):
 
 
 class UnreadableHeader(ValueError):
-    """The first line of a CSV file says what the others mean."""
+    """The header of a CSV file cannot be used, so none of its lines can be read."""
 
 
 def read(file: BinaryIO, form: Format) -> Iterator[tuple[int, Row | str]]:
-    """The number of the line where each task begins, and the task or the rule that it breaks."""
+    """For each task the number of its first line, and the task or what is wrong with it."""
     return _read_csv(file) if form == "csv" else _read_json(file)
 
 
@@ -103,21 +103,21 @@ def _read_json(file: BinaryIO) -> Iterator[tuple[int, Row | str]]:
             yield number, _checked(Row.model_validate_json, line)
 
 
-def _checked(validate: Callable[[Any], Row], given: Any) -> Row | str:
+def _checked(validate: Callable[[Any], Row], source: Any) -> Row | str:
     try:
-        return validate(given)
+        return validate(source)
     except ValidationError as error:
         first = error.errors(include_url=False, include_input=False)[0]
         return ": ".join([*map(_name, first["loc"]), sentence(first)])
 
 
 def _name(part: int | str) -> str:
-    """A name that the file made up may be endless, and steer the terminal."""
+    """An unknown name may be very long, and contain control characters for the terminal."""
     return str(part) if part in FIELDS else ascii(part)[:MAX_SHOWN]
 
 
 class _Lines:
-    """The lines of a file, counted; one that is not UTF-8 does not end it."""
+    """The lines of a file, decoded and counted. A line that is not UTF-8 does not end the file."""
 
     def __init__(self, file: BinaryIO) -> None:
         self.file = file
@@ -144,41 +144,41 @@ def _read_csv(file: BinaryIO) -> Iterator[tuple[int, Row | str]]:
         except StopIteration:
             return
         except UnicodeDecodeError:
-            fault = "must be UTF-8"
+            problem = "must be UTF-8"
         except csv.Error as error:
-            fault = f"must be CSV: {error}"
+            problem = f"must be CSV: {error}"
         else:
             if header is None:
                 header = _header(cells)
             elif any(cells):
-                yield first, _of_cells(header, cells)
+                yield first, _row(header, cells)
             continue
         if header is None:
-            raise UnreadableHeader(fault)
-        yield first, fault
+            raise UnreadableHeader(problem)
+        yield first, problem
 
 
 def _header(cells: Sequence[str]) -> list[str]:
     names = [cell.strip().lower() for cell in cells]
     for name in names:
         if name not in FIELDS:
-            raise UnreadableHeader(f"{_name(name)}: {SENTENCES['extra_forbidden']}")
+            raise UnreadableHeader(f"{_name(name)}: {MESSAGES['extra_forbidden']}")
         if names.count(name) > 1:
-            raise UnreadableHeader(f"{name}: stands twice")
+            raise UnreadableHeader(f"{name}: appears twice")
     if "title" not in names:
-        raise UnreadableHeader(f"title: {SENTENCES['missing']}")
+        raise UnreadableHeader(f"title: {MESSAGES['missing']}")
     return names
 
 
-def _of_cells(header: Sequence[str], cells: Sequence[str]) -> Row | str:
+def _row(header: Sequence[str], cells: Sequence[str]) -> Row | str:
     if len(cells) != len(header):
         return f"has {len(cells)} cells where the header has {len(header)}"
-    given = {
+    fields = {
         name: _value(name, cell)
         for name, cell in zip(header, cells, strict=True)
         if cell or name in NULLABLE
     }
-    return _checked(Row.model_validate, given)
+    return _checked(Row.model_validate, fields)
 
 
 def _value(name: str, cell: str) -> Any:

@@ -1,6 +1,6 @@
 """Earlier releases called their functions in the schema `api`, and as another role.
 
-This module can go once no database has these functions any more.
+Delete this module once no database has these functions.
 """
 
 from django.db import Error
@@ -41,7 +41,7 @@ IS_EMPTY = """
 
 
 def remove_earlier_functions(connection: BaseDatabaseWrapper) -> list[str]:
-    """Removes what earlier releases made in the schema `api`, once none of their servers runs."""
+    """Removes the functions once no server that calls them is connected. Returns what was done."""
     if not row(connection, IS_THERE):
         return []
     (connected,) = row(connection, CONNECTIONS)
@@ -58,6 +58,6 @@ def remove_earlier_functions(connection: BaseDatabaseWrapper) -> list[str]:
         return [f"{SUBJECT} were kept: {first_line(error)}."]
     if row(connection, IS_EMPTY):
         run(connection, [sql.SQL("DROP SCHEMA api")])
-    # So that the release before puts them back, where its `migrate` is run again.
+    # So that `migrate` of the earlier release puts them back.
     MigrationRecorder(connection).record_unapplied(*MIGRATION)
     return [f"{SUBJECT} were removed."]

@@ -116,7 +116,7 @@ def test_what_keeps_coming_is_reported() -> None:
 
     assert (result.status, result.err) == (
         1,
-        "1 more came meanwhile. End the user's sessions, then run it again.",
+        "1 new row arrived in the meantime. End the user's sessions, then run the command again.",
     )
     assert (receipt(result)["left"], receipt(result)["ended"]) == (1, "failed")
     assert Task.objects.count() == 1
@@ -127,9 +127,10 @@ def test_what_keeps_coming_is_reported() -> None:
 def test_the_user_id_is_to_be_typed(answer: str, status: int) -> None:
     people()
     terminal = Terminal("erase_user", "--user", "alice")
-    terminal.read_until("to go on: ")
+    terminal.read_until("to continue: ")
     assert terminal.shown == (
-        "To be erased: 2 tasks, 1 trashed task, 3 history records.\r\nType alice to go on: "
+        "Will be erased: 2 tasks, 1 trashed task, 3 history records. This cannot be undone.\r\n"
+        "Type alice to continue: "
     )
     terminal.type(f"{answer}\n")
 

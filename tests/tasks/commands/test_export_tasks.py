@@ -115,7 +115,7 @@ def test_a_form_that_no_name_tells_must_be_given(name: str) -> None:
     result = run("export_tasks", name)
 
     assert (result.status, result.out) == (2, "")
-    assert result.err.startswith("--format jsonl or --format csv is needed")
+    assert result.err.startswith("Add --format jsonl or --format csv")
 
 
 @pytest.mark.parametrize("user", ["", " ", "a\nb", "x" * 256])

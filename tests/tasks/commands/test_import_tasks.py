@@ -25,7 +25,7 @@ pytestmark = pytest.mark.django_db
 by_process = pytest.mark.django_db(transaction=True)
 
 NOON = datetime(2026, 1, 31, 12, tzinfo=UTC)
-WRONG = "nothing was imported. Mend the file, or leave them out with --skip-bad."
+WRONG = "Nothing was imported. Fix the file, or add --skip-bad to import only the good rows."
 
 
 @pytest.fixture
@@ -174,7 +174,7 @@ def test_of_a_file_with_a_bad_row_nothing_is_written(file: Path) -> None:
         "line 3: priority: must be one of 'low', 'medium' or 'high'\n"
     )
 
-    assert run("import_tasks", path) == Run(1, "", f"{told}2 bad rows: {WRONG}")
+    assert run("import_tasks", path) == Run(1, "", f"{told}2 bad rows. {WRONG}")
     assert not Task.objects.exists()
     assert run("import_tasks", path, "--skip-bad") == Run(0, summary(new=1, bad=2), told)
     assert [title for _, _, title, *_ in rows()] == ["good"]
@@ -188,7 +188,7 @@ def test_a_thousand_bad_rows_are_not_all_told(file: Path) -> None:
     assert lines[19:] == [
         "line 20: title: must not be blank",
         "and 980 more",
-        f"1000 bad rows: {WRONG}",
+        f"1000 bad rows. {WRONG}",
     ]
 
 
@@ -207,7 +207,7 @@ def test_what_the_api_could_not_have_made_is_a_bad_row(
 ) -> None:
     path = write(file, {"title": "good"}, {"title": "x", field: value})
 
-    assert run("import_tasks", path) == Run(1, "", f"line 2: {field}: {rule}\n1 bad row: {WRONG}")
+    assert run("import_tasks", path) == Run(1, "", f"line 2: {field}: {rule}\n1 bad row. {WRONG}")
     assert not Task.objects.exists()
 
 
@@ -241,7 +241,7 @@ def test_an_id_that_stands_twice_is_a_bad_row(file: Path) -> None:
     assert run("import_tasks", path, "--skip-bad") == Run(
         0,
         summary(new=1, bad=2),
-        "line 2: id: stands in line 1 already\nline 3: id: stands in line 1 already\n",
+        "line 2: id: already in line 1\nline 3: id: already in line 1\n",
     )
     assert Task.objects.get().title == "a"
 
@@ -251,7 +251,7 @@ def test_a_task_that_is_there_is_a_bad_row(file: Path) -> None:
     path = write(file, {"title": "new"}, whole(there, title="other"))
 
     assert run("import_tasks", path) == Run(
-        1, "", f"line 2: id: there is a task with this id\n1 bad row: {WRONG}"
+        1, "", f"line 2: id: a task with this id exists\n1 bad row. {WRONG}"
     )
     assert Task.objects.get() == there
 
@@ -299,7 +299,7 @@ def test_update_wants_to_know_every_field(file: Path) -> None:
 
     result = run("import_tasks", write(file, row), "--on-conflict=update", "--yes")
 
-    assert result == Run(1, "", f"line 1: description: is required\n1 bad row: {WRONG}")
+    assert result == Run(1, "", f"line 1: description: is required\n1 bad row. {WRONG}")
 
 
 def test_no_task_moves_to_another_owner(file: Path) -> None:
@@ -308,7 +308,7 @@ def test_no_task_moves_to_another_owner(file: Path) -> None:
     path = write(file, whole(bobs, user_id="alice", title="stolen"))
 
     assert run("import_tasks", path, "--on-conflict=update", "--yes") == Run(
-        1, "", f"line 1: id: there is a task of another user with this id\n1 bad row: {WRONG}"
+        1, "", f"line 1: id: a task of another user has this id\n1 bad row. {WRONG}"
     )
     assert run("import_tasks", path, "--on-conflict=skip") == Run(0, summary(unchanged=1))
     assert rows() == before
@@ -373,7 +373,7 @@ def test_an_update_without_a_terminal_wants_yes(file: Path) -> None:
     result = ended(start("import_tasks", str(file), "--on-conflict=update"))
 
     assert (result.status, result.out) == (2, "")
-    assert "--yes is needed" in result.err
+    assert "Add --yes" in result.err
 
 
 @contextmanager
@@ -390,7 +390,7 @@ def test_of_two_commands_one_says_who_is_first(file: Path) -> None:
         result = run("import_tasks", path)
 
     assert (result.status, Task.objects.exists()) == (1, False)
-    assert result.err.startswith("Another command is at work")
+    assert result.err.startswith("Another command has been running")
     assert run("import_tasks", path).status == 0
 
 

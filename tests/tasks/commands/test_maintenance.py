@@ -12,7 +12,7 @@ import pytest
 from django.db import connection
 
 from tasks.management import maintenance
-from tasks.management.maintenance import MaintenanceCommand, Step, delete
+from tasks.management.maintenance import REMARKS, MaintenanceCommand, Step, delete
 from tasks.models import Task
 from tests.commands import (
     FILL,
@@ -118,33 +118,36 @@ def test_the_summary_is_one_object_for_programs() -> None:
 
 
 def test_in_a_pipe_there_is_no_bar(trash: None) -> None:
-    assert ended(start(*PURGE)) == Run(0, f"Deleted for good: {TRASH} trashed tasks.\n")
+    assert ended(start(*PURGE)) == Run(0, f"Permanently deleted: {TRASH} trashed tasks.\n")
 
 
 def test_on_a_terminal_there_is_a_bar_and_a_question(trash: None) -> None:
     terminal = Terminal("purge_tasks")
-    terminal.read_until("to go on: ")
+    terminal.read_until("to continue: ")
     terminal.type(f"{TRASH}\n")
 
     result = terminal.ended()
 
     assert result.status == 0
-    assert f"To be deleted for good: {TRASH} trashed tasks.\r\nType {TRASH} to go" in result.out
+    assert (
+        f"Will be permanently deleted: {TRASH} trashed tasks. This cannot be undone.\r\n"
+        in result.out
+    )
     assert re.search(rf"\d+/{TRASH} \[.* rows/s\]", result.out)
-    assert result.out.endswith(f"Deleted for good: {TRASH} trashed tasks.\r\n")
+    assert result.out.endswith(f"Permanently deleted: {TRASH} trashed tasks.\r\n")
     assert not Task.objects.exists()
 
 
 @pytest.mark.parametrize("answer", ["yes\n", "\x04"])
 def test_any_other_answer_is_a_refusal(answer: str, trash: None) -> None:
     terminal = Terminal("purge_tasks")
-    terminal.read_until("to go on: ")
+    terminal.read_until("to continue: ")
     terminal.type(answer)
 
     result = terminal.ended()
 
     assert result.status == 1
-    assert "Not confirmed: nothing was done." in result.out
+    assert "Not confirmed. Nothing was done." in result.out
     assert Task.objects.count() == TRASH
 
 
@@ -158,23 +161,21 @@ def test_a_process_that_is_ended_keeps_whole_batches_and_the_next_run_does_the_r
         result = ended(process)
 
     left = Task.objects.count()
-    told = (
-        f"Deleted for good: {TRASH - left} trashed tasks. Interrupted: run it again for the rest."
-    )
+    done = f"Permanently deleted: {TRASH - left} trashed tasks."
     assert left % maintenance.BATCH == 0
-    assert result == Run(130, f"{told}\n")
-    assert run(*PURGE).out == f"Deleted for good: {left} trashed tasks.\n"
+    assert result == Run(130, f"{done}{REMARKS['interrupted']}\n")
+    assert run(*PURGE).out == f"Permanently deleted: {left} trashed tasks.\n"
 
 
 def test_a_signal_at_the_question_ends_it_at_once(trash: None) -> None:
     terminal = Terminal("purge_tasks")
-    terminal.read_until("to go on: ")
+    terminal.read_until("to continue: ")
     terminal.process.send_signal(signal.SIGTERM)
 
     result = terminal.ended()
 
     assert result.status == 130
-    assert "Deleted for good: 0 trashed tasks. Interrupted" in result.out
+    assert "Permanently deleted: 0 trashed tasks. Interrupted" in result.out
     assert Task.objects.count() == TRASH
 
 
@@ -189,7 +190,8 @@ def test_of_two_at_once_the_second_says_who_is_first(trash: None) -> None:
     assert (second.status, second.out) == (1, "")
     who = f"purge_tasks, process {first.pid} on {socket.gethostname()}"[:63]
     assert re.fullmatch(
-        rf"Another command is at work: {re.escape(who)}, for \d+ s\. Nothing was done\.", second.err
+        rf"Another command has been running for \d+ s: {re.escape(who)}\. Nothing was done\. .+",
+        second.err,
     )
 
 
@@ -202,7 +204,9 @@ def test_a_row_that_others_keep_locked_ends_it(monkeypatch: pytest.MonkeyPatch) 
         other.execute("SELECT * FROM tasks_task FOR UPDATE")
         result = run(Sample())
 
-    assert result == Run(1, "", "Others keep rows locked: waited for 0.1 s. Run it again.")
+    assert result == Run(
+        1, "", "Other transactions kept rows locked for 0.1 s. Run the command again."
+    )
     assert Task.objects.count() == 1
 
 
@@ -239,8 +243,8 @@ def test_without_its_lock_it_goes_no_further() -> None:
 
     assert run(Robbed()) == Run(
         1,
-        "Deleted: 4 tasks. Then it ended: run it again for the rest.\n",
-        "The connection that holds the lock was lost. Run it again.",
+        "Deleted: 4 tasks. The run then failed. Run the command again to do the rest.\n",
+        "The connection that held the lock was lost. Run the command again.",
     )
     assert Task.objects.count() == 1
 
@@ -261,7 +265,7 @@ def test_a_lost_database_is_told_with_what_was_done() -> None:
     assert result.json()["deleted"] == {"tasks": 2}
     assert (result.status, result.json()["ended"]) == (1, "failed")
     assert re.fullmatch(
-        r"The database is away, or ended it \(\w+\)\. See: manage\.py doctor", result.err
+        r"The connection to the database failed \(\w+\)\. Run manage\.py doctor\.", result.err
     )
     connection.close()
     assert Task.objects.count() == 3
@@ -277,7 +281,9 @@ def test_a_signal_lets_the_batch_finish(number: int) -> None:
 
     make_tasks(5)
 
-    assert run(Stopped()) == Run(130, "Deleted: 4 tasks. Interrupted: run it again for the rest.\n")
+    assert run(Stopped()) == Run(
+        130, "Deleted: 4 tasks. Interrupted. Run the command again to do the rest.\n"
+    )
     assert Task.objects.count() == 1
 
 
@@ -292,7 +298,7 @@ def test_a_second_signal_rolls_the_batch_back() -> None:
     make_tasks(5)
 
     assert run(Impatient()) == Run(
-        130, "Deleted: 2 tasks. Interrupted: run it again for the rest.\n"
+        130, "Deleted: 2 tasks. Interrupted. Run the command again to do the rest.\n"
     )
     assert Task.objects.count() == 3
 
@@ -300,7 +306,10 @@ def test_a_second_signal_rolls_the_batch_back() -> None:
 @pytest.mark.parametrize("command", [("purge_tasks",), ("erase_user", "--user", "alice")])
 def test_what_cannot_be_undone_wants_yes_where_nobody_can_be_asked(command: tuple[str]) -> None:
     assert run(*command) == Run(
-        2, "", "--yes is needed where there is no terminal to ask: it cannot be undone."
+        2,
+        "",
+        "This cannot be undone, and there is no terminal to ask for confirmation. "
+        "Add --yes to confirm.",
     )
 
 

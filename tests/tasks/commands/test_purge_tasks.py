@@ -1,4 +1,4 @@
-"""`purge_tasks`: deletes for good what has been in the trash longer than the retention."""
+"""`purge_tasks`: permanently deletes what has been in the trash longer than the retention."""
 
 import re
 from datetime import UTC, datetime, timedelta
@@ -72,9 +72,11 @@ def test_goes_for_good(arguments: tuple[str], goes: set[str], rows: dict[str, Ta
     kind = "completed" if "--completed-before" in arguments else "trashed"
     told = f"{len(goes)} {kind} task{'' if len(goes) == 1 else 's'}.\n"
 
-    assert run("purge_tasks", "--dry-run", *arguments).out == f"Would be deleted for good: {told}"
+    assert (
+        run("purge_tasks", "--dry-run", *arguments).out == f"Would be permanently deleted: {told}"
+    )
     assert kept() == set(rows.values())
-    assert purge(*arguments) == Run(0, f"Deleted for good: {told}")
+    assert purge(*arguments) == Run(0, f"Permanently deleted: {told}")
     assert kept() == {row for name, row in rows.items() if name not in goes}
 
 
@@ -113,7 +115,7 @@ def test_what_staff_restores_meanwhile_is_kept() -> None:
         return execute(sql, params, many, context)
 
     with connection.execute_wrapper(restore):
-        assert purge().out == "Deleted for good: 1 trashed task.\n"
+        assert purge().out == "Permanently deleted: 1 trashed task.\n"
 
     assert kept() == {restored}
 

@@ -16,7 +16,7 @@ from tasks.models import Priority
 
 NOON = datetime(2026, 1, 31, 12, tzinfo=UTC)
 
-FAULTS = {
+PROBLEMS = {
     '{"title": " "}': "title: must not be blank",
     '{"title": "x", "titel": 1}': "'titel': is not a known field",
     '{"title": "x", "\\u001b[2J": 1}': "'\\x1b[2J': is not a known field",
@@ -72,11 +72,11 @@ def read(text: str | bytes, form: exchange.Format) -> list[tuple[int, Any]]:
     ]
 
 
-@pytest.mark.parametrize(("line", "fault"), FAULTS.items())
-def test_a_line_that_breaks_a_rule_is_told(line: str, fault: str) -> None:
+@pytest.mark.parametrize(("line", "problem"), PROBLEMS.items())
+def test_a_line_that_breaks_a_rule_is_told(line: str, problem: str) -> None:
     assert read(f'{{"title":"good"}}\n\n{line}\n{{"title":"good"}}', "jsonl") == [
         (1, {"title": "good"}),
-        (3, fault),
+        (3, problem),
         (4, {"title": "good"}),
     ]
 
@@ -127,17 +127,17 @@ def test_an_empty_cell_is_nothing_given() -> None:
 
 
 @pytest.mark.parametrize(
-    ("header", "fault"),
+    ("header", "problem"),
     [
         ("id,titel", "'titel': is not a known field"),
-        ("title,Title", "title: stands twice"),
+        ("title,Title", "title: appears twice"),
         ("id", "title: is required"),
         ('"title', "must be CSV: unexpected end of data"),
         ("title\udcff", "must be UTF-8"),
     ],
 )
-def test_a_header_that_says_nothing_clear_ends_it(header: str, fault: str) -> None:
-    with pytest.raises(reading.UnreadableHeader, match=f"^{re.escape(fault)}$"):
+def test_a_header_that_says_nothing_clear_ends_it(header: str, problem: str) -> None:
+    with pytest.raises(reading.UnreadableHeader, match=f"^{re.escape(problem)}$"):
         read(header.encode(errors="surrogateescape"), "csv")
 
 

@@ -93,7 +93,7 @@ def test_a_dry_run_changes_nothing(tasks: dict[str, list[Task]]) -> None:
 
 
 def test_to_oneself_is_wrong_usage() -> None:
-    assert reassign("--yes", new=OLD) == Run(2, "", "--to: must be another user than --from")
+    assert reassign("--yes", new=OLD) == Run(2, "", "--to must be another user than --from.")
 
 
 @pytest.mark.parametrize(("flag", "given"), [("--from", {"old": ""}), ("--to", {"new": " "})])

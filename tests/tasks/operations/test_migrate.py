@@ -28,7 +28,7 @@ VERSIONS = tuple(BINARIES) if os.environ.get("CI") else (max(BINARIES),)
 PASSWORD = "of-the-owner"
 OLD_OPERATIONS = Path(__file__).with_name("earlier_operations.sql")
 ROLE_ADVICE = (
-    "may not make or change the role {role}. An administrator has to run the following once"
+    "may not create or change the role {role}. An administrator must run the following once"
 )
 
 numbers = count(1)
@@ -347,7 +347,7 @@ def test_a_role_that_the_server_keeps_out_is_told(newest: Cluster) -> None:
     done = database.migrate()
 
     assert done.returncode == 1
-    assert f"The role {database.role} is there, but cannot sign in: " in said(done)
+    assert f"The role {database.role} exists, but cannot sign in: " in said(done)
     assert "too many connections for role" in said(done)
 
 
