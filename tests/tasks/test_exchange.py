@@ -1,4 +1,4 @@
-"""Tasks as lines: what programs and spreadsheets get."""
+"""Tasks as JSON Lines for programs, and as CSV for spreadsheets."""
 
 import csv
 from datetime import UTC, datetime, timedelta, timezone
@@ -54,7 +54,7 @@ def test_a_line_of_json_holds_any_text() -> None:
     assert '"title":"\u00e9\U0001f600\u2028\u0085","description":"a\\r\\n"' in line
 
 
-def test_a_spreadsheet_gets_a_mark_a_header_and_quoted_cells() -> None:
+def test_csv_has_a_byte_order_mark_a_header_and_quoted_cells() -> None:
     written = "".join(exchange.lines([row(title='a, "b"', description="two\nlines")], "csv"))
 
     assert written == (
@@ -68,12 +68,12 @@ def test_a_spreadsheet_gets_a_mark_a_header_and_quoted_cells() -> None:
 @pytest.mark.parametrize(
     "text", ["=1+1", "+1", "-1", "@SUM(A1)", " =1", "\uff1d1", "'=1", "''@", "\t1", "\r1", "\n1"]
 )
-def test_a_formula_is_text_for_a_spreadsheet(text: str) -> None:
+def test_a_formula_gets_an_apostrophe(text: str) -> None:
     assert cell(user_id=text) == cell(title=text) == cell(description=text) == f"'{text}"
 
 
 @pytest.mark.parametrize("text", ["a=1", "1-2", "'tis", "\u00e9"])
-def test_other_text_stands_as_it_is(text: str) -> None:
+def test_other_text_is_unchanged(text: str) -> None:
     assert cell(title=text) == text
 
 
@@ -82,6 +82,6 @@ def test_no_description_and_an_empty_one_differ() -> None:
     assert cell(description="") == "'"
 
 
-def test_nothing_is_an_empty_file_and_a_header() -> None:
+def test_no_tasks_are_an_empty_file_or_a_header() -> None:
     assert list(exchange.lines([], "jsonl")) == []
     assert list(exchange.lines([], "csv")) == ["\ufeff" + ",".join(exchange.FIELDS) + "\r\n"]

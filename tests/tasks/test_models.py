@@ -1,4 +1,4 @@
-"""The rules of the contract hold in the database too, whoever writes to it."""
+"""The database itself holds every writer to the rules of the contract."""
 
 import json
 from collections.abc import Callable
@@ -21,7 +21,7 @@ GOOD = {"user_id": "alice", "title": "Buy milk"}
 
 
 def insert(**fields: Any) -> Task:
-    """Past `save`, as a statement written by hand would."""
+    """Without `save`, as SQL by hand would."""
     (task,) = Task.objects.bulk_create([Task(**{**GOOD, **fields})])
     return task
 
@@ -51,7 +51,7 @@ def test_a_row_that_breaks_a_rule_is_refused(fields: dict[str, Any], constraint:
 
 
 @pytest.mark.parametrize(("column", "length"), [("user_id", 255), ("title", 200)])
-def test_a_longer_text_than_its_column_is_refused(column: str, length: int) -> None:
+def test_text_longer_than_its_column_is_refused(column: str, length: int) -> None:
     with transaction.atomic(), pytest.raises(DataError, match="too long"):
         insert(**{column: "x" * (length + 1)})
 
@@ -79,7 +79,7 @@ def test_the_id_is_a_64_bit_identity() -> None:
         assert cursor.fetchone() == ("bigint", "YES")
 
 
-def test_a_broken_rule_is_told_in_words_before_it_is_saved() -> None:
+def test_a_broken_rule_has_a_message_before_it_is_saved() -> None:
     with pytest.raises(ValidationError) as caught:
         Task(**{**GOOD, "title": " x"}).full_clean()
 
@@ -120,8 +120,8 @@ def vars_of(task: Task) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize("write", WRITERS.values(), ids=WRITERS.keys())
-def test_whoever_writes_the_times_are_kept(write: Callable[..., object]) -> None:
-    """Even where the clock of the last change was ahead."""
+def test_the_times_are_right_whoever_writes(write: Callable[..., object]) -> None:
+    """Even if the clock of the last change was ahead."""
     ahead = timezone.now() + timedelta(hours=1)
     task = insert(updated_at=ahead)
     task.refresh_from_db()
@@ -141,7 +141,7 @@ def test_whoever_writes_the_times_are_kept(write: Callable[..., object]) -> None
     assert same == (still_done, second)
 
 
-def test_a_change_of_now_has_the_time_of_now() -> None:
+def test_a_change_sets_updated_at_to_the_current_time() -> None:
     task = insert(updated_at=timezone.now() - timedelta(hours=1))
 
     Task.objects.filter(pk=task.pk).update(priority="high")
@@ -151,7 +151,7 @@ def test_a_change_of_now_has_the_time_of_now() -> None:
 
 
 @pytest.mark.parametrize("fields", [{"user_id": "bob"}, {"deleted_at": timezone.now()}])
-def test_what_is_no_change_of_a_client_leaves_the_times(fields: dict[str, Any]) -> None:
+def test_a_new_owner_or_the_trash_leaves_the_times(fields: dict[str, Any]) -> None:
     task = insert()
     task.refresh_from_db()
     before = task.updated_at
@@ -161,7 +161,7 @@ def test_what_is_no_change_of_a_client_leaves_the_times(fields: dict[str, Any]) 
     assert times(task) == (None, before)
 
 
-def test_words_say_whose_tasks_and_in_which_order() -> None:
+def test_queries_filter_by_owner_and_sort_newest_first() -> None:
     first, second = insert(title="first"), insert(title="second")
     insert(user_id="bob")
 

@@ -1,4 +1,4 @@
-"""What the commands take for a user, an age and a time."""
+"""Which texts the commands accept as a user, an age and a time."""
 
 import re
 from argparse import ArgumentTypeError
@@ -11,7 +11,7 @@ from tasks.management.arguments import age, timestamp, user_id
 
 
 @pytest.mark.parametrize("text", ["", " ", "x" * 256, "a\x00b", "a\nb", "a\udc80"])
-def test_no_such_user_id(text: str) -> None:
+def test_an_invalid_user_id_is_refused(text: str) -> None:
     with pytest.raises(ArgumentTypeError, match=f"^{RULE}$"):
         user_id(text)
 
@@ -38,13 +38,13 @@ def test_an_age(text: str, expected: timedelta) -> None:
 @pytest.mark.parametrize(
     "text", ["", "-1d", "1", "d", "1.5h", "1w", "2 h", "\u0661d", "9999999999d"]
 )
-def test_no_age(text: str) -> None:
+def test_an_invalid_age_is_refused(text: str) -> None:
     with pytest.raises(ArgumentTypeError, match=r"^must be a number with s, m, h or d"):
         age(text)
 
 
 @pytest.mark.parametrize("text", ["36501d", "999999999d", "999999999h"])
-def test_too_long_an_age(text: str) -> None:
+def test_an_age_above_the_maximum_is_refused(text: str) -> None:
     with pytest.raises(ArgumentTypeError, match=r"^must be at most 36500d$"):
         age(text)
 
@@ -75,6 +75,6 @@ def test_a_timestamp_as_an_age() -> None:
         ("40000d", "must be at most 36500d"),
     ],
 )
-def test_no_timestamp(text: str, rule: str) -> None:
+def test_an_invalid_timestamp_is_refused(text: str, rule: str) -> None:
     with pytest.raises(ArgumentTypeError, match=f"^{re.escape(rule)}$"):
         timestamp(text)

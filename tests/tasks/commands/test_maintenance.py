@@ -1,4 +1,4 @@
-"""What all commands that look after the data have in common, shown by the shortest of them."""
+"""What all commands that maintain the data have in common."""
 
 import os
 import re
@@ -33,7 +33,7 @@ PURGE = ("purge_tasks", "--yes")
 
 
 class Sample(MaintenanceCommand):
-    """Deletes all tasks, and does something after the first batch."""
+    """Deletes all tasks, and calls `after_the_first` during the second batch."""
 
     verb = "deleted"
 
@@ -69,12 +69,12 @@ def make_tasks(number: int) -> None:
 def test_a_batch_costs_the_same_however_many_there_are(
     rows: int, batches: int, sends: Sends
 ) -> None:
-    """Savepoint, limits, ids, change, release; a full batch is followed by a look for more."""
+    """Savepoint, timeouts, ids, change, release. After a full batch it reads ids once more."""
     make_tasks(rows)
     lock, counting = 2, 4
-    looks = 1 if rows % 2 == 0 else 0
+    unchanged = 1 if rows % 2 == 0 else 0
 
-    with sends(lock + counting + 5 * batches - looks):
+    with sends(lock + counting + 5 * batches - unchanged):
         assert run(Sample()) == Run(0, f"Deleted: {rows} task{'s' * (rows > 1)}.\n")
 
     assert not Task.objects.exists()
@@ -83,7 +83,7 @@ def test_a_batch_costs_the_same_however_many_there_are(
 @pytest.mark.django_db
 @pytest.mark.usefixtures("_batches_of_two")
 def test_rows_with_the_same_key_are_all_done() -> None:
-    """One DELETE of many rows gives all of them the same time."""
+    """Tasks that one statement moved to the trash have the same time."""
     make_tasks(7)
     Task.objects.update(deleted_at=datetime(2026, 1, 1, tzinfo=UTC))
 
@@ -117,11 +117,11 @@ def test_the_summary_is_one_object_for_programs() -> None:
     }
 
 
-def test_in_a_pipe_there_is_no_bar(trash: None) -> None:
+def test_a_pipe_gets_no_progress_bar(trash: None) -> None:
     assert ended(start(*PURGE)) == Run(0, f"Permanently deleted: {TRASH} trashed tasks.\n")
 
 
-def test_on_a_terminal_there_is_a_bar_and_a_question(trash: None) -> None:
+def test_a_terminal_gets_a_progress_bar_and_a_question(trash: None) -> None:
     terminal = Terminal("purge_tasks")
     terminal.read_until("to continue: ")
     terminal.type(f"{TRASH}\n")
@@ -139,7 +139,7 @@ def test_on_a_terminal_there_is_a_bar_and_a_question(trash: None) -> None:
 
 
 @pytest.mark.parametrize("answer", ["yes\n", "\x04"])
-def test_any_other_answer_is_a_refusal(answer: str, trash: None) -> None:
+def test_any_other_answer_changes_nothing(answer: str, trash: None) -> None:
     terminal = Terminal("purge_tasks")
     terminal.read_until("to continue: ")
     terminal.type(answer)
@@ -151,7 +151,7 @@ def test_any_other_answer_is_a_refusal(answer: str, trash: None) -> None:
     assert Task.objects.count() == TRASH
 
 
-def test_a_process_that_is_ended_keeps_whole_batches_and_the_next_run_does_the_rest(
+def test_an_ended_process_keeps_whole_batches_and_the_next_run_does_the_rest(
     trash: None,
 ) -> None:
     with slow_batches():
@@ -167,7 +167,7 @@ def test_a_process_that_is_ended_keeps_whole_batches_and_the_next_run_does_the_r
     assert run(*PURGE).out == f"Permanently deleted: {left} trashed tasks.\n"
 
 
-def test_a_signal_at_the_question_ends_it_at_once(trash: None) -> None:
+def test_a_signal_at_the_question_ends_the_run_immediately(trash: None) -> None:
     terminal = Terminal("purge_tasks")
     terminal.read_until("to continue: ")
     terminal.process.send_signal(signal.SIGTERM)
@@ -179,7 +179,7 @@ def test_a_signal_at_the_question_ends_it_at_once(trash: None) -> None:
     assert Task.objects.count() == TRASH
 
 
-def test_of_two_at_once_the_second_says_who_is_first(trash: None) -> None:
+def test_a_second_command_is_refused_and_names_the_first(trash: None) -> None:
     with slow_batches():
         first = start(*PURGE)
         wait_until(lambda: Task.objects.count() < TRASH)
@@ -196,7 +196,7 @@ def test_of_two_at_once_the_second_says_who_is_first(trash: None) -> None:
 
 
 @pytest.mark.django_db(transaction=True)
-def test_a_row_that_others_keep_locked_ends_it(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_locked_row_ends_the_run(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(maintenance, "LOCK_SECONDS", 0.1)
     make_tasks(1)
 
@@ -211,7 +211,7 @@ def test_a_row_that_others_keep_locked_ends_it(monkeypatch: pytest.MonkeyPatch) 
 
 
 @pytest.mark.django_db(transaction=True)
-def test_the_timeout_of_the_database_does_not_hold(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_run_has_its_own_statement_timeout(monkeypatch: pytest.MonkeyPatch) -> None:
     make_tasks(1)
     with slow_batches():
         execute("SET statement_timeout = '200ms'")
@@ -230,7 +230,7 @@ def test_the_timeout_of_the_database_does_not_hold(monkeypatch: pytest.MonkeyPat
 
 @pytest.mark.django_db(transaction=True)
 @pytest.mark.usefixtures("_batches_of_two")
-def test_without_its_lock_it_goes_no_further() -> None:
+def test_a_run_that_loses_its_lock_stops() -> None:
     class Robbed(Sample):
         def after_the_first(self) -> None:
             with psycopg.connect(database_url()) as other:
@@ -251,7 +251,7 @@ def test_without_its_lock_it_goes_no_further() -> None:
 
 @pytest.mark.django_db(transaction=True)
 @pytest.mark.usefixtures("_batches_of_two")
-def test_a_lost_database_is_told_with_what_was_done() -> None:
+def test_a_lost_connection_is_reported_with_what_was_done() -> None:
     class Cut(Sample):
         def after_the_first(self) -> None:
             with psycopg.connect(database_url()) as other:
@@ -304,7 +304,7 @@ def test_a_second_signal_rolls_the_batch_back() -> None:
 
 
 @pytest.mark.parametrize("command", [("purge_tasks",), ("erase_user", "--user", "alice")])
-def test_what_cannot_be_undone_wants_yes_where_nobody_can_be_asked(command: tuple[str]) -> None:
+def test_without_a_terminal_an_irreversible_command_requires_yes(command: tuple[str]) -> None:
     assert run(*command) == Run(
         2,
         "",
@@ -315,7 +315,7 @@ def test_what_cannot_be_undone_wants_yes_where_nobody_can_be_asked(command: tupl
 
 @pytest.mark.django_db
 @pytest.mark.parametrize("command", ["purge_tasks", "erase_user"])
-def test_a_dry_run_asks_nothing(command: str) -> None:
+def test_a_dry_run_does_not_ask(command: str) -> None:
     assert run(command, "--user", "alice", "--dry-run").status == 0
 
 

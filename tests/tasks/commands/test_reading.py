@@ -1,4 +1,4 @@
-"""Tasks are read from lines as they were written, and each bad line says which rule it breaks."""
+"""Tasks are read as they were written, and each bad line is reported with the rule it breaks."""
 
 import re
 from datetime import UTC, datetime, timedelta
@@ -64,7 +64,7 @@ PROBLEMS = {
 
 
 def read(text: str | bytes, form: exchange.Format) -> list[tuple[int, Any]]:
-    """The lines and what was given in each, or the rule that it breaks."""
+    """For each line its number, and its fields or the problem."""
     file = BytesIO(text.encode() if isinstance(text, str) else text)
     return [
         (line, row if isinstance(row, str) else row.model_dump(exclude_unset=True))
@@ -73,7 +73,7 @@ def read(text: str | bytes, form: exchange.Format) -> list[tuple[int, Any]]:
 
 
 @pytest.mark.parametrize(("line", "problem"), PROBLEMS.items())
-def test_a_line_that_breaks_a_rule_is_told(line: str, problem: str) -> None:
+def test_a_line_that_breaks_a_rule_is_reported(line: str, problem: str) -> None:
     assert read(f'{{"title":"good"}}\n\n{line}\n{{"title":"good"}}', "jsonl") == [
         (1, {"title": "good"}),
         (3, problem),
@@ -92,7 +92,7 @@ def test_a_clock_may_be_a_little_ahead() -> None:
     assert later == (2, "updated_at: must not be more than a day in the future")
 
 
-def test_a_line_that_is_not_utf_8_is_told() -> None:
+def test_a_line_that_is_not_utf_8_is_reported() -> None:
     assert read(b'{"title":"\xff"}\n{"title":"x"}', "jsonl") == [
         (1, "must be JSON in UTF-8"),
         (2, {"title": "x"}),
@@ -100,7 +100,7 @@ def test_a_line_that_is_not_utf_8_is_told() -> None:
     assert read(b"title\r\n\xe9\r\nx", "csv") == [(2, "must be UTF-8"), (3, {"title": "x"})]
 
 
-def test_titles_alone_are_tasks() -> None:
+def test_a_column_of_titles_is_read_as_tasks() -> None:
     assert read("title\n Buy milk \n'tis\n\nx,y\n", "csv") == [
         (2, {"title": "Buy milk"}),
         (3, {"title": "'tis"}),
@@ -108,7 +108,7 @@ def test_titles_alone_are_tasks() -> None:
     ]
 
 
-def test_cells_of_many_lines_are_counted_as_an_editor_counts() -> None:
+def test_lines_inside_of_cells_are_counted() -> None:
     text = '\ufeffTitle,Description,complete\r\na,"1\r\n2\n3\r4",TRUE\r\n"",b,\r\n,,\r\n"c'
 
     assert read(text, "csv") == [
@@ -118,7 +118,7 @@ def test_cells_of_many_lines_are_counted_as_an_editor_counts() -> None:
     ]
 
 
-def test_an_empty_cell_is_nothing_given() -> None:
+def test_an_empty_cell_is_no_value() -> None:
     header = ",".join(exchange.FIELDS)
 
     assert read(f"{header}\n,,x,',,,,,,\n", "csv") == [
@@ -136,7 +136,7 @@ def test_an_empty_cell_is_nothing_given() -> None:
         ("title\udcff", "must be UTF-8"),
     ],
 )
-def test_a_header_that_says_nothing_clear_ends_it(header: str, problem: str) -> None:
+def test_a_bad_header_is_an_error(header: str, problem: str) -> None:
     with pytest.raises(reading.UnreadableHeader, match=f"^{re.escape(problem)}$"):
         read(header.encode(errors="surrogateescape"), "csv")
 
