@@ -1,4 +1,4 @@
-"""The six endpoints. Who may call them is decided before, in `authjwt.bearer`."""
+"""The six endpoints. `authjwt.bearer` decides first who may call them."""
 
 from typing import Annotated, Any
 from urllib.parse import quote, urlencode
@@ -9,8 +9,9 @@ from pydantic import BeforeValidator
 
 from authjwt.bearer import BearerToken
 from tasks import operations
-from tasks.models import LARGEST_ID, USER_ID_LENGTH
-from tasks.schemas import Body, Page, TaskIn, TaskList, TaskOut, TaskPatch, TaskPut
+from tasks.models import MAX_ID, USER_ID_LENGTH
+from tasks.query import ListQuery
+from tasks.schemas import TaskIn, TaskList, TaskOut, TaskPatch, TaskPut
 
 TASKS = "/{path:user_id}/tasks"
 TASK = "/{path:user_id}/tasks/{task_id}"
@@ -21,7 +22,7 @@ router = Router(auth=BearerToken(), tags=["tasks"])
 
 
 def _canonical(text: Any) -> Any:
-    """An id in the spelling of its address: no sign, no zero in front, no other digits."""
+    """An id exactly as its URL spells it: ASCII digits, without a sign or a leading zero."""
     return (
         text
         if isinstance(text, str) and text.isascii() and text[:1] != "0" and text.isdigit()
@@ -32,25 +33,25 @@ def _canonical(text: Any) -> Any:
 UserId = Annotated[
     str, Path(min_length=1, max_length=USER_ID_LENGTH, description="The user of the token.")
 ]
-TaskId = Annotated[int, BeforeValidator(_canonical), Path(ge=1, le=LARGEST_ID)]
+TaskId = Annotated[int, BeforeValidator(_canonical), Path(ge=1, le=MAX_ID)]
 
 
 @router.get(TASKS, operation_id="listTasks", response=TaskList)
-def list_tasks(request: HttpRequest, user_id: UserId, page: Query[Page]) -> HttpResponse:
+def list_tasks(request: HttpRequest, user_id: UserId, query: Query[ListQuery]) -> HttpResponse:
     """Newest first. `Link` names the next page, where there is one."""
-    body, total = operations.page(user_id, page.model_dump_json(exclude_none=True))
-    following = page.offset + page.limit
+    page, total = operations.page(user_id, query.model_dump_json(exclude_none=True))
+    next_offset = query.offset + query.limit
     headers = {}
-    if following < total:
-        query = urlencode({**request.GET.dict(), "limit": page.limit, "offset": following})
-        headers["Link"] = f'<{_address(user_id)}?{query}>; rel="next"'
-    return _json(body, headers=headers)
+    if next_offset < total:
+        params = urlencode({**request.GET.dict(), "limit": query.limit, "offset": next_offset})
+        headers["Link"] = f'<{_address(user_id)}?{params}>; rel="next"'
+    return _json(page, headers=headers)
 
 
 @router.post(TASKS, operation_id="createTask", response={201: TaskOut})
 def create_task(request: HttpRequest, user_id: UserId, task: TaskIn) -> HttpResponse:
     """`Location` is the address of the new task."""
-    created, task_id = operations.create(user_id, _given(task))
+    created, task_id = operations.create(user_id, _sent_fields(task))
     return _json(created, 201, {"Location": _address(user_id, task_id)})
 
 
@@ -65,7 +66,7 @@ def replace_task(
     request: HttpRequest, user_id: UserId, task_id: TaskId, task: TaskPut
 ) -> HttpResponse:
     """What is left out returns to its default."""
-    return _json(operations.replace(user_id, task_id, _given(task)))
+    return _json(operations.replace(user_id, task_id, _sent_fields(task)))
 
 
 @router.patch(TASK, operation_id="changeTask", response=TaskOut)
@@ -73,7 +74,7 @@ def change_task(
     request: HttpRequest, user_id: UserId, task_id: TaskId, task: TaskPatch
 ) -> HttpResponse:
     """What is left out stays as it is. A change that changes nothing leaves `updated_at` alone."""
-    return _json(operations.change(user_id, task_id, _given(task)))
+    return _json(operations.change(user_id, task_id, _sent_fields(task)))
 
 
 @router.delete(TASK, operation_id="deleteTask", response={204: None})
@@ -85,8 +86,8 @@ def delete_task(request: HttpRequest, user_id: UserId, task_id: TaskId) -> HttpR
     return response
 
 
-def _given(body: Body) -> str:
-    """What the client sent, as JSON. Defaults are the database's."""
+def _sent_fields(body: TaskIn) -> str:
+    """What the client sent, as JSON. The database fills in the defaults."""
     return body.model_dump_json(exclude_unset=True)
 
 

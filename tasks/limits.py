@@ -1,8 +1,8 @@
-"""How long a page of the admin may ask the database, and how many costly ones run at once.
+"""Timeouts of the admin's pages in the database, and a limit of how many costly pages run at once.
 
-The timeouts are set for one transaction each. A `SET` would stay on a connection that a pooler
-shares, a pooler refuses a startup option, and a setting of the role would bind whoever else signs
-in with it.
+The timeouts are set for one transaction. A `SET` would stay on a connection that a pooler shares,
+a pooler refuses startup options, and a setting of the role would apply to everybody who signs in
+with that role.
 """
 
 from collections.abc import Iterator
@@ -31,7 +31,7 @@ def limited() -> Iterator[None]:
 def page_transaction(request: HttpRequest, *, signing_in: bool = False) -> Iterator[None]:
     """One limited transaction for a page, which `suspended` may interrupt.
 
-    Who has no session gets the page without a statement, and so without a connection.
+    Without a session a page needs no statement, and so it takes no connection.
     """
     with ExitStack() as stack:
         request.transaction = stack  # type: ignore[attr-defined]
@@ -44,7 +44,7 @@ def page_transaction(request: HttpRequest, *, signing_in: bool = False) -> Itera
 def suspended(request: HttpRequest) -> Iterator[None]:
     """Commits the transaction of a page, and begins another one afterwards.
 
-    For what has transactions of its own, and for what takes long without the database.
+    For code with its own transactions, and for slow work that does not use the database.
     """
     stack: ExitStack = request.transaction  # type: ignore[attr-defined]
     stack.close()
@@ -53,7 +53,7 @@ def suspended(request: HttpRequest) -> Iterator[None]:
 
 
 def give_back_connection() -> None:
-    """Before a wait that needs none; a transaction keeps its connection."""
+    """Call this before a wait that needs no connection. A transaction keeps its connection."""
     if not connection.in_atomic_block:
         connection.close()
 
@@ -61,7 +61,7 @@ def give_back_connection() -> None:
 class Unavailable(Exception):
     """Becomes a page with status 503.
 
-    reason: for the log. sentence: what happened and what to do. retry_after: in seconds.
+    reason: for the log. sentence: what happened and what to do. retry_after: seconds.
     """
 
     reason: str
@@ -71,7 +71,10 @@ class Unavailable(Exception):
 
 
 class ConcurrencyLimit:
-    """So many at once in this process; of the others some wait, for so many seconds."""
+    """Limits what runs at once in this process.
+
+    at_once: how many run. waiting: how many more may wait. seconds: how long each of them waits.
+    """
 
     def __init__(self, at_once: int, *, waiting: int = 0, seconds: float = 0) -> None:
         self._running = Semaphore(at_once)
@@ -80,6 +83,7 @@ class ConcurrencyLimit:
 
     @contextmanager
     def slot(self, refusal: type[Unavailable]) -> Iterator[None]:
+        """Raises `refusal` if too many wait already, or after the wait."""
         if not self._present.acquire(blocking=False):
             raise refusal
         try:

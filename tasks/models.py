@@ -9,33 +9,41 @@ from django.db.models import F, Func, Q, Value
 from django.db.models.functions import Length, Now
 from django.db.models.lookups import LessThanOrEqual
 
+from authjwt import user_ids
+
 TITLE_LENGTH = 200
 DESCRIPTION_LENGTH = 1000
-USER_ID_LENGTH = 255
-LARGEST_ID = 2**63 - 1
+USER_ID_LENGTH = user_ids.MAX_LENGTH
+MAX_ID = 2**63 - 1
 
 WHITE_SPACE = (
     "\t\n\v\f\r\x1c\x1d\x1e\x1f \x85\xa0\u1680\u2000\u2001\u2002\u2003\u2004\u2005\u2006"
     "\u2007\u2008\u2009\u200a\u2028\u2029\u202f\u205f\u3000"
 )
-"""What `str.strip` takes off; PostgreSQL's own idea of it depends on the server's locale."""
+"""What `str.strip` removes. What PostgreSQL counts as white space depends on its locale."""
 
 TITLE_WORDS = Func(
     F("title"),
     function="to_tsvector",
-    template="%(function)s('simple', %(expressions)s)",  # in the words of the index, no parameter
+    template="%(function)s('simple', %(expressions)s)",  # as the index has it, without a parameter
     output_field=SearchVectorField(),
 )
 
 
+class Priority(models.TextChoices):
+    LOW = "low"
+    MEDIUM = "medium"
+    HIGH = "high"
+
+
 class TaskQuerySet(models.QuerySet["Task"]):
-    """What the project says about tasks, in the words that admin and commands use."""
+    """The queries that the admin and the commands share."""
 
     def owned_by(self, user_id: str) -> "TaskQuerySet":
         return self.filter(user_id=user_id)
 
     def anywhere(self) -> "TaskQuerySet":
-        """Alive or in the trash, said in full: each of the two has its index, and none has both."""
+        """Alive or in the trash. Both conditions are written out, since each has its own index."""
         return self.filter(Q(deleted_at__isnull=True) | Q(deleted_at__isnull=False))
 
     def alive(self) -> "TaskQuerySet":
@@ -45,49 +53,44 @@ class TaskQuerySet(models.QuerySet["Task"]):
         return self.filter(deleted_at__isnull=False)
 
     def found_by(self, text: str) -> "TaskQuerySet":
-        """Its id or its owner's, exactly; or a title with all of these words."""
+        """By task id or user id, exactly, or by all the words of `text` in the title."""
         words = SearchQuery(text, config="simple")
-        found = (
+        matches = (
             Q(SearchVectorExact(TITLE_WORDS, words))
             | Q(user_id=text, deleted_at__isnull=True)
             | Q(user_id=text, deleted_at__isnull=False)
         )
-        if text.isascii() and text.isdecimal() and len(text) <= len(str(LARGEST_ID)):
-            found |= Q(id=int(text))
-        return self.filter(found)
+        if text.isascii() and text.isdecimal() and len(text) <= len(str(MAX_ID)):
+            matches |= Q(id=int(text))
+        return self.filter(matches)
 
-    def trashed_before(self, moment: datetime) -> "TaskQuerySet":
-        return self.filter(deleted_at__lt=moment)
+    def trashed_before(self, time: datetime) -> "TaskQuerySet":
+        return self.filter(deleted_at__lt=time)
 
-    def completed_before(self, moment: datetime) -> "TaskQuerySet":
-        return self.filter(complete=True, completed_at__lt=moment)
+    def completed_before(self, time: datetime) -> "TaskQuerySet":
+        return self.filter(complete=True, completed_at__lt=time)
 
     def newest_first(self) -> "TaskQuerySet":
         return self.order_by("-created_at", "-id")
 
     def trash(self) -> int:
-        """For the API they are gone; `restore` brings them back as they were."""
+        """For the API these tasks are gone. `restore` brings them back unchanged."""
         return self.alive().update(deleted_at=Now())
 
     def restore(self) -> int:
         return self.trashed().update(deleted_at=None)
 
     def reassign(self, user_id: str) -> int:
-        """Ids and times stay: nobody has changed these tasks."""
+        """Ids and times stay, since nobody has changed the tasks themselves."""
         return self.update(user_id=user_id)
 
 
 class Task(models.Model):
-    """A task of one user; `user_id` is the subject of that user's tokens, and no foreign key.
+    """A task of one user. `user_id` is the subject of that user's tokens, and not a foreign key.
 
     A trigger of the table keeps `updated_at` and `completed_at` (migration `0007`), so that
     they are right whoever writes, and however.
     """
-
-    class Priority(models.TextChoices):
-        LOW = "low"
-        MEDIUM = "medium"
-        HIGH = "high"
 
     id = models.BigAutoField(primary_key=True)
     user_id = models.CharField(max_length=USER_ID_LENGTH)
@@ -95,7 +98,7 @@ class Task(models.Model):
     description = models.TextField(max_length=DESCRIPTION_LENGTH, null=True, blank=True)  # noqa: DJ001  null and "" differ for clients
     complete = models.BooleanField(default=False, db_default=False)
     priority = models.CharField(
-        max_length=6,
+        max_length=max(map(len, Priority.values)),
         choices=Priority.choices,
         default=Priority.MEDIUM,
         db_default=Priority.MEDIUM,
@@ -108,14 +111,14 @@ class Task(models.Model):
     objects = TaskQuerySet.as_manager()
 
     class Meta:
-        # Django's own right to delete is the one to delete for good.
+        # Django's own permission to delete is the one to delete permanently.
         permissions = (
             ("trash_task", "Can move task to the trash"),
             ("restore_task", "Can restore task from the trash"),
             ("export_task", "Can export tasks"),
         )
         indexes = (
-            # The order of the list: a page is read off the index, without a sort.
+            # In the order of the list, so that reading a page needs no sort.
             models.Index(
                 "user_id",
                 F("created_at").desc(),
@@ -128,8 +131,8 @@ class Task(models.Model):
                 name="task_trash",
                 condition=Q(deleted_at__isnull=False),
             ),
-            # Of the admin. A change pays for them only if it is of the title. What creates owe is
-            # put off, in portions so small that nobody waits long for the one that is due.
+            # For the admin. A change updates them only if it changes the title. New tasks go to a
+            # pending list, which is kept short so that the request that must merge it is not slow.
             GinIndex(TITLE_WORDS, name="task_words", gin_pending_list_limit=256),
             BrinIndex("created_at", name="task_created"),
         )
@@ -151,14 +154,18 @@ class Task(models.Model):
             ),
             models.CheckConstraint(
                 name="task_description_length",
-                # A CHECK lets NULL pass: a task may have no description.
+                # A CHECK accepts NULL, so a task may have no description.
                 condition=LessThanOrEqual(Length("description"), DESCRIPTION_LENGTH),
-                violation_error_message="The description must have at most 1000 characters.",
+                violation_error_message=(
+                    f"The description must have at most {DESCRIPTION_LENGTH} characters."
+                ),
             ),
             models.CheckConstraint(
                 name="task_priority",
-                condition=Q(priority__in=("low", "medium", "high")),
-                violation_error_message="The priority must be low, medium or high.",
+                condition=Q(priority__in=tuple(Priority.values)),
+                violation_error_message=(
+                    "The priority must be {}, {} or {}.".format(*Priority.values)
+                ),
             ),
             models.CheckConstraint(
                 name="task_completed_at_when_complete",

@@ -157,7 +157,7 @@ class DocumentedAPI(NinjaAPI):
         components = document["components"] = _untitled(document["components"])
         components["schemas"]["Error"] = ERROR
         components["responses"] = RESPONSES
-        del components["schemas"]["Page"]  # its members stand as parameters
+        del components["schemas"]["ListQuery"]  # its members stand as parameters
         _mark_read_only(components["schemas"])
         for path in document["paths"].values():
             for operation in path.values():

@@ -6,7 +6,7 @@ from typing import Any
 
 from tasks import history
 from tasks.history import Values
-from tasks.models import Task, TaskQuerySet
+from tasks.models import Priority, Task, TaskQuerySet
 
 
 def _delete(tasks: TaskQuerySet) -> int:
@@ -67,7 +67,7 @@ ACTIONS = {
                 f"already {priority} priority",
                 priority=priority,
             )
-            for priority in Task.Priority.values
+            for priority in Priority.values
         ),
         Action(
             "trash",

@@ -9,6 +9,7 @@ from django.core.validators import RegexValidator
 from django.db.models import Model
 from django.http import HttpRequest, HttpResponse, HttpResponseNotAllowed, HttpResponseRedirect
 
+from authjwt import user_ids
 from tasks import history
 from tasks.admin.action_views import ActionsMixin
 from tasks.admin.columns import time_column

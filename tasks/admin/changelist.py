@@ -47,7 +47,7 @@ class TaskChangeList(ChangeList):
         return ["-id"]
 
     def get_results(self, request: HttpRequest) -> None:
-        key = max(-LARGEST_ID, min(self.page_num, LARGEST_ID)) if PAGE_VAR in request.GET else 0
+        key = max(-MAX_ID, min(self.page_num, MAX_ID)) if PAGE_VAR in request.GET else 0
         ids = self._ids(key)
         if key < 0 and len(ids) <= self.list_per_page:
             key = 0  # nothing is newer than this page, so it is the first

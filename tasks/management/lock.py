@@ -1,8 +1,8 @@
-"""An advisory lock that holds on a connection of its own, whatever is between it and PostgreSQL.
+"""An advisory lock on a separate connection, which also holds behind a pooler.
 
-It is one of a transaction, since behind PgBouncer in transaction mode nothing else stays with us.
-That transaction does nothing more and keeps no snapshot, so it holds up neither VACUUM nor CREATE
-INDEX CONCURRENTLY.
+The lock belongs to a transaction, since PgBouncer in transaction mode keeps a connection with us
+only for that long. The transaction does nothing else and keeps no snapshot, so neither VACUUM nor
+CREATE INDEX CONCURRENTLY waits for it.
 """
 
 import os
@@ -11,17 +11,18 @@ import socket
 from django.db.backends.base.base import BaseDatabaseWrapper
 
 MAX_NAME_LENGTH = 63
-"""Of an `application_name`; PostgreSQL warns of more."""
+"""Length of an `application_name`. PostgreSQL cuts off the rest, with a warning."""
 
 TAKE = "SELECT set_config('application_name', %s, true), pg_try_advisory_xact_lock(%s)"
 KEEP = "SET LOCAL idle_in_transaction_session_timeout = 0"
-"""The last statement: PostgreSQL keeps the snapshot of a SELECT until the next one comes."""
+"""Must come last: PostgreSQL keeps the snapshot of a SELECT until the next statement."""
 
 
 def take(connection: BaseDatabaseWrapper, key: int, command: str) -> bool:
-    """Whether the lock was free. `connection` is for the lock alone, and ends it when it closes.
+    """Takes the lock if it is free, and returns whether it was.
 
-    pg_stat_activity tells others who has it.
+    Use `connection` for nothing else. Closing it releases the lock. pg_stat_activity shows who
+    has it: the command, the process and the host.
     """
     connection.set_autocommit(False)
     name = f"{command}, process {os.getpid()} on {socket.gethostname()}"

@@ -1,32 +1,30 @@
-"""What the commands that look after the data share, so that an operator can trust each of them.
+"""What the commands that maintain the data share.
 
-A command writes `run`. Where it changes rows that are there, that is `self.carry_out(steps)`.
-Otherwise it says, in this order: `with self.alone():` (one command at a time), `self.confirm(...)`
-where nothing can be undone, `with self.progress(total):`, and within it `with self.batch():` around
-each piece, with `self.add(what)` in it. In a dry run it sets `self.done[what]` and does no batch.
-The rest is here:
+A command writes `run`. If it changes existing rows, that is `self.carry_out(steps)`. Otherwise it
+uses, in this order: `with self.alone():` (one command at a time), `self.confirm(...)` before what
+cannot be undone, `with self.progress(total):`, and inside it `with self.batch():` around each piece
+of work, with `self.add(what)`. In a dry run it sets `self.done[what]` and uses no batch.
+This module does the rest:
 
-* The summary goes to standard output, as a sentence or with --json as one object; questions, the
-  bar and errors go to standard error. A bar is drawn on a terminal only.
-* The exit status is 0 for a run that came to its end, also where no row matched; 1 where something
-  forbade or ended it; 2 for wrong usage; 130 where Ctrl-C or SIGTERM ended it.
-* A batch is a transaction. A signal lets the batch under way finish, so what was done is known; a
-  second one rolls it back. What is committed stays, and running again does the rest.
-* Commands wait for no one: rows that others keep locked end a run after 5 s, and a statement may
-  take 5 minutes, whatever the timeouts of the database and its role are.
-* If the connection of the lock (`lock.py`) ends, so does the run.
+* The summary goes to standard output, as a sentence or with --json as one object. Questions, the
+  progress bar and errors go to standard error. The bar appears on a terminal only.
+* The exit status is 0 for a run that finished, even if no row matched; 1 if something refused or
+  ended it; 2 for wrong usage; 130 after Ctrl-C or SIGTERM.
+* A batch is a transaction. After a signal the current batch is finished, so that the counts are
+  exact; a second signal rolls it back. Committed batches stay, and another run does the rest.
+* Commands do not wait for others: a locked row ends the run after 5 s. A statement may take 5
+  minutes. Both hold whatever timeouts the database and its role have.
+* If the connection of the lock (`lock.py`) is lost, the run ends.
 """
 
 import json
-import re
 import signal
 import sys
-from argparse import ArgumentTypeError
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from time import perf_counter
 from typing import Any
 
@@ -36,72 +34,34 @@ from django.db.models import F, Lookup, Q, QuerySet
 from psycopg import errors
 from tqdm import tqdm
 
-from authjwt.tokens import can_be_named
 from authjwt.wording import count
 from tasks.management.lock import take
-from tasks.models import USER_ID_LENGTH
 
 BATCH = 5000
-LOCK = int.from_bytes(b"tasks")
+LOCK_KEY = int.from_bytes(b"tasks")
 LOCK_SECONDS = 5
 STATEMENT_SECONDS = 300
 
-LIMIT = "SELECT set_config('lock_timeout', %s, true), set_config('statement_timeout', %s, true)"
-FIRST = """
+SET_TIMEOUTS = (
+    "SELECT set_config('lock_timeout', %s, true), set_config('statement_timeout', %s, true)"
+)
+LOCK_HOLDER = """
     SELECT application_name, now() - xact_start
     FROM pg_locks JOIN pg_stat_activity USING (pid)
     WHERE locktype = 'advisory' AND granted AND classid = %s AND objid = %s
       AND pg_locks.database = (SELECT oid FROM pg_database WHERE datname = current_database())
 """
-AGES = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
-LONGEST = timedelta(days=36_500)
 INTERRUPTED = 130
-
-
-def user_id(text: str) -> str:
-    """For `type=` of an argument: what a token may name as its user."""
-    if not can_be_named(text):
-        raise ArgumentTypeError(
-            f"must have 1 to {USER_ID_LENGTH} characters, none of them a control character"
-        )
-    return text
-
-
-def age(text: str) -> timedelta:
-    """For `type=` of an argument: `90s`, `15m`, `2h` or `30d`."""
-    match = re.fullmatch(r"([0-9]{1,9})([smhd])", text, re.ASCII)
-    if not match:
-        raise ArgumentTypeError("must be a number with s, m, h or d, for instance 30d")
-    found = timedelta(**{AGES[match[2]]: int(match[1])})
-    if found > LONGEST:
-        raise ArgumentTypeError(f"must be at most {LONGEST.days}d")
-    return found
-
-
-def moment(text: str) -> datetime:
-    """For `type=` of an argument: an age, or a date or time of ISO 8601, of UTC if it says none."""
-    if re.fullmatch(r"[0-9]+[smhd]", text, re.ASCII):
-        return datetime.now(UTC) - age(text)
-    try:
-        found = datetime.fromisoformat(text)
-    except ValueError:
-        raise ArgumentTypeError(
-            "must be a date or an age, for instance 2026-01-31 or 30d"
-        ) from None
-    found = found if found.tzinfo else found.replace(tzinfo=UTC)
-    if found > datetime.now(UTC):
-        raise ArgumentTypeError("must not be in the future")
-    return found
 
 
 @dataclass(frozen=True)
 class Step:
-    """A change of many rows, which go out of `rows` by it.
+    """A change of many rows, after which they are no longer among `rows`.
 
-    what: a row, in a word or two. change: gets a batch of them, and says how many it changed.
-    by: the column whose index serves them, with a minus for its descending order; each batch goes
-    on there where the last one ended. Of one user these are the living and the trashed one after
-    the other: what stands in two indexes, as `anywhere` does, would be sorted anew for each batch.
+    what: the name of a row. change: changes a batch of rows, and returns how many it changed.
+    by: an indexed column, with a minus for descending order. Each batch continues where the one
+    before ended. The living and the trashed tasks of a user are two steps, since they are in two
+    indexes: PostgreSQL would sort all of them again for each batch.
     """
 
     what: str
@@ -111,7 +71,7 @@ class Step:
 
 
 class Among(Lookup):
-    """As IN, with one array to send where IN sends thousands of values: half the time of a run."""
+    """Like IN, but sends one array instead of thousands of values, in half the time."""
 
     lookup_name = "among"
     prepare_rhs = False
@@ -126,20 +86,24 @@ def delete(rows: QuerySet[Any]) -> int:
 
 
 class MaintenanceCommand(BaseCommand):
-    """verb: what it does to what it counts, as in `verb` "deleted": "Deleted: 3 tasks."
+    """verb: what happens to the rows, as "deleted" in "Deleted: 3 tasks."
 
-    irreversible: whether it asks before it begins, and so takes --yes.
-    done: how many of what, as in `done["task"]`; the summary tells it, and in JSON `facts` too.
+    json_key: its name in the JSON summary, if that is another one.
+    irreversible: whether it asks before it begins, and so accepts --yes.
+    done: the numbers of the summary, as in `done["task"]`. facts: more members of the JSON summary.
     """
 
     verb: str
+    json_key = ""
     irreversible = False
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument(
-            "--dry-run", action="store_true", help="say what would be done, and do nothing"
+            "--dry-run", action="store_true", help="report what would be done, and change nothing"
         )
-        parser.add_argument("--json", action="store_true", help="the summary as one JSON object")
+        parser.add_argument(
+            "--json", action="store_true", help="print the summary as one JSON object"
+        )
         if self.irreversible:
             parser.add_argument("--yes", action="store_true", help="do not ask for confirmation")
 
@@ -151,7 +115,8 @@ class MaintenanceCommand(BaseCommand):
         self.asks: bool = self.irreversible and not options["yes"] and not self.dry_run
         if self.asks and not sys.stdin.isatty():
             raise CommandError(
-                "--yes is needed where there is no terminal to ask: it cannot be undone.",
+                "This cannot be undone, and there is no terminal to ask for confirmation. "
+                "Add --yes to confirm.",
                 returncode=2,
             )
         self.as_json: bool = options["json"]
@@ -174,31 +139,31 @@ class MaintenanceCommand(BaseCommand):
 
     @contextmanager
     def alone(self) -> Iterator[None]:
-        """Holds the lock of all commands that write; a dry run needs none."""
+        """Holds the lock that all writing commands share. A dry run needs none."""
         if self.dry_run:
             yield
             return
         self.lock = connection.copy()
         try:
-            if not take(self.lock, LOCK, self.name):
+            if not take(self.lock, LOCK_KEY, self.name):
                 with self.lock.cursor() as cursor:
-                    cursor.execute(FIRST, divmod(LOCK, 2**32))
-                    raise CommandError(first_told(cursor.fetchone()))
+                    cursor.execute(LOCK_HOLDER, divmod(LOCK_KEY, 2**32))
+                    raise CommandError(lock_holder_message(cursor.fetchone()))
             yield
         finally:
             if self.lock.is_usable():
-                # The next command may start now, and a server notices a closed connection later.
+                # Releases the lock now. The server notices only later that a connection is closed.
                 self.lock.rollback()
             self.lock.close()
 
     def confirm(self, consequence: str, expected: str) -> None:
-        """What cannot be undone wants `expected` typed, unless --yes was given."""
+        """Asks for `expected` to be typed, unless --yes was given."""
         if not self.asks:
             return
-        self.stderr.write(f"{consequence}\nType {expected} to go on: ", str, ending="")
+        self.stderr.write(f"{consequence}\nType {expected} to continue: ", str, ending="")
         self.stderr.flush()
         if sys.stdin.readline().removesuffix("\n") != expected:
-            raise CommandError("Not confirmed: nothing was done.")
+            raise CommandError("Not confirmed. Nothing was done.")
 
     @contextmanager
     def progress(self, total: int | None) -> Iterator[None]:
@@ -210,9 +175,10 @@ class MaintenanceCommand(BaseCommand):
             return rows.count()
 
     def carry_out(self, steps: Sequence[Step], *, ask: str = "", passes: int = 1) -> None:
-        """Counts, asks for what is to be typed (`ask`, or the number of rows), and does the steps.
+        """Counts the rows, asks for confirmation, and does the steps.
 
-        More passes do what comes while the first is at work.
+        ask: what must be typed; by default the number of rows. passes: more than one for rows that
+        arrive in the meantime.
         """
         with self.alone():
             counts = {step.what: self.count(step.rows) for step in steps}
@@ -222,7 +188,10 @@ class MaintenanceCommand(BaseCommand):
             self.done.update(dict.fromkeys(counts, 0))
             total = sum(counts.values())
             if total:
-                self.confirm(f"To be {self.verb}: {told(counts)}.", ask or str(total))
+                self.confirm(
+                    f"Will be {self.verb}: {listed(counts)}. This cannot be undone.",
+                    ask or str(total),
+                )
             with self.progress(total):
                 for _ in range(passes):
                     for step in steps:
@@ -244,19 +213,19 @@ class MaintenanceCommand(BaseCommand):
 
     @contextmanager
     def batch(self) -> Iterator[None]:
-        """A transaction that a signal lets finish; what is added within counts once committed."""
+        """A transaction that a signal does not end. What is added counts once it is committed."""
         if not self.lock.is_usable():
-            raise CommandError("The connection that holds the lock was lost. Run it again.")
+            raise CommandError("The connection that held the lock was lost. Run the command again.")
         self.added: Counter[str] = Counter()
-        self.within_a_batch = True
+        self.in_batch = True
         try:
             with self.transaction():
                 yield
             self.done.update(self.added)
             self.bar.update(self.added.total())
         finally:
-            self.within_a_batch = False
-        if self.stops:
+            self.in_batch = False
+        if self.stopping:
             raise KeyboardInterrupt
 
     def add(self, what: str, number: int = 1) -> None:
@@ -266,7 +235,7 @@ class MaintenanceCommand(BaseCommand):
     def transaction(self) -> Iterator[None]:
         with transaction.atomic():
             with connection.cursor() as cursor:
-                cursor.execute(LIMIT, [f"{LOCK_SECONDS}s", f"{STATEMENT_SECONDS}s"])
+                cursor.execute(SET_TIMEOUTS, [f"{LOCK_SECONDS}s", f"{STATEMENT_SECONDS}s"])
             yield
 
     @property
@@ -275,12 +244,12 @@ class MaintenanceCommand(BaseCommand):
 
     @contextmanager
     def _signals(self) -> Iterator[None]:
-        self.within_a_batch = self.stops = False
+        self.in_batch = self.stopping = False
 
         def stop(*_: Any) -> None:
-            if self.stops or not self.within_a_batch:
+            if self.stopping or not self.in_batch:
                 raise KeyboardInterrupt
-            self.stops = True
+            self.stopping = True
 
         before = {number: signal.signal(number, stop) for number in (signal.SIGINT, signal.SIGTERM)}
         try:
@@ -292,42 +261,45 @@ class MaintenanceCommand(BaseCommand):
     def _summarise(self, ended: str) -> None:
         if not self.as_json:
             verb = f"Would be {self.verb}" if self.dry_run else self.verb.capitalize()
-            self.stdout.write(f"{verb}: {told(self.done)}.{REMARKS[ended]}")
+            self.stdout.write(f"{verb}: {listed(self.done)}.{REMARKS[ended]}")
             return
         summary = {"command": self.name, **self.facts, "dry_run": self.dry_run, "ended": ended}
-        did = self.verb.replace(" ", "_")
+        key = self.json_key or self.verb
         counts = {f"{what}s".replace(" ", "_"): number for what, number in self.done.items()}
         seconds = round(perf_counter() - self.start, 3)
-        self.stdout.write(json.dumps({**summary, did: counts, "seconds": seconds}))
+        self.stdout.write(json.dumps({**summary, key: counts, "seconds": seconds}))
 
 
 REMARKS = {
     "finished": "",
-    "interrupted": " Interrupted: run it again for the rest.",
-    "failed": " Then it ended: run it again for the rest.",
+    "interrupted": " Interrupted. Run the command again to do the rest.",
+    "failed": " The run then failed. Run the command again to do the rest.",
 }
 
 
-def told(counts: Mapping[str, int]) -> str:
+def listed(counts: Mapping[str, int]) -> str:
     return ", ".join(count(number, what) for what, number in counts.items()) or "nothing"
 
 
-def first_told(first: tuple[str, timedelta] | None) -> str:
-    if first is None:
-        return "Another command was at work and ends just now. Run it again."
-    name, since = first
+def lock_holder_message(holder: tuple[str, timedelta] | None) -> str:
+    if holder is None:
+        return "Another command has just ended. Nothing was done. Run this command again."
+    name, since = holder
     return (
-        f"Another command is at work: {name}, for {int(since.total_seconds())} s. Nothing was done."
+        f"Another command has been running for {int(since.total_seconds())} s: {name}. "
+        "Nothing was done. Run this command again when the other one has ended."
     )
 
 
 def reason(error: Exception) -> str:
-    """What ended it, without the words of libraries, which may quote what stands in tasks."""
+    """Why the run ended, without the messages of libraries, which may quote tasks."""
     match error.__cause__:
         case errors.LockNotAvailable() | errors.DeadlockDetected():
-            return f"Others keep rows locked: waited for {LOCK_SECONDS} s. Run it again."
+            return (
+                f"Other transactions kept rows locked for {LOCK_SECONDS} s. Run the command again."
+            )
         case errors.QueryCanceled():
             return f"PostgreSQL took more than {STATEMENT_SECONDS} s for one statement."
         case cause:
             name = type(cause).__name__
-            return f"The database is away, or ended it ({name}). See: manage.py doctor"
+            return f"The connection to the database failed ({name}). Run manage.py doctor."

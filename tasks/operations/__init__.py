@@ -1,9 +1,9 @@
-"""The operations: each is one call of a function in PostgreSQL, and one wait for it.
+"""The operations. Each is one call of a function in PostgreSQL, and so one round trip.
 
-What they do is in `operations.sql`, how it gets into the database in `installation.py`, and who may
-call it in `role.py`. The connections are those of the server, which hands them in at its start.
-What a client sent travels as JSON and names its fields itself; answers are the JSON that the client
-gets, in bytes. Raises Task.DoesNotExist where the user has no such task.
+`operations.sql` defines the functions, `installation.py` installs them, and `role.py` creates the
+role that may call them. The server passes in its connections when it starts (`use`). The fields
+that a client sent are passed on as JSON, and an answer is the JSON that the client gets, in bytes.
+Raises Task.DoesNotExist if the user has no such task.
 """
 
 from collections.abc import Sequence
@@ -30,7 +30,7 @@ class Database(Protocol):
     """The connections of the API."""
 
     def call(self, statement: bytes, values: Sequence[bytes]) -> Row:
-        """The first row of a statement with `$1`, `$2`, …; all values are PostgreSQL's text."""
+        """The first row of a statement with `$1`, `$2`, …; values in PostgreSQL's text format."""
 
 
 def use(database: Database) -> None:
@@ -39,15 +39,15 @@ def use(database: Database) -> None:
 
 
 def page(user_id: str, query: str) -> tuple[bytes, int]:
-    """The answer to a list, and how many tasks match, whatever the page."""
+    """The JSON of a page, and how many tasks match on all pages."""
     tasks, beside = _call(LIST, user_id, query)
     facts = orjson.loads(beside)
     return b'{"tasks":%b,%b' % (tasks, orjson.dumps(facts)[1:]), facts["count"]
 
 
-def create(user_id: str, given: str) -> tuple[bytes, int]:
+def create(user_id: str, fields: str) -> tuple[bytes, int]:
     """The new task, and its id."""
-    (task,) = _call(CREATE, user_id, given)
+    (task,) = _call(CREATE, user_id, fields)
     return task, orjson.loads(task)["id"]
 
 
@@ -55,18 +55,18 @@ def read(user_id: str, task_id: int) -> bytes:
     return _found(_call(READ, user_id, str(task_id)))
 
 
-def change(user_id: str, task_id: int, given: str) -> bytes:
-    """What is not given stays as it is."""
-    return _found(_call(CHANGE, user_id, str(task_id), given))
+def change(user_id: str, task_id: int, fields: str) -> bytes:
+    """Missing fields stay as they are."""
+    return _found(_call(CHANGE, user_id, str(task_id), fields))
 
 
-def replace(user_id: str, task_id: int, given: str) -> bytes:
-    """What is not given returns to its default."""
-    return _found(_call(REPLACE, user_id, str(task_id), given))
+def replace(user_id: str, task_id: int, fields: str) -> bytes:
+    """Missing fields return to their defaults."""
+    return _found(_call(REPLACE, user_id, str(task_id), fields))
 
 
 def delete(user_id: str, task_id: int) -> None:
-    """To the trash, or for good where the trash keeps nothing."""
+    """Moves the task to the trash, or deletes it permanently if the trash keeps nothing."""
     _found(_call(TRASH if settings.TASKS_RETENTION_DAYS else DELETE, user_id, str(task_id)))
 
 

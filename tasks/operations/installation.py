@@ -1,24 +1,22 @@
-"""How the operations get into the database, and stay there through upgrades and rollbacks.
+"""How the operations get into the database, through upgrades and rollbacks.
 
-`migrate` runs `operations.sql` unless the comment of the schema says that it did so before. So the
-functions are those of the release that ran `migrate` last, an older one included. Functions and
-grants appear in one transaction, and connections that are open go on, since nothing is dropped.
+`migrate` runs `operations.sql` unless the comment of the schema says that this was done already. So
+the functions are those of the release that ran `migrate` last, even if it is an older one.
+Functions and grants appear in one transaction. Nothing is dropped, so open connections still work.
 """
 
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
 
-from django.db import Error
 from django.db.backends.base.base import BaseDatabaseWrapper
-from django.db.migrations.recorder import MigrationRecorder
 from psycopg import errors, sql
 
-from authjwt.wording import count
+from tasks.operations.earlier_release import remove_earlier_functions
 from tasks.operations.role import Refusal, Role, first_line, row, run
 
-REVISION = 1
-"""Of `operations.sql`: a server learns from it whether the functions it finds are older ones."""
+REVISION = 2
+"""The revision of `operations.sql`, by which a server notices that the functions are older."""
 
 SQL = (Path(__file__).parent / "operations.sql").read_text(encoding="utf-8")
 DIGEST = sha256(SQL.encode()).hexdigest()[:16]
@@ -53,39 +51,10 @@ STATE = """
     WHERE schema IS NOT NULL GROUP BY schema
 """
 
-# Of earlier releases, which called them in the schema `api` and as another role.
-OLD = "The functions of an earlier release, in the schema api,"
-OLD_MIGRATION = ("tasks", "0007_operations")
-OLD_FUNCTIONS = (
-    "list_tasks(api.owner, boolean, bigint, bigint)",
-    "create_task(api.owner, text, text, boolean, text)",
-    "read_task(api.owner, bigint)",
-    "change_task(api.owner, bigint, text, text, boolean, boolean, text)",
-    "trash_task(api.owner, bigint)",
-    "delete_task(api.owner, bigint)",
-    "json_of(public.tasks_task)",
-    "json_of(timestamptz)",
-    "after(timestamptz)",
-)
-HAS_OLD = """
-    SELECT 1 FROM pg_type JOIN pg_namespace ON pg_namespace.oid = typnamespace
-    WHERE nspname = 'api' AND typname = 'owner' AND pg_has_role(typowner, 'USAGE')
-"""
-OLD_CONNECTIONS = """
-    SELECT count(*) FROM pg_stat_activity
-    WHERE datname = current_database() AND usename = left(current_database(), 59) || '_api'
-"""
-IS_EMPTY = """
-    SELECT 1 FROM pg_namespace WHERE nspname = 'api' AND NOT EXISTS (
-        SELECT FROM pg_depend
-        WHERE refclassid = 'pg_namespace'::regclass AND refobjid = pg_namespace.oid
-    )
-"""
-
 
 @dataclass(frozen=True)
 class State:
-    """The operations as they are in a database; functions by name and arguments."""
+    """The operations as they are in a database. Functions are named with their arguments."""
 
     comment: str
     is_usable: bool
@@ -94,17 +63,17 @@ class State:
     forbidden: list[str]
     """What the role may not call."""
     public: list[str]
-    """What everybody may call."""
+    """What every role may call."""
 
     @classmethod
     def of(cls, connection: BaseDatabaseWrapper, role: str) -> "State | None":
-        """None where there is no schema."""
-        found = row(connection, STATE, role=role, names=list(OPERATIONS))
-        return found and cls(found[0] or "", found[1], *(names or [] for names in found[2:]))
+        """None if there is no schema."""
+        state = row(connection, STATE, role=role, names=list(OPERATIONS))
+        return state and cls(state[0] or "", state[1], *(names or [] for names in state[2:]))
 
     @property
     def revision(self) -> int:
-        """0 where the comment is not ours."""
+        """0 if the comment is not ours."""
         number = self.comment.removeprefix(MARK).partition(",")[0]
         return int(number) if number.isdecimal() else 0
 
@@ -115,29 +84,29 @@ class State:
 
 
 def is_outdated(connection: BaseDatabaseWrapper) -> bool:
-    """Whether the functions are older than what this release calls; newer ones serve it too."""
+    """Whether the functions are older than this release needs. It works with newer ones too."""
     (owner,) = row(connection, "SELECT current_user")
     state = State.of(connection, owner)
     return state is None or state.revision < REVISION or bool(state.missing)
 
 
 def install(connection: BaseDatabaseWrapper) -> list[str]:
-    """Makes the role, the functions and the grants; returns what was done, in sentences.
+    """Creates the role, the functions and the grants, and returns what was done, as sentences.
 
-    What can be done is done before it raises Refusal for what cannot.
+    Raises Refusal if something cannot be done, after everything else is done.
     """
-    role, did = Role(connection), list[str]()
+    role, actions = Role(connection), list[str]()
     try:
         role.ensure()
     finally:
         if _install(connection, role):
-            did.append(f"The operations of the API were installed, revision {REVISION}.")
-        did += _remove_old(connection)
-    return did
+            actions.append(f"The operations of the API were installed, revision {REVISION}.")
+        actions += remove_earlier_functions(connection)
+    return actions
 
 
 def _install(connection: BaseDatabaseWrapper, role: Role) -> bool:
-    """Whether there was something to do."""
+    """Returns whether there was something to do."""
     is_there = _is_there(connection)
     grantee = role.name if role.takes_grants else role.owner
     state = State.of(connection, grantee)
@@ -157,58 +126,35 @@ def _install(connection: BaseDatabaseWrapper, role: Role) -> bool:
     try:
         run(connection, statements)
     except errors.InsufficientPrivilege as error:
-        raise _lacking(role, error, is_there=is_there) from None
+        raise _missing_right(role, error, is_there=is_there) from None
     return True
 
 
-def _lacking(role: Role, error: Exception, *, is_there: bool) -> Refusal:
+def _missing_right(role: Role, error: Exception, *, is_there: bool) -> Refusal:
     if is_there:
         return Refusal(
             f"The user of DATABASE_URL, {role.owner}, may not change the schema tasks_api: "
-            f"{first_line(error)}. Use the user that made it, or let an administrator make "
+            f"{first_line(error)}. Use the user that created it, or let an administrator make "
             f"{role.owner} the owner of the schema and of all functions in it."
         )
     made = "CREATE SCHEMA tasks_api AUTHORIZATION {};"
     return Refusal(
-        "The user of DATABASE_URL may not make a schema in this database. An administrator has to "
-        "run the following once; then run migrate again.",
+        "The user of DATABASE_URL may not create a schema in this database. An administrator must "
+        "run the following once. Then run migrate again.",
         sql.SQL(made).format(sql.Identifier(role.owner)).as_string(None),
     )
 
 
 def _is_there(connection: BaseDatabaseWrapper) -> bool:
-    """Whether there is a schema to install into: with our comment, or empty and ours.
+    """Whether there is a schema to install into: with our comment, or ours and empty.
 
-    Raises Refusal for any other.
+    Raises Refusal for any other schema of that name.
     """
-    found = row(connection, SCHEMA)
-    if found and not (found[0] or "").startswith(MARK) and not found[1]:
+    schema = row(connection, SCHEMA)
+    if schema and not (schema[0] or "").startswith(MARK) and not schema[1]:
         raise Refusal(
             "There is a schema tasks_api that this project has not made, so nothing in it was "
-            "touched. Rename it; or, if it is this project's and lost its comment, run: COMMENT ON "
-            f"SCHEMA tasks_api IS '{MARK}0'"
+            "changed. Rename it. If it belongs to this project and has lost its comment, run: "
+            f"COMMENT ON SCHEMA tasks_api IS '{MARK}0'"
         )
-    return found is not None
-
-
-def _remove_old(connection: BaseDatabaseWrapper) -> list[str]:
-    """Removes what earlier releases made in the schema `api`, once none of their servers runs."""
-    if not row(connection, HAS_OLD):
-        return []
-    (connected,) = row(connection, OLD_CONNECTIONS)
-    if connected:
-        servers = f"its servers have {count(connected, 'connection')} open"
-        return [f"{OLD} were kept: {servers}. Run migrate again once they have ended."]
-    statements = [
-        *(sql.SQL(f"DROP FUNCTION IF EXISTS api.{function}") for function in OLD_FUNCTIONS),
-        sql.SQL("DROP DOMAIN api.owner"),
-    ]
-    try:
-        run(connection, statements)
-    except (Error, errors.InsufficientPrivilege) as error:
-        return [f"{OLD} were kept: {first_line(error)}."]
-    if row(connection, IS_EMPTY):
-        run(connection, [sql.SQL("DROP SCHEMA api")])
-    # So that the release before puts them back, where its `migrate` is run again.
-    MigrationRecorder(connection).record_unapplied(*OLD_MIGRATION)
-    return [f"{OLD} were removed."]
+    return schema is not None

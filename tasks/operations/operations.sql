@@ -1,17 +1,17 @@
--- The operations: all that the API may do to the database.
+-- The operations: all that the API may do in the database.
 --
--- Its role has no right on any table, only to call these functions, and each of them takes the owner
--- first: a statement that forgets whose tasks it means cannot be written. They run with the rights of
--- the owner of the table, and build the JSON of the answer too.
+-- The role of the API has no rights on tables. It may only call these functions, each of which takes
+-- the owner first, so no statement can forget the owner of the tasks. The functions run with the
+-- rights of the owner of the table, and also build the JSON of the answer.
 --
 -- Rules for this file:
 -- * `migrate` runs it in one transaction and may run it again at any time, while servers of this
---   release and of its neighbours are busy. So CREATE OR REPLACE only, nothing is dropped, and a
---   signature never changes: what varies travels in a jsonb. An incompatible change gets a new name,
---   and the old function goes one release later.
--- * A change of this file raises REVISION in `installation.py`.
--- * An operation is PL/pgSQL, which keeps its plans on every version of PostgreSQL. Its search_path
---   is pinned, tables are named with their schema: so a name means the same for every caller.
+--   release, the one before and the next one are busy. So use CREATE OR REPLACE only, drop nothing,
+--   and never change a signature: what varies is passed in a jsonb. An incompatible change gets a new
+--   name, and the old function is removed one release later.
+-- * Whoever changes this file raises REVISION in `installation.py`.
+-- * An operation is PL/pgSQL, which caches its plans on every version of PostgreSQL. Its search_path
+--   is set, and tables are named with their schema, so a name means the same for every caller.
 -- * A helper is a single SELECT, so that PostgreSQL can inline it into the operation that uses it.
 
 
@@ -36,7 +36,7 @@ LANGUAGE sql STABLE AS $$
 $$;
 
 
--- The tasks that a list is about: its page and its count both come from here.
+-- The tasks of a list, both for its page and for its count.
 CREATE OR REPLACE FUNCTION tasks_api.matching(owner text, query jsonb)
 RETURNS SETOF public.tasks_task LANGUAGE sql STABLE AS $$
     SELECT * FROM public.tasks_task
@@ -45,15 +45,15 @@ RETURNS SETOF public.tasks_task LANGUAGE sql STABLE AS $$
 $$;
 
 
--- What a PUT that leaves a field out, or a POST, sets it to.
+-- The values of fields that a POST or a PUT leaves out.
 CREATE OR REPLACE FUNCTION tasks_api.defaults() RETURNS jsonb
 LANGUAGE sql IMMUTABLE AS $$
     SELECT '{"description": null, "complete": false, "priority": "medium"}'::jsonb
 $$;
 
 
--- Whether these are fields that a client may set, each of its JSON type. The rest is checked by the
--- constraints of the table.
+-- Whether a client may set all of these fields, and each has its JSON type. The constraints of the
+-- table check the rest.
 CREATE OR REPLACE FUNCTION tasks_api.may_set(given jsonb) RETURNS boolean
 LANGUAGE sql IMMUTABLE AS $$
     SELECT given - '{title,description,complete,priority}'::text[] = '{}'
@@ -64,10 +64,10 @@ LANGUAGE sql IMMUTABLE AS $$
 $$;
 
 
--- query: limit, offset, and what `matching` knows. Answers with a JSON array of the page, newest
--- first, and with what stands beside it: `count`, of all that match.
+-- query: limit, offset, and the filters of `matching`. Returns the page as a JSON array, newest first,
+-- and as `beside` an object for the same answer: `count`, the number of all tasks that match.
 --
--- One row more than the page is read: where it is missing, the page is the last one, and the count is
+-- It reads one row more than the page. If there is none, the page is the last one, and the count is
 -- known without counting.
 CREATE OR REPLACE FUNCTION tasks_api.list_tasks(
     owner text, query jsonb, OUT tasks text, OUT beside jsonb
@@ -98,7 +98,7 @@ BEGIN
     IF rows_read <= page_limit AND (rows_read > 0 OR page_offset = 0) THEN
         total := page_offset + rows_read;
     ELSIF filters = '{}' THEN
-        -- As a constant it leaves no filter in the plan, and then the index alone counts.
+        -- With a constant the plan has no filter, so an index-only scan can count.
         total := (SELECT count(*) FROM tasks_api.matching(whose, '{}'));
     ELSE
         total := (SELECT count(*) FROM tasks_api.matching(whose, filters));
@@ -133,7 +133,7 @@ END
 $$;
 
 
--- NULL where this owner has no such task, as in all that follow.
+-- NULL if this owner has no such task, as in all functions below.
 CREATE OR REPLACE FUNCTION tasks_api.read_task(owner text, task bigint) RETURNS text
 LANGUAGE plpgsql STABLE SECURITY DEFINER
 SET search_path = pg_catalog, pg_temp SET plan_cache_mode = force_generic_plan AS $$
@@ -148,7 +148,7 @@ END
 $$;
 
 
--- A field that is not given stays as it is. The times are the matter of the table's trigger.
+-- Missing fields stay as they are. The trigger of the table sets the times.
 CREATE OR REPLACE FUNCTION tasks_api.change_task(owner text, task bigint, given jsonb) RETURNS text
 LANGUAGE plpgsql SECURITY DEFINER
 SET search_path = pg_catalog, pg_temp SET plan_cache_mode = force_generic_plan AS $$
@@ -173,7 +173,7 @@ END
 $$;
 
 
--- A field that is not given returns to its default.
+-- Missing fields return to their defaults.
 CREATE OR REPLACE FUNCTION tasks_api.replace_task(owner text, task bigint, given jsonb) RETURNS text
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
@@ -182,7 +182,7 @@ END
 $$;
 
 
--- True once: of parallel deletes of one task exactly one finds it. The row stays for staff.
+-- True for exactly one of several parallel deletes. The row stays, so that staff can restore it.
 CREATE OR REPLACE FUNCTION tasks_api.trash_task(owner text, task bigint) RETURNS boolean
 LANGUAGE plpgsql SECURITY DEFINER
 SET search_path = pg_catalog, pg_temp SET plan_cache_mode = force_generic_plan AS $$
@@ -196,7 +196,7 @@ END
 $$;
 
 
--- The same where nothing is kept.
+-- The same, if nothing is kept.
 CREATE OR REPLACE FUNCTION tasks_api.delete_task(owner text, task bigint) RETURNS boolean
 LANGUAGE plpgsql SECURITY DEFINER
 SET search_path = pg_catalog, pg_temp SET plan_cache_mode = force_generic_plan AS $$

@@ -1,16 +1,16 @@
 """The role of the API, which may call the operations and nothing else.
 
-`migrate` makes it where it is missing: no superuser is needed, and where the user of DATABASE_URL
-may not make roles, an administrator runs what `manage.py api_role --sql` prints. The user of
-DATABASE_URL stays what it was, for the admin and the commands. So an endpoint that forgets whose
-tasks it means, or that reaches for a table, is refused by PostgreSQL.
+`migrate` creates the role if it is missing, without a superuser. If the user of DATABASE_URL may
+not create roles, an administrator runs what `manage.py api_role --sql` prints. The admin and the
+commands still use the user of DATABASE_URL. So PostgreSQL refuses an endpoint that forgets to name
+the owner of the tasks, or that reads a table.
 
-A role is known as ours by its comment, and any other one is never altered: roles belong to the
-whole server, and one of that name may be somebody else's.
+Our role is recognised by its comment, and no other role is ever altered: roles belong to the whole
+server, and a role of that name may be somebody else's.
 
-Row level security was measured beside it. It sets role and user for each transaction, and costs 15
-to 25 % of a request where this costs 5; and it holds only for roles that do not bypass it, which
-the owner that Neon hands out does.
+Row level security was measured too. It must set role and user in each transaction, and costs 15 to
+25 % of a request, where this costs 5 %. It also has no effect on roles that bypass it, and the
+owner of a database at Neon is one of them.
 """
 
 from collections.abc import Iterable
@@ -27,18 +27,18 @@ TIMEOUTS = {
     "lock_timeout": "1500ms",
     "idle_in_transaction_session_timeout": "5s",
 }
-"""Settings of the role, so that they hold behind every pooler. In the words of SHOW."""
+"""Settings of the role, so that they hold behind every pooler; values as SHOW prints them."""
 
 COMMENT = "SELECT shobj_description(oid, 'pg_authid') FROM pg_roles WHERE rolname = %(name)s"
 SHOW = "SELECT " + ", ".join(f"current_setting('{name}')" for name in TIMEOUTS)
 EVERYBODY_CONNECTS = "SELECT has_database_privilege('public', current_database(), 'CONNECT')"
 
 PLAIN_TEXT_ONLY = "plaintext passwords"
-"""Of the words in which Neon refuses an encrypted password, when the transaction commits."""
+"""Part of the message with which Neon refuses an encrypted password, at COMMIT."""
 
 
 class Refusal(Exception):
-    """What `migrate` leaves undone, in a sentence; `sql` is for an administrator to run."""
+    """What `migrate` could not do, as a sentence. An administrator can run `sql` instead."""
 
     def __init__(self, sentence: str, sql: str = "") -> None:
         super().__init__(sentence)
@@ -46,10 +46,10 @@ class Refusal(Exception):
 
 
 class Role:
-    """The role that the API signs in as; `connection` is of the owner of the tasks.
+    """The role that the API signs in as. `connection` is that of the owner of the tasks.
 
-    is_derived: whether its name and password follow from DATABASE_URL, and `migrate` makes it;
-    otherwise API_DATABASE_URL names a role that somebody else looks after.
+    is_derived: whether its name and password follow from DATABASE_URL, and `migrate` creates it.
+    Otherwise API_DATABASE_URL names a role that somebody else manages.
     """
 
     def __init__(self, connection: BaseDatabaseWrapper) -> None:
@@ -63,7 +63,7 @@ class Role:
         self.is_derived: bool = api.settings_dict["ROLE_IS_DERIVED"]
 
     def connect(self) -> BaseDatabaseWrapper:
-        """Another connection of the role, to this very database."""
+        """A new connection of the role, to the same database as `connection`."""
         api = connections.create_connection("api")
         if api.settings_dict["ROLE_IS_DERIVED"]:
             api.settings_dict = {**api.settings_dict, "NAME": self.database}
@@ -71,7 +71,7 @@ class Role:
 
     @property
     def is_owner(self) -> bool:
-        """Whether API and admin share a role: then PostgreSQL keeps no users apart."""
+        """Whether API and admin share a role. Then PostgreSQL does not isolate users."""
         return bool(self.name == self.owner)
 
     @property
@@ -87,53 +87,55 @@ class Role:
         return self.is_marked if self.is_derived else self.is_there
 
     def ensure(self) -> None:
-        """Makes what is missing, and touches nothing that is as it should be.
+        """Creates or repairs the role, and changes nothing that is as it should be.
 
-        Raises Refusal, with what an administrator can run.
+        Raises Refusal, with SQL for an administrator if that helps.
         """
         if not self.is_derived:
             if not self.is_there:
                 raise Refusal(f"There is no role {self.name}, which API_DATABASE_URL names.")
             return
         self._refuse_a_foreign_name()
-        self._make_or_mend()
+        self._create_or_repair()
         try:
             self.timeouts()
         except OperationalError as error:
             raise Refusal(self._cannot_sign_in(error)) from None
 
     def timeouts(self) -> dict[str, str]:
-        """As a session of the role has them. Raises OperationalError where it cannot sign in."""
+        """The values in a session of the role. Raises OperationalError if it cannot sign in."""
         with closing(self.connect()) as api:
             return dict(zip(TIMEOUTS, row(api, SHOW), strict=True))
 
     def administrators_sql(self) -> str:
-        """What does by hand what `migrate` does by itself.
+        """The statements that `migrate` would run.
 
-        Raises Refusal where it would change a role of somebody else.
+        Raises Refusal if they would change somebody else's role.
         """
         self._refuse_a_foreign_name()
         statements = [*self._login(self._encrypted()), *self._settings()]
         self.connection.ensure_connection()
-        return "\n".join(f"{each.as_string(self.connection.connection)};" for each in statements)
+        return "\n".join(
+            f"{statement.as_string(self.connection.connection)};" for statement in statements
+        )
 
     def _refuse_a_foreign_name(self) -> None:
         if self.is_owner:
             raise Refusal(
-                f"The user of DATABASE_URL has the name that the role of the API would have, "
+                f"The user of DATABASE_URL has the name that the role of the API would have: "
                 f"{self.name}. Use another user, or set API_DATABASE_URL."
             )
         if self.is_there and not self.is_marked:
             raise Refusal(
-                f"There is a role {self.name} that this project has not made, so it was left as it "
-                "is. Rename it, or set API_DATABASE_URL to a role for the API."
+                f"There is a role {self.name} that this project has not made, so it was not "
+                "changed. Rename it, or set API_DATABASE_URL to a role for the API."
             )
 
-    def _make_or_mend(self) -> None:
+    def _create_or_repair(self) -> None:
         try:
             timeouts = self.timeouts()
         except OperationalError:
-            # A server that lets nobody in says nothing about the role.
+            # If the server lets nobody in, this fails too, and the role is not the reason.
             with closing(self.connection.copy()) as another:
                 another.ensure_connection()
             self._set_login()
@@ -156,18 +158,18 @@ class Role:
             run(self.connection, statements)
         except InsufficientPrivilege:
             raise Refusal(
-                f"The user of DATABASE_URL may not make or change the role {self.name}. An "
-                "administrator has to run the following once; then run migrate again.",
+                f"The user of DATABASE_URL may not create or change the role {self.name}. An "
+                "administrator must run the following once. Then run migrate again.",
                 self.administrators_sql(),
             ) from None
 
     def _encrypted(self) -> str:
-        """As the server keeps it, so that no password stands in its log."""
+        """As the server stores it, so that its log contains no password."""
         if not self.password:
             return ""
         self.connection.ensure_connection()
-        link = self.connection.connection.pgconn
-        return str(link.encrypt_password(self.password.encode(), self.name.encode()).decode())
+        libpq = self.connection.connection.pgconn
+        return str(libpq.encrypt_password(self.password.encode(), self.name.encode()).decode())
 
     def _login(self, password: str) -> list[sql.Composed]:
         return [
@@ -200,23 +202,23 @@ class Role:
         if not self.password:
             return (
                 f"The role {self.name} has no password, since DATABASE_URL has none to derive it "
-                "from, and the server asks for one. Give it one, and set API_DATABASE_URL."
+                "from, but the server requires one. Set a password, and set API_DATABASE_URL."
             )
         return (
-            f"The role {self.name} is there, but cannot sign in: {first_line(error)}. A pooler "
-            "in between has to know it too."
+            f"The role {self.name} exists, but cannot sign in: {first_line(error)}. If there is a "
+            "pooler in between, it must know the role too."
         )
 
 
-def row(connection: BaseDatabaseWrapper, statement: str, **given: Any) -> Any:
-    """The first row; None where there is none."""
+def row(connection: BaseDatabaseWrapper, statement: str, **params: Any) -> Any:
+    """The first row, or None."""
     with connection.cursor() as cursor:
-        cursor.execute(statement, given or None)
+        cursor.execute(statement, params or None)
         return cursor.fetchone()
 
 
 def run(connection: BaseDatabaseWrapper, statements: Iterable[sql.Composable]) -> None:
-    """In one transaction. Raises InsufficientPrivilege where the user may not do this."""
+    """In one transaction. Raises InsufficientPrivilege if the user may not do this."""
     try:
         with transaction.atomic(using=connection.alias), connection.cursor() as cursor:
             for statement in statements:
@@ -228,5 +230,5 @@ def run(connection: BaseDatabaseWrapper, statements: Iterable[sql.Composable]) -
 
 
 def first_line(error: Exception) -> str:
-    """Of what PostgreSQL says; the rest may quote a statement."""
+    """The first line of PostgreSQL's message. The rest may quote a statement."""
     return str(error).partition("\n")[0]

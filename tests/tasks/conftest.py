@@ -1,4 +1,4 @@
-"""What the tests of all six operations share."""
+"""Fixtures that the tests of all six endpoints share."""
 
 from typing import Any
 
@@ -18,7 +18,7 @@ MALFORMED = {
     "byte order mark": b'\xef\xbb\xbf{"title": "Buy milk"}',
 }
 
-# Body (of a create or replace, complete apart from this), place, sentence.
+# Fields that break a rule, the field that the error names, and its message.
 BROKEN: dict[str, tuple[Any, str, str]] = {
     "blank title": ({"title": " \t\u2003\n"}, "title", "must not be blank"),
     "empty title": ({"title": ""}, "title", "must not be blank"),
@@ -72,7 +72,7 @@ def malformed(request: pytest.FixtureRequest) -> Any:
 
 @pytest.fixture(params=list(BROKEN.values()), ids=list(BROKEN))
 def broken(request: pytest.FixtureRequest) -> Any:
-    """Fields that break a rule, the field that the error names, and what it says."""
+    """Fields that break a rule, the field that the error names, and its message."""
     return request.param
 
 

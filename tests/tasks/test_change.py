@@ -44,7 +44,7 @@ def test_change_costs_one_statement(alice: Person, sends: Sends) -> None:
         alice.patch(path, {"complete": True})
 
 
-def test_completing_sets_the_time_and_reopening_takes_it_away(alice: Person) -> None:
+def test_completing_sets_completed_at_and_reopening_clears_it(alice: Person) -> None:
     path = alice.task(alice.create()["id"])
 
     done = alice.patch(path, {"complete": True}).json()
@@ -100,13 +100,13 @@ def test_malformed_json_is_400(alice: Person, malformed: Any) -> None:
     assert is_error(response, 400, "VALIDATION_ERROR", response.json()["detail"])
 
 
-def test_no_object_is_422(alice: Person, no_object: str) -> None:
+def test_json_that_is_no_object_is_422(alice: Person, no_object: str) -> None:
     response = alice.patch(alice.task(alice.create()["id"]), no_object)
 
     assert is_error(response, 422, "VALIDATION_ERROR", "must be a JSON object")
 
 
-def test_a_task_that_never_was_is_404(alice: Person) -> None:
+def test_a_task_that_does_not_exist_is_404(alice: Person) -> None:
     response = alice.patch(alice.task(2**63 - 1), {"complete": True})
 
     assert is_error(response, 404, "NOT_FOUND", "There is no such task.")

@@ -122,7 +122,7 @@ def test_a_broken_rule_is_422_and_names_the_field(
     assert not Task.objects.exists()
 
 
-def test_every_broken_rule_is_told_at_once(alice: Person) -> None:
+def test_all_broken_rules_are_reported_together(alice: Person) -> None:
     response = alice.post(alice.tasks, {"description": 5, "complete": "no", "colour": "red"})
 
     assert [item["loc"][1] for item in response.json()["errors"]] == [
@@ -157,13 +157,13 @@ def test_malformed_json_is_400(alice: Person, malformed: Any) -> None:
     assert not Task.objects.exists()
 
 
-def test_malformed_json_is_told_with_its_place(alice: Person) -> None:
+def test_malformed_json_is_reported_with_line_and_column(alice: Person) -> None:
     response = alice.post(alice.tasks, '{"title":\n nix}')
 
     assert response.json()["detail"] == "The body is not valid JSON (line 2, column 2)."
 
 
-def test_no_object_is_422(alice: Person, no_object: str) -> None:
+def test_json_that_is_no_object_is_422(alice: Person, no_object: str) -> None:
     response = alice.post(alice.tasks, no_object)
 
     assert is_error(response, 422, "VALIDATION_ERROR", "must be a JSON object")

@@ -1,4 +1,4 @@
-"""How many at once, and what becomes of the others."""
+"""How many run at once, how many wait, and what happens to the others."""
 
 from concurrent.futures import ThreadPoolExecutor
 from threading import Barrier, Event
@@ -13,7 +13,7 @@ class Refused(Unavailable):
     pass
 
 
-def test_so_many_run_so_many_wait_and_the_others_are_refused_at_once() -> None:
+def test_above_the_limits_of_running_and_waiting_the_refusal_is_immediate() -> None:
     limit = ConcurrencyLimit(2, waiting=3, seconds=10)
     running, end = Barrier(3), Event()
     runs = 0
@@ -43,7 +43,7 @@ def test_so_many_run_so_many_wait_and_the_others_are_refused_at_once() -> None:
     assert sorted(each.result() for each in others) == ["done"] * 3 + ["refused"] * 5
 
 
-def test_who_waits_too_long_is_refused_and_leaves_no_trace() -> None:
+def test_a_wait_that_times_out_is_refused_and_frees_its_place() -> None:
     limit = ConcurrencyLimit(1, waiting=1, seconds=0.2)
     with limit.slot(Refused), ThreadPoolExecutor(1) as pool:
         start = monotonic()

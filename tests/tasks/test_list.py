@@ -19,7 +19,7 @@ def fill(user_id: str, count: int, **fields: Any) -> None:
     Task.objects.bulk_create(Task(user_id=user_id, title=f"{n}", **fields) for n in range(count))
 
 
-def test_nobody_has_tasks_at_first(alice: Person) -> None:
+def test_a_new_user_has_no_tasks(alice: Person) -> None:
     response = alice.get(alice.tasks)
 
     assert response.status_code == 200
@@ -33,7 +33,7 @@ def test_the_list_holds_whole_tasks_newest_first(alice: Person) -> None:
     assert alice.get(alice.tasks).json() == {"tasks": [second, first], "count": 2}
 
 
-def test_tasks_of_one_moment_stand_by_id(alice: Person) -> None:
+def test_tasks_of_the_same_time_are_ordered_by_id(alice: Person) -> None:
     fill("alice", 5)
     moment = Task.objects.earliest("id").created_at
     Task.objects.update(created_at=moment)
@@ -41,7 +41,7 @@ def test_tasks_of_one_moment_stand_by_id(alice: Person) -> None:
     assert titles(alice.get(alice.tasks)) == ["4", "3", "2", "1", "0"]
 
 
-def test_tasks_of_others_are_not_in_it(alice: Person, bob: Person) -> None:
+def test_tasks_of_others_are_not_listed(alice: Person, bob: Person) -> None:
     alice.create(title="hers")
     bob.create(title="his")
 
@@ -59,7 +59,7 @@ def test_complete_filters_page_and_count(alice: Person, wanted: str, expected: l
     assert response.json()["count"] == 1
 
 
-def test_every_page_costs_one_statement_its_total_included(alice: Person, sends: Sends) -> None:
+def test_every_page_and_its_count_cost_one_statement(alice: Person, sends: Sends) -> None:
     fill("alice", 3)
 
     for query in ("", "?limit=3", "?limit=2", "?offset=3"):

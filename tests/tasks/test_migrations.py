@@ -1,4 +1,4 @@
-"""The migrations on a database that is in use, is half migrated, or is of the release before."""
+"""Migrations of a database that is in use, half migrated, or from the release before."""
 
 import os
 import re
@@ -34,7 +34,7 @@ OPERATIONS_OF_THE_OLD_RELEASE = "0007_operations"
 
 
 class Database:
-    """Empty at first, on the server of the tests."""
+    """An empty database on the server of the tests."""
 
     def __init__(self, url: str) -> None:
         self.url = url
@@ -67,9 +67,9 @@ def database() -> Iterator[Database]:
 def statements(
     django_db_setup: None, django_db_blocker: DjangoDbBlocker
 ) -> dict[tuple[str, bool], list[str]]:
-    """The SQL of each migration, forwards and backwards, by lines and without comments.
+    """The lines of the SQL of each migration, forwards and backwards, without comments.
 
-    Outside of transactions, in which some of them cannot run.
+    Read outside of a transaction, since some of them cannot run in one.
     """
     found = {}
     with django_db_blocker.unblock():
@@ -81,13 +81,13 @@ def statements(
     return found
 
 
-def test_numbers_have_no_hole() -> None:
+def test_migrations_are_numbered_without_gaps() -> None:
     assert [int(name[:4]) for name in MIGRATIONS] == list(range(1, len(MIGRATIONS) + 1))
 
 
 @pytest.mark.parametrize("backwards", [False, True], ids=["forwards", "backwards"])
 @pytest.mark.parametrize("migration", MIGRATIONS)
-def test_no_migration_makes_others_wait_for_long(
+def test_every_migration_has_a_lock_timeout(
     migration: str, *, backwards: bool, statements: dict[tuple[str, bool], list[str]]
 ) -> None:
     first, *others = statements[migration, backwards]
@@ -95,7 +95,7 @@ def test_no_migration_makes_others_wait_for_long(
     if first == "BEGIN;":
         assert others[0] == "SET LOCAL lock_timeout = '1s';" or others == ["COMMIT;"]
     else:
-        # No transaction ends these.
+        # Outside of a transaction the timeouts must be reset.
         assert re.fullmatch("SET lock_timeout = '(1s|5min)';", first)
         assert others[-2:] == ["RESET lock_timeout;", "RESET statement_timeout;"]
 
@@ -123,8 +123,8 @@ def test_what_was_interrupted_runs_again(database: Database) -> None:
         assert database.execute(source) == cursor.execute(source).fetchall()
 
 
-def test_names_of_the_old_release_count_as_applied(database: Database) -> None:
-    """The rows are those that it wrote; its functions have tests of their own."""
+def test_migrations_of_the_old_release_count_as_applied(database: Database) -> None:
+    """With the rows that the old release wrote. Its functions are tested in test_migrate.py."""
     database.migrate("tasks", "0005")
     old = (*OLD_NAMES, OPERATIONS_OF_THE_OLD_RELEASE)
     rows = ", ".join(f"('tasks', '{name}', now())" for name in old)
@@ -135,7 +135,7 @@ def test_names_of_the_old_release_count_as_applied(database: Database) -> None:
     relations = "SELECT oid, relname FROM pg_class WHERE relname LIKE 'task%' ORDER BY oid"
     before = database.execute(relations)
 
-    told = database.migrate()
+    output = database.migrate()
 
     assert re.findall(r"Applying tasks\.(\w+)\.\.\. OK", told) == [
         "0006_times",

@@ -1,4 +1,4 @@
-"""Who may do what, in this order: 401, 403, and only then path, query and body."""
+"""Checks come in this order: 401, 403, and only then path, query and body."""
 
 from collections.abc import Callable
 from typing import Any
@@ -69,7 +69,7 @@ def test_a_stranger_gets_403_and_nothing_happens(
 
 
 @every_operation
-def test_a_stranger_learns_nothing_of_who_exists(
+def test_a_stranger_cannot_find_out_who_exists(
     operation: Operation, alice: Person, charlie: Person
 ) -> None:
     task = alice.create()
@@ -81,7 +81,7 @@ def test_a_stranger_learns_nothing_of_who_exists(
 
 
 @pytest.mark.parametrize("name", ["read", "replace", "change", "delete"])
-def test_a_task_of_somebody_else_is_404_as_if_it_never_was(
+def test_another_users_task_is_404_as_if_it_did_not_exist(
     name: str, alice: Person, bob: Person
 ) -> None:
     task = alice.create()
@@ -102,7 +102,7 @@ def test_nonsense_without_a_token_is_401(nonsense: Request, alice: Person) -> No
 
 
 @every_nonsense
-def test_nonsense_of_a_stranger_is_403(nonsense: Request, alice: Person, charlie: Person) -> None:
+def test_nonsense_from_a_stranger_is_403(nonsense: Request, alice: Person, charlie: Person) -> None:
     assert nonsense(charlie.client, alice).status_code == 403
 
 
@@ -126,9 +126,9 @@ def test_a_user_id_is_compared_character_for_character(alice: Person, path_user:
     assert response.status_code == 403
 
 
-def test_an_escaped_spelling_of_ones_own_id_is_ones_own(alice: Person) -> None:
+def test_a_percent_encoded_spelling_of_the_own_id_is_accepted(alice: Person) -> None:
     assert alice.get("/api/al%69ce/tasks").status_code == 200
 
 
-def test_a_longer_user_id_than_any_token_can_name_is_403(alice: Person) -> None:
+def test_a_user_id_too_long_for_any_token_is_403(alice: Person) -> None:
     assert alice.get(f"/api/{'x' * 5000}/tasks").status_code == 403

@@ -25,14 +25,14 @@ def test_read_costs_one_statement(alice: Person, sends: Sends) -> None:
         alice.get(alice.task(created["id"]))
 
 
-def test_a_task_that_never_was_is_404(alice: Person) -> None:
+def test_a_task_that_does_not_exist_is_404(alice: Person) -> None:
     response = alice.get(alice.task(2**63 - 1))
 
     assert is_error(response, 404, "NOT_FOUND", "There is no such task.")
 
 
 @pytest.mark.parametrize("task_id", NO_ID)
-def test_what_is_no_id_is_404_without_a_statement(
+def test_an_invalid_id_is_404_without_a_statement(
     alice: Person, task_id: str, sends: Sends
 ) -> None:
     with sends(0):

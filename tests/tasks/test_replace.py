@@ -56,7 +56,7 @@ def test_completed_at_is_kept_while_complete_stays_true(alice: Person) -> None:
     assert replaced["updated_at"] > created["updated_at"]
 
 
-def test_a_task_sent_back_as_it_was_given_changes_nothing(alice: Person) -> None:
+def test_a_task_sent_back_unchanged_changes_nothing(alice: Person) -> None:
     created = alice.create(description="two litres", complete=True, priority="high")
 
     assert alice.put(alice.task(created["id"]), created).json() == created
@@ -89,13 +89,13 @@ def test_malformed_json_is_400(alice: Person, malformed: Any) -> None:
     assert is_error(response, 400, "VALIDATION_ERROR", response.json()["detail"])
 
 
-def test_no_object_is_422(alice: Person, no_object: str) -> None:
+def test_json_that_is_no_object_is_422(alice: Person, no_object: str) -> None:
     response = alice.put(alice.task(alice.create()["id"]), no_object)
 
     assert is_error(response, 422, "VALIDATION_ERROR", "must be a JSON object")
 
 
-def test_a_task_that_never_was_is_404(alice: Person) -> None:
+def test_a_task_that_does_not_exist_is_404(alice: Person) -> None:
     response = alice.put(alice.task(2**63 - 1), {"title": "Buy milk", "complete": True})
 
     assert is_error(response, 404, "NOT_FOUND", "There is no such task.")

@@ -1,4 +1,4 @@
-"""Text comes back as it was sent, and no input is a fault of the server."""
+"""Text comes back as it was sent, and no input causes a server error."""
 
 import json
 from typing import Any
@@ -11,7 +11,7 @@ from tests.people import Person
 
 pytestmark = pytest.mark.django_db
 
-# Django rolls back after the test, not after each example: examples must not count rows.
+# Django rolls back after the test, not after each example, so examples must not count rows.
 many = settings(
     deadline=None, max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
@@ -65,7 +65,7 @@ def test_the_database_agrees_on_what_white_space_is(alice: Person, space: str) -
     )
     | json_values
 )
-def test_no_json_is_a_fault_of_the_server(alice: Person, body: Any) -> None:
+def test_no_json_causes_a_server_error(alice: Person, body: Any) -> None:
     task = alice.create()["id"]
     for send, path in (
         (alice.post, alice.tasks),
@@ -79,7 +79,7 @@ def test_no_json_is_a_fault_of_the_server(alice: Person, body: Any) -> None:
 
 @many
 @given(body=st.binary())
-def test_no_bytes_are_a_fault_of_the_server(alice: Person, body: bytes) -> None:
+def test_no_bytes_cause_a_server_error(alice: Person, body: bytes) -> None:
     response = alice.post(alice.tasks, body)
 
     assert response.status_code in (201, 400, 422), response.content
@@ -87,7 +87,7 @@ def test_no_bytes_are_a_fault_of_the_server(alice: Person, body: bytes) -> None:
 
 @many
 @given(path=st.text(), query=st.text())
-def test_no_address_is_a_fault_of_the_server(alice: Person, path: str, query: str) -> None:
+def test_no_url_causes_a_server_error(alice: Person, path: str, query: str) -> None:
     raw = path.encode("utf-8", "replace").decode("latin-1")
     for address in (f"/{raw}", alice.tasks + raw, alice.task(raw)):
         response = alice.client.generic(

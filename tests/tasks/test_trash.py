@@ -1,4 +1,4 @@
-"""The trash: gone for the API, and kept for staff."""
+"""The trash: the API no longer shows a deleted task, and staff can restore it."""
 
 import pytest
 
@@ -19,7 +19,7 @@ def test_a_deleted_task_keeps_its_row(alice: Person) -> None:
     assert {**after, "deleted_at": None} == before
 
 
-def test_for_every_endpoint_it_is_gone(alice: Person) -> None:
+def test_every_endpoint_hides_a_deleted_task(alice: Person) -> None:
     task = alice.task(alice.create()["id"])
     alice.delete(task)
 
@@ -34,7 +34,7 @@ def test_for_every_endpoint_it_is_gone(alice: Person) -> None:
     assert Task.objects.get().title == "Buy milk"
 
 
-def test_it_does_not_count(alice: Person) -> None:
+def test_a_deleted_task_is_not_counted(alice: Person) -> None:
     tasks = [alice.create()["id"] for _ in range(5)]
     for task in tasks[:2]:
         alice.delete(alice.task(task))
@@ -45,7 +45,7 @@ def test_it_does_not_count(alice: Person) -> None:
     assert page["count"] == 3
 
 
-def test_what_is_restored_is_there_as_it_was(alice: Person) -> None:
+def test_a_restored_task_is_unchanged(alice: Person) -> None:
     given = alice.create()
     alice.delete(alice.task(given["id"]))
 
@@ -56,7 +56,7 @@ def test_what_is_restored_is_there_as_it_was(alice: Person) -> None:
     assert alice.get(alice.tasks).json() == {"tasks": [given], "count": 1}
 
 
-def test_what_is_trashed_twice_keeps_its_first_time(alice: Person) -> None:
+def test_trashing_twice_keeps_the_first_time(alice: Person) -> None:
     alice.create()
 
     assert Task.objects.trash() == 1
@@ -65,7 +65,7 @@ def test_what_is_trashed_twice_keeps_its_first_time(alice: Person) -> None:
     assert Task.objects.get().deleted_at == first
 
 
-def test_alive_and_trashed_are_all() -> None:
+def test_every_task_is_alive_or_trashed() -> None:
     kept = Task.objects.create(user_id="alice", title="kept")
     gone = Task.objects.create(user_id="alice", title="gone")
     Task.objects.filter(pk=gone.pk).trash()
@@ -76,7 +76,7 @@ def test_alive_and_trashed_are_all() -> None:
 
 
 @pytest.mark.usefixtures("_no_retention")
-def test_without_retention_the_row_is_gone_at_once(alice: Person, sends: Sends) -> None:
+def test_without_retention_the_row_is_deleted_immediately(alice: Person, sends: Sends) -> None:
     task = alice.task(alice.create()["id"])
 
     with sends(1):
@@ -87,7 +87,7 @@ def test_without_retention_the_row_is_gone_at_once(alice: Person, sends: Sends) 
 
 
 @pytest.mark.usefixtures("_no_retention")
-def test_without_retention_older_trash_is_gone_for_the_api_too(alice: Person) -> None:
+def test_without_retention_the_api_does_not_see_older_trash(alice: Person) -> None:
     task = alice.task(alice.create()["id"])
     Task.objects.trash()
 

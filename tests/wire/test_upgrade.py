@@ -69,9 +69,7 @@ EDITS = {
     ],
     "tasks/schemas.py": [
         ("    complete: bool = False\n", "    colour: str | None = None\n"),
-        ("    complete: bool\n    priority: Priority", "    colour: str | None = None\n"),
-        ("    complete: bool = LEFT_OUT\n", "    colour: str | None = None\n"),
-        ("    complete: bool\n    priority: Literal", "    colour: str | None = None\n"),
+        ("    complete: bool\n    priority: PriorityOut", "    colour: str | None = None\n"),
     ],
     "tasks/operations/operations.sql": [
         (

@@ -16,8 +16,7 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 from authjwt import conf
 from authjwt.advice import USER_ID
 from authjwt.checks import TOKENS
-from authjwt.exceptions import InvalidToken
-from authjwt.tokens import SECRET_ALGORITHM, user_of
+from authjwt.tokens import SECRET_ALGORITHM
 
 SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 

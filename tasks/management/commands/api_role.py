@@ -1,4 +1,4 @@
-"""What an administrator runs where the user of DATABASE_URL may not make the role of the API."""
+"""For installations where the user of DATABASE_URL may not create the role of the API."""
 
 from typing import Any
 
@@ -9,18 +9,18 @@ from tasks.operations.role import Refusal, Role
 
 
 class Command(BaseCommand):
-    help = "Prints the SQL that makes the role of the API, for an administrator to run."
+    help = "Prints the SQL that creates the role of the API, for an administrator to run."
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument(
-            "--sql", action="store_true", required=True, help="print it; nothing is changed"
+            "--sql", action="store_true", required=True, help="print the SQL, and change nothing"
         )
 
     def handle(self, **_: Any) -> None:
         role = Role(connection)
         if not role.is_derived:
             raise CommandError(
-                f"API_DATABASE_URL names the role {role.name}: whoever made it looks after it."
+                f"API_DATABASE_URL names the role {role.name}, so somebody else must manage it."
             )
         try:
             self.stdout.write(role.administrators_sql())

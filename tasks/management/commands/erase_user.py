@@ -1,8 +1,9 @@
 """Erases everything of one user, for a request under the GDPR, and prints a receipt.
 
-That is the tasks, the trash, and what staff changed of them. Whoever still holds a token may make
-a task meanwhile: it is erased too, or the receipt says that it is left and the status is 1. So end
-the user's sessions first. Backups, and log lines with the user's id, are not in this database.
+It erases the tasks, the trash, and the history of what staff changed. A token that is still valid
+can create a task in the meantime: this task is erased too, or the receipt counts it as left, and
+the exit status is 1. So end the user's sessions first. Backups, and log lines with the user's id,
+are not in this database.
 """
 
 from datetime import UTC, datetime
@@ -10,20 +11,24 @@ from typing import Any
 
 from django.core.management.base import CommandError, CommandParser
 
+from authjwt.wording import count
 from tasks import history
-from tasks.management.maintenance import MaintenanceCommand, Step, delete, user_id
+from tasks.management.arguments import user_id
+from tasks.management.maintenance import MaintenanceCommand, Step, delete
 from tasks.models import Task
 
 PASSES = 3
 
 
 class Command(MaintenanceCommand):
-    help = "Erases everything of one user for good, and prints a receipt as JSON."
+    help = "Permanently erases everything of one user, and prints a receipt as JSON."
     verb = "erased"
     irreversible = True
 
     def add_arguments(self, parser: CommandParser) -> None:
-        parser.add_argument("--user", metavar="ID", type=user_id, required=True, help="who goes")
+        parser.add_argument(
+            "--user", metavar="ID", type=user_id, required=True, help="the user to erase"
+        )
         super().add_arguments(parser)
 
     def run(self, *, user: str, **_: Any) -> None:
@@ -41,5 +46,6 @@ class Command(MaintenanceCommand):
         self.facts["left"] = left = sum(self.count(step.rows) for step in steps)
         if left:
             raise CommandError(
-                f"{left} more came meanwhile. End the user's sessions, then run it again."
+                f"{count(left, 'new row')} arrived in the meantime. "
+                "End the user's sessions, then run the command again."
             )

@@ -1,8 +1,8 @@
 """Writes tasks as JSON Lines or CSV, in the order of their ids.
 
-One statement reads them, so a file is what stood there at one moment. Rows come over a cursor in a
-transaction, which PgBouncer in transaction mode keeps on one connection too. A file gets its name
-when it is complete; before, and if that fails, what had the name keeps it.
+One statement reads them, so a file is a snapshot. The rows come through a cursor in a transaction,
+which PgBouncer in transaction mode keeps on one connection too. A file gets its name once it is
+complete. If the export fails, an earlier file of that name is unchanged.
 """
 
 import os
@@ -21,10 +21,11 @@ from django.db import connection
 from tqdm import tqdm
 
 from tasks import exchange
-from tasks.management.maintenance import MaintenanceCommand, user_id
+from tasks.management.arguments import user_id
+from tasks.management.maintenance import MaintenanceCommand
 from tasks.models import Task, TaskQuerySet
 
-AT_ONCE = 1000
+ROWS_AT_ONCE = 1000
 Write = Callable[[str], object]
 
 
@@ -34,11 +35,14 @@ class Command(MaintenanceCommand):
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument(
-            "file", nargs="?", default="-", help="where to; without it, or -, standard output"
+            "file",
+            nargs="?",
+            default="-",
+            help="the file to write; without it, or with -, standard output",
         )
         add_format(parser)
         parser.add_argument("--user", metavar="ID", type=user_id, help="only this user's tasks")
-        parser.add_argument("--trash", action="store_true", help="with what is in the trash")
+        parser.add_argument("--trash", action="store_true", help="include the tasks in the trash")
         super().add_arguments(parser)
 
     def run(self, *, file: str, form: Any, user: str | None, trash: bool, **_: Any) -> None:
@@ -51,7 +55,7 @@ class Command(MaintenanceCommand):
         try:
             self.done["task"] = self._export(tasks, form, file)
         except BrokenPipeError:
-            # A reader who has enough, like `head`. What is still buffered goes nowhere.
+            # The reader has closed the pipe, as `head` does. Discard what is still buffered.
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
             sys.exit(128 + signal.SIGPIPE)
         except OSError as error:
@@ -60,23 +64,23 @@ class Command(MaintenanceCommand):
     def _export(self, tasks: TaskQuerySet, form: exchange.Format, file: str) -> int:
         with self._target(file) as write, self._bar(file, tasks):
             lines = exchange.lines(self._rows(tasks), form)
-            while piece := "".join(islice(lines, AT_ONCE)):
+            while piece := "".join(islice(lines, ROWS_AT_ONCE)):
                 write(piece)
         return self.read
 
     def _rows(self, tasks: TaskQuerySet) -> Iterator[tuple[Any, ...]]:
-        """Not `iterator()`: behind a pooler Django keeps every row in memory for it."""
+        """Not with `iterator()`: behind a pooler Django would keep every row in memory."""
         self.read = 0
         select = tasks.values_list(*exchange.FIELDS).query.sql_with_params()
         with self.transaction(), connection.chunked_cursor() as cursor:
             cursor.execute(*select)
-            while rows := cursor.fetchmany(AT_ONCE):
+            while rows := cursor.fetchmany(ROWS_AT_ONCE):
                 yield from rows
                 self.read += len(rows)
                 self.bar.update(len(rows))
 
     def _bar(self, file: str, tasks: TaskQuerySet) -> AbstractContextManager[Any]:
-        """None among the data, where both go to the terminal."""
+        """No bar if the data goes to the terminal too."""
         if file == "-" and sys.stdout.isatty():
             self.bar = tqdm(disable=True)
             return self.bar
@@ -91,7 +95,7 @@ class Command(MaintenanceCommand):
 
     @contextmanager
     def _standard_output(self) -> Iterator[Write]:
-        """The summary stands aside for the data."""
+        """The data has standard output for itself, so the summary goes to standard error."""
         data, self.stdout = self.stdout, self.stderr
         self.stderr.style_func = None
         if isinstance(sys.stdout, TextIOWrapper):
@@ -105,7 +109,7 @@ def add_format(parser: CommandParser) -> None:
         "--format",
         dest="form",
         choices=exchange.FORMATS,
-        help="of the file; without it, as the file's name ends",
+        help="format of the file; without it, the ending of its name decides",
     )
 
 
@@ -114,7 +118,7 @@ def format_of(file: str) -> exchange.Format:
         if file.lower().endswith(f".{form}"):
             return form
     raise CommandError(
-        "--format jsonl or --format csv is needed where no file's name ends in one of them.",
+        "Add --format jsonl or --format csv: no file name ends in .jsonl or .csv.",
         returncode=2,
     )
 
@@ -127,7 +131,7 @@ def _opened(path: Path) -> Iterator[Write]:
 
 @contextmanager
 def _replaced(path: Path) -> Iterator[Write]:
-    """Only its owner may read the file: these are tasks of people."""
+    """Only the owner of the file may read it, since it holds personal data."""
     with NamedTemporaryFile(
         "w", encoding="utf-8", newline="", dir=path.parent, prefix=f".{path.name}.", delete=False
     ) as file:

@@ -1,16 +1,15 @@
-"""Reads tasks from JSON Lines or CSV: what export_tasks wrote, or a plain CSV with titles.
+"""Reads tasks from JSON Lines or CSV: a file of export_tasks, or a plain CSV with titles.
 
-It is one transaction: the rows go into a temporary table, are held against one another and against
-the tasks there are, and then written by one statement. So of a file with a bad row nothing is
-written, memory stays flat, and PgBouncer in transaction mode makes no difference.
+The import is one transaction. The rows go into a temporary table, are compared with one another and
+with the existing tasks, and are then written by one statement. So a file with a bad row changes
+nothing, memory use does not grow with the file, and PgBouncer in transaction mode works too.
 
-Ids and times that the file gives are kept; a time that it leaves out is that of the import. Of a
-task that is there and that the file changes, `updated_at` never goes back: for whoever syncs by it,
-the import is a change like any other. No task ever moves to another owner.
+Ids and times of the file are kept. A missing time becomes the time of the import. If the file
+changes an existing task, its `updated_at` never goes back: a client that syncs by it must see the
+import as a change like any other. No task ever moves to another owner.
 """
 
 import sys
-from argparse import ArgumentTypeError
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from operator import attrgetter
@@ -22,21 +21,23 @@ from django.db import connection
 
 from authjwt.wording import count
 from tasks import exchange
+from tasks.management import reading
+from tasks.management.arguments import user_id
 from tasks.management.commands.export_tasks import add_format, format_of
-from tasks.management.maintenance import MaintenanceCommand, user_id
-from tasks.schemas import SENTENCES
+from tasks.management.maintenance import MaintenanceCommand
+from tasks.schemas import MESSAGES
 
-Read = tuple[int, exchange.Row | str]
-MOST_FAULTS = 20
-WHOLE = frozenset(exchange.FIELDS) - {"user_id"}
+Read = tuple[int, reading.Row | str]
+MAX_SHOWN = 20
+REQUIRED_TO_UPDATE = frozenset(exchange.FIELDS) - {"user_id"}
 COLUMNS = ", ".join(exchange.FIELDS)
 
-# The file says how long a statement takes, and an operator may think before typing.
-LIMIT = """
+# The size of the file decides how long a statement takes, and an operator may take long to confirm.
+NO_TIMEOUTS = """
     SET LOCAL statement_timeout = 0;
     SET LOCAL idle_in_transaction_session_timeout = 0
 """
-STAGE = f"""
+CREATE_TABLE = f"""
     CREATE TEMPORARY TABLE read AS
     SELECT 0::bigint AS line, {COLUMNS} FROM tasks_task WITH NO DATA
 """  # noqa: S608  of constants
@@ -48,54 +49,60 @@ REPEATED = """
         WHERE id IS NOT NULL GROUP BY id HAVING count(*) > 1
     ) AS first
     WHERE later.id = first.id AND later.line > first.line
-    RETURNING later.line, 'id: stands in line ' || first.line || ' already'
+    RETURNING later.line, 'id: already in line ' || first.line
 """
-TAKEN = """
+EXISTING = """
     DELETE FROM pg_temp.read USING tasks_task AS task WHERE read.id = task.id
-    RETURNING line, 'id: there is a task with this id'
+    RETURNING line, 'id: a task with this id exists'
 """
-OF_ANOTHER = """
+ANOTHER_OWNER = """
     DELETE FROM pg_temp.read USING tasks_task AS task
     WHERE read.id = task.id AND read.user_id <> task.user_id
-    RETURNING line, 'id: there is a task of another user with this id'
+    RETURNING line, 'id: a task of another user has this id'
 """
-FOUND = f"""
-    WITH bad (line, rule) AS ({{}})
-    SELECT line, rule, count(*) OVER () FROM bad ORDER BY line LIMIT {MOST_FAULTS}
+REJECT = f"""
+    WITH bad (line, problem) AS ({{}})
+    SELECT line, problem, count(*) OVER () FROM bad ORDER BY line LIMIT {MAX_SHOWN}
 """  # noqa: S608  of constants
 
-# All but `updated_at`: it never goes back, so a file cannot always have its way with it.
+# All but `updated_at`, which may stay later than in the file, since it never goes back.
 COMPARED = [field for field in exchange.FIELDS if field != "updated_at"]
-THERE, READ, EXCLUDED = (
+STORED, READ, EXCLUDED = (
     ", ".join(f"{table}.{field}" for field in COMPARED) for table in ("task", "read", "excluded")
 )
-EXPECTED = f"""
+COUNTS = f"""
     SELECT count(*) FILTER (WHERE task.id IS NULL),
-           count(*) FILTER (WHERE task.id IS NOT NULL AND ({THERE}) IS DISTINCT FROM ({READ})),
+           count(*) FILTER (WHERE task.id IS NOT NULL AND ({STORED}) IS DISTINCT FROM ({READ})),
            count(*)
     FROM pg_temp.read LEFT JOIN tasks_task AS task ON read.id = task.id
 """  # noqa: S608  of constants
 
-# The API goes on taking ids meanwhile, so the sequence must never be set back: a short way it is
-# led id by id, and on a long one nobody gets ahead of it within a statement.
-LEAD = """
-    SELECT CASE WHEN way BETWEEN 1 AND 10000 THEN
+# The API takes ids in the meantime, so the sequence must never be set back. It is advanced id by id
+# over a short distance, and set over a long one: nobody takes 10,000 ids within one statement.
+ADVANCE_SEQUENCE = """
+    SELECT CASE WHEN distance BETWEEN 1 AND 10000 THEN
                     (SELECT max(id) FROM (
-                        SELECT nextval(name) AS id FROM generate_series(1, way)) AS step)
-                WHEN way > 10000 THEN setval(name, largest) END
+                        SELECT nextval(name) AS id FROM generate_series(1, distance)) AS step)
+                WHEN distance > 10000 THEN setval(name, largest) END
     FROM (
-        SELECT name, largest, largest - coalesce(pg_sequence_last_value(name), 0) AS way
-        FROM (SELECT max(id) AS largest FROM pg_temp.read) AS given,
+        SELECT name, largest, largest - coalesce(pg_sequence_last_value(name), 0) AS distance
+        FROM (SELECT max(id) AS largest FROM pg_temp.read) AS file,
              (SELECT pg_get_serial_sequence('tasks_task', 'id')::regclass AS name) AS sequence
-    ) AS led
+    ) AS missing
 """
+DEFAULTS = {
+    "id": "nextval(pg_get_serial_sequence('tasks_task', 'id'))",
+    "created_at": "now()",
+    "updated_at": "now()",
+}
+VALUES = ", ".join(
+    f"coalesce({field}, {DEFAULTS[field]})" if field in DEFAULTS else field
+    for field in exchange.FIELDS
+)
 WRITE = f"""
     WITH written AS (
         INSERT INTO tasks_task AS task ({COLUMNS})
-        SELECT coalesce(id, nextval(pg_get_serial_sequence('tasks_task', 'id'))),
-               user_id, title, description, complete, priority,
-               completed_at, coalesce(created_at, now()), coalesce(updated_at, now()), deleted_at
-        FROM pg_temp.read ORDER BY line
+        SELECT {VALUES} FROM pg_temp.read ORDER BY line
         ON CONFLICT (id) DO {{}}
         RETURNING task.xmax = 0 AS new
     )
@@ -104,32 +111,40 @@ WRITE = f"""
 UPDATE = f"""
     UPDATE SET ({", ".join(COMPARED)}) = ({EXCLUDED}),
         updated_at = greatest(task.updated_at, excluded.updated_at)
-    WHERE task.user_id = excluded.user_id AND ({THERE}) IS DISTINCT FROM ({EXCLUDED})
+    WHERE task.user_id = excluded.user_id AND ({STORED}) IS DISTINCT FROM ({EXCLUDED})
 """
 
 
 class Command(MaintenanceCommand):
-    help = "Reads tasks from JSON Lines or CSV, from a file or from standard input."
+    help = "Imports tasks from JSON Lines or CSV, from a file or from standard input."
     verb = "read"
     irreversible = True
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument(
-            "file", nargs="?", default="-", help="where from; without it, or -, standard input"
+            "file",
+            nargs="?",
+            default="-",
+            help="the file to read; without it, or with -, standard input",
         )
         add_format(parser)
         parser.add_argument(
-            "--user", metavar="ID", type=user_id, help="whose the tasks are, whatever the file says"
+            "--user",
+            metavar="ID",
+            type=user_id,
+            help="the owner of all these tasks, whatever the file says",
         )
         parser.add_argument(
             "--on-conflict",
             choices=("fail", "skip", "update"),
             default="fail",
-            help="what to do where there is a task with the id of a row: call the row bad (this is "
-            "the default), leave the task as it is, or make it as the row says",
+            help="what to do if a task with the id of a row exists: count the row as bad (the "
+            "default), leave the task as it is, or change it to what the row says",
         )
         parser.add_argument(
-            "--skip-bad", action="store_true", help="write the good rows of a file with bad ones"
+            "--skip-bad",
+            action="store_true",
+            help="import the good rows of a file that also has bad ones",
         )
         super().add_arguments(parser)
 
@@ -149,16 +164,16 @@ class Command(MaintenanceCommand):
     ) -> None:
         form = form or format_of(file)
         self.bad = 0
-        self.faults: list[tuple[int, str]] = []
+        self.problems: list[tuple[int, str]] = []
         with (
             self.alone(),
             opened(file) as source,
             self.transaction(),
             connection.cursor() as cursor,
         ):
-            cursor.execute(LIMIT)
-            cursor.execute(STAGE)
-            self._stage(cursor, exchange.read(source, form), user, whole=on_conflict == "update")
+            cursor.execute(NO_TIMEOUTS)
+            cursor.execute(CREATE_TABLE)
+            self._stage(cursor, reading.read(source, form), user, whole=on_conflict == "update")
             self._compare(cursor, on_conflict)
             self._report(skip_bad=skip_bad)
             done = self._write(cursor, on_conflict)
@@ -166,40 +181,41 @@ class Command(MaintenanceCommand):
         self.done.update(done, **{"bad row": self.bad})
 
     def _stage(self, cursor: Any, rows: Iterable[Read], user: str | None, *, whole: bool) -> None:
-        values = attrgetter(*exchange.FIELDS[2:])
+        values = attrgetter(*exchange.FIELDS)
         with self.progress(None), cursor.copy(FILL) as copy:
             for line, row in rows:
                 self.bar.update()
-                rule = row if isinstance(row, str) else broken(row, user, whole=whole)
-                if isinstance(row, str) or rule:
-                    self._bad([(line, rule)])
+                problem = row if isinstance(row, str) else missing_field(row, user, whole=whole)
+                if isinstance(row, str) or problem:
+                    self._bad([(line, problem)])
                 else:
-                    copy.write_row((line, row.id, user or row.user_id, *values(row)))
+                    row.user_id = user or row.user_id
+                    copy.write_row((line, *values(row)))
 
     def _compare(self, cursor: Any, on_conflict: str) -> None:
-        conflicts = {"fail": [TAKEN], "skip": [], "update": [OF_ANOTHER]}[on_conflict]
-        for bad in (REPEATED, *conflicts):
-            cursor.execute(FOUND.format(bad))
-            found = cursor.fetchall()
-            self._bad([(line, rule) for line, rule, _ in found], found[0][-1] if found else 0)
+        conflicts = {"fail": [EXISTING], "skip": [], "update": [ANOTHER_OWNER]}[on_conflict]
+        for statement in (REPEATED, *conflicts):
+            cursor.execute(REJECT.format(statement))
+            bad = cursor.fetchall()
+            self._bad([(line, problem) for line, problem, _ in bad], bad[0][-1] if bad else 0)
 
-    def _bad(self, faults: list[tuple[int, str]], number: int = 1) -> None:
+    def _bad(self, problems: list[tuple[int, str]], number: int = 1) -> None:
         self.bad += number
-        self.faults = sorted([*self.faults, *faults])[:MOST_FAULTS]
+        self.problems = sorted([*self.problems, *problems])[:MAX_SHOWN]
 
     def _report(self, *, skip_bad: bool) -> None:
-        for line, rule in self.faults:
-            self.stderr.write(f"line {line}: {rule}")
-        if self.bad > len(self.faults):
-            self.stderr.write(f"and {self.bad - len(self.faults)} more")
+        for line, problem in self.problems:
+            self.stderr.write(f"line {line}: {problem}")
+        if self.bad > len(self.problems):
+            self.stderr.write(f"and {self.bad - len(self.problems)} more")
         if self.bad and not skip_bad:
             raise CommandError(
-                f"{count(self.bad, 'bad row')}: nothing was imported. "
-                "Mend the file, or leave them out with --skip-bad."
+                f"{count(self.bad, 'bad row')}. Nothing was imported. "
+                "Fix the file, or add --skip-bad to import only the good rows."
             )
 
     def _write(self, cursor: Any, on_conflict: str) -> dict[str, int]:
-        cursor.execute(EXPECTED)
+        cursor.execute(COUNTS)
         new, changed, total = cursor.fetchone()
         changed = changed if on_conflict == "update" else 0
         if changed:
@@ -207,24 +223,23 @@ class Command(MaintenanceCommand):
                 f"This overwrites {count(changed, 'task')}, which cannot be undone.", str(changed)
             )
         if not self.dry_run:
-            cursor.execute(LEAD)
+            cursor.execute(ADVANCE_SEQUENCE)
             cursor.execute(WRITE.format(UPDATE if on_conflict == "update" else "NOTHING"))
             new, changed = cursor.fetchone()
             if on_conflict == "fail" and new < total:
-                raise CommandError("Somebody took an id of the file meanwhile. Run it again.")
+                raise CommandError(
+                    "A task with an id of the file was created in the meantime. "
+                    "Nothing was imported. Run the command again."
+                )
         return {"new task": new, "changed task": changed, "unchanged task": total - new - changed}
 
 
-def broken(row: exchange.Row, user: str | None, *, whole: bool) -> str:
-    """The rule that a row breaks by what it does not say, or by an owner who could never come."""
-    required = set(WHOLE) if whole and row.id else set()
+def missing_field(row: reading.Row, user: str | None, *, whole: bool) -> str:
+    """What the row must say and does not; empty if nothing is missing."""
+    required = set(REQUIRED_TO_UPDATE) if whole and row.id else set()
     required |= set() if user else {"user_id"}
     if missing := required - row.model_fields_set:
-        return f"{min(missing)}: {SENTENCES['missing']}"
-    try:
-        user or user_id(row.user_id)
-    except ArgumentTypeError as error:
-        return f"user_id: {error}"
+        return f"{min(missing)}: {MESSAGES['missing']}"
     return ""
 
 
@@ -238,5 +253,5 @@ def opened(file: str) -> Iterator[BinaryIO]:
                 yield source
     except OSError as error:
         raise CommandError(f"{file} cannot be read: {error.strerror}.") from error
-    except exchange.UnreadableHeader as error:
+    except reading.UnreadableHeader as error:
         raise CommandError(f"line 1: {error}. Nothing was imported.") from error

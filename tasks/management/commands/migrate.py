@@ -1,8 +1,8 @@
-"""Django's `migrate`, one at a time, and behind it the operations of the API with their role.
+"""Django's `migrate`, one at a time, followed by the operations of the API and their role.
 
-Servers of this release and of the one before may be busy meanwhile. What cannot be done (a role
-that the user of DATABASE_URL may not make, a schema of somebody else) is said last, in a sentence,
-and the exit status is 1; everything else is done by then.
+Servers of this release and of the one before may be running. What cannot be done (a role that the
+user of DATABASE_URL may not create, a schema of somebody else) is reported last, with exit status
+1. Everything else is done by then.
 """
 
 import time
@@ -21,13 +21,13 @@ from tasks.management.lock import take
 from tasks.operations.installation import install
 from tasks.operations.role import Refusal
 
-LOCK = int.from_bytes(b"migrate")
+LOCK_KEY = int.from_bytes(b"migrate")
 PAUSE = 0.2
-"""Seconds until it asks for the lock again."""
+"""Seconds until it tries to take the lock again."""
 
 LOCKED = (
-    "Another transaction keeps a table locked, and requests would have to wait behind a migration "
-    "that waits for it. This migration was not applied; those before it were. Run migrate again."
+    "Another transaction keeps a table locked. A migration that waits for it would make requests "
+    "wait too. This migration was not applied; those before it were. Run migrate again."
 )
 
 
@@ -49,25 +49,25 @@ class Command(migrate.Command):
 
     def install(self, connection: BaseDatabaseWrapper) -> None:
         try:
-            did = install(connection)
+            actions = install(connection)
         except Refusal as refusal:
             raise CommandError(f"{refusal}\n\n{refusal.sql}".rstrip()) from None
-        for sentence in did:
+        for action in actions:
             if self.verbosity:
-                self.stdout.write(sentence)
+                self.stdout.write(action)
 
     @contextmanager
     def alone(self, connection: BaseDatabaseWrapper) -> Iterator[None]:
-        """Waits until no other `migrate` is at work on this database.
+        """Waits until no other `migrate` is running on this database.
 
-        It asks for the lock again and again: a statement that waits would hold up the CREATE INDEX
-        CONCURRENTLY of the one that is at work.
+        It tries again and again: a statement that waits for the lock would block the CREATE INDEX
+        CONCURRENTLY of the `migrate` that is running.
         """
         with closing(connection.copy()) as lock:
-            if not take(lock, LOCK, "migrate"):
-                self.stderr.write("Another migrate is at work: waiting for it.", str)
+            if not take(lock, LOCK_KEY, "migrate"):
+                self.stderr.write("Another migrate is running. Waiting for it to end.", str)
                 lock.rollback()
-                while not take(lock, LOCK, "migrate"):
+                while not take(lock, LOCK_KEY, "migrate"):
                     lock.rollback()
                     time.sleep(PAUSE)
             yield
@@ -75,6 +75,6 @@ class Command(migrate.Command):
 
 
 def all_applied(connection: BaseDatabaseWrapper) -> bool:
-    """Not so where an operator goes back to an earlier migration: then the functions stay."""
+    """False after a migration backwards: then the functions stay as they are."""
     executor = MigrationExecutor(connection)
     return not executor.migration_plan(executor.loader.graph.leaf_nodes("tasks"))

@@ -1,7 +1,7 @@
-"""Deletes for good what has been in the trash longer than the retention.
+"""Permanently deletes what has been in the trash longer than the retention.
 
-With --completed-before it is another choice instead: tasks that are alive, and were completed
-before. They do not go through the trash, so they cannot be brought back.
+With --completed-before it deletes other tasks instead: those that are alive, and were completed
+before that time. They do not go to the trash, so they cannot be restored.
 """
 
 from datetime import UTC, datetime, timedelta
@@ -10,13 +10,15 @@ from typing import Any
 from django.conf import settings
 from django.core.management.base import CommandParser
 
-from tasks.management.maintenance import MaintenanceCommand, Step, age, delete, moment, user_id
+from tasks.management.arguments import age, timestamp, user_id
+from tasks.management.maintenance import MaintenanceCommand, Step, delete
 from tasks.models import Task
 
 
 class Command(MaintenanceCommand):
-    help = "Deletes for good what has been in the trash longer than the retention."
-    verb = "deleted for good"
+    help = "Permanently deletes what has been in the trash longer than the retention."
+    verb = "permanently deleted"
+    json_key = "deleted_for_good"
     irreversible = True
 
     def add_arguments(self, parser: CommandParser) -> None:
@@ -25,15 +27,16 @@ class Command(MaintenanceCommand):
             "--older-than",
             metavar="AGE",
             type=age,
-            help="for how long in the trash: 12h, 30d (default: TASKS_RETENTION_DAYS)",
+            help="time in the trash, for instance 12h or 30d (default: TASKS_RETENTION_DAYS)",
         )
         which.add_argument(
             "--completed-before",
             metavar="DATE|AGE",
-            type=moment,
-            help="instead of the trash: tasks completed before 2026-01-31 (0:00 UTC), or 90d ago",
+            type=timestamp,
+            help="instead of the trash: tasks completed before 2026-01-31 (0:00 UTC), or more than "
+            "90d ago",
         )
-        parser.add_argument("--user", metavar="ID", type=user_id, help="of this user only")
+        parser.add_argument("--user", metavar="ID", type=user_id, help="only this user's tasks")
         super().add_arguments(parser)
 
     def run(

@@ -1,7 +1,7 @@
 """Gives the tasks of one user to another, after their accounts were merged.
 
-Ids and times stay. The trash goes along, and so does what staff changed. Afterwards nothing tells
-any more which of the tasks were whose, so it asks.
+Ids and times stay. The trash and the history of what staff changed move too. Afterwards nobody can
+say which tasks came from which user, so the command asks for confirmation.
 """
 
 from functools import partial
@@ -10,26 +10,31 @@ from typing import Any
 from django.core.management.base import CommandError, CommandParser
 
 from tasks import history
-from tasks.management.maintenance import MaintenanceCommand, Step, user_id
+from tasks.management.arguments import user_id
+from tasks.management.maintenance import MaintenanceCommand, Step
 from tasks.models import Task, TaskQuerySet
 
 PASSES = 3
-"""For what the old account does meanwhile."""
+"""More than one, for what the old account does in the meantime."""
 
 
 class Command(MaintenanceCommand):
-    help = "Gives the tasks of one user to another: accounts that were merged."
+    help = "Gives the tasks of one user to another, after their accounts were merged."
     verb = "reassigned"
     irreversible = True
 
     def add_arguments(self, parser: CommandParser) -> None:
-        parser.add_argument("--from", dest="old", metavar="ID", type=user_id, required=True)
-        parser.add_argument("--to", dest="new", metavar="ID", type=user_id, required=True)
+        parser.add_argument(
+            "--from", dest="old", metavar="ID", type=user_id, required=True, help="the old owner"
+        )
+        parser.add_argument(
+            "--to", dest="new", metavar="ID", type=user_id, required=True, help="the new owner"
+        )
         super().add_arguments(parser)
 
     def run(self, *, old: str, new: str, **_: Any) -> None:
         if old == new:
-            raise CommandError("--to: must be another user than --from", returncode=2)
+            raise CommandError("--to must be another user than --from.", returncode=2)
         tasks = Task.objects.owned_by(old)
         reassign = partial(TaskQuerySet.reassign, user_id=new)
         hand_over = partial(history.hand_over, owner=old, new=new)

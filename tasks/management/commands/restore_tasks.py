@@ -1,6 +1,6 @@
-"""Brings back what a user deleted, as it was.
+"""Brings back what a user deleted, unchanged.
 
-Nothing is asked: whoever deleted a task can delete it again.
+It does not ask for confirmation: the user can delete the tasks again.
 """
 
 from datetime import UTC, datetime, timedelta
@@ -8,7 +8,8 @@ from typing import Any
 
 from django.core.management.base import CommandParser
 
-from tasks.management.maintenance import MaintenanceCommand, Step, age, user_id
+from tasks.management.arguments import age, user_id
+from tasks.management.maintenance import MaintenanceCommand, Step
 from tasks.models import Task, TaskQuerySet
 
 
@@ -17,9 +18,14 @@ class Command(MaintenanceCommand):
     verb = "restored"
 
     def add_arguments(self, parser: CommandParser) -> None:
-        parser.add_argument("--user", metavar="ID", type=user_id, required=True, help="whose tasks")
         parser.add_argument(
-            "--since", metavar="AGE", type=age, help="only what was deleted within 30m, 2h or 7d"
+            "--user", metavar="ID", type=user_id, required=True, help="the owner of the tasks"
+        )
+        parser.add_argument(
+            "--since",
+            metavar="AGE",
+            type=age,
+            help="only what was deleted within the last 30m, 2h or 7d",
         )
         super().add_arguments(parser)
 

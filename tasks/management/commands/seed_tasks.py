@@ -1,8 +1,8 @@
-"""Makes demo data: users with few tasks and with many, old ones, complete ones, some in the trash.
+"""Creates demo data: users with few tasks or many, old tasks, complete tasks, some in the trash.
 
-The same seed and numbers make the same users with the same tasks; their ages count from the last
-midnight (UTC). A user who has tasks already is left alone, and a user's tasks are written together:
-so running it again adds what is missing, and nothing twice.
+The same seed and numbers create the same users with the same tasks, with ages that count from the
+last midnight (UTC). A user who has tasks already is skipped, and all tasks of a user are written in
+one transaction. So another run adds what is missing, and nothing twice.
 """
 
 import secrets
@@ -19,9 +19,9 @@ from django.core.management.base import CommandError, CommandParser
 from django.db import reset_queries
 
 from tasks.management.maintenance import BATCH, MaintenanceCommand
-from tasks.models import Task
+from tasks.models import Priority, Task
 
-MOST = 100_000_000
+MAX_NUMBER = 100_000_000
 # The alphabet and length of Better Auth's ids.
 ALPHABET = ascii_letters + digits
 ID_LENGTH = 32
@@ -58,27 +58,33 @@ class Person(NamedTuple):
 
 
 def positive(text: str) -> int:
-    if not (text.isascii() and text.isdigit() and 0 < int(text) <= MOST):
-        raise ArgumentTypeError(f"must be a whole number from 1 to {MOST}")
+    if not (text.isascii() and text.isdigit() and 0 < int(text) <= MAX_NUMBER):
+        raise ArgumentTypeError(f"must be a whole number from 1 to {MAX_NUMBER}")
     return int(text)
 
 
 class Command(MaintenanceCommand):
-    help = "Makes realistic demo data, in development."
+    help = "Creates realistic demo data, for development."
     verb = "created"
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument(
-            "--users", metavar="N", type=positive, default=10, help="how many users (10)"
+            "--users", metavar="N", type=positive, default=10, help="number of users (default: 10)"
         )
         parser.add_argument(
-            "--tasks", metavar="N", type=positive, default=1000, help="how many in all (1000)"
+            "--tasks",
+            metavar="N",
+            type=positive,
+            default=1000,
+            help="number of tasks of all users (default: 1000)",
         )
-        parser.add_argument("--seed", metavar="S", help="any text: makes the same data again")
+        parser.add_argument(
+            "--seed", metavar="S", help="any text; the same text creates the same data again"
+        )
         parser.add_argument(
             "--outside-development",
             action="store_true",
-            help="do it although DEBUG is off: among the tasks of real users",
+            help="run although DEBUG is off, among the tasks of real users",
         )
         super().add_arguments(parser)
 
@@ -92,7 +98,7 @@ class Command(MaintenanceCommand):
             )
         if seed is None:
             seed = secrets.token_hex(4)
-            self.stderr.write(f"--seed {seed} makes the same data again.", str)
+            self.stderr.write(f"--seed {seed} creates the same data again.", str)
         self.done.update(user=0, task=0)
         with self.alone(), self.progress(users + tasks):
             for group in groups(people(users, tasks, seed)):
@@ -103,16 +109,16 @@ class Command(MaintenanceCommand):
             self.done.update(user=len(group), task=sum(person.tasks for person in group))
             return
         midnight = datetime.now(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
-        made = chain.from_iterable(tasks_of(person, midnight) for person in group)
+        tasks = chain.from_iterable(tasks_of(person, midnight) for person in group)
         with self.batch():
             self.add("user", len(group))
-            while piece := list(islice(made, BATCH)):
+            while piece := list(islice(tasks, BATCH)):
                 self.add("task", len(Task.objects.bulk_create(piece)))
-                reset_queries()  # in development Django keeps the last 9000 of them
+                reset_queries()  # with DEBUG Django keeps the last 9000
 
 
 def people(users: int, tasks: int, seed: str) -> Iterator[Person]:
-    """Those who get any: a few have most of the tasks, as it is with people."""
+    """The users who get tasks. A few of them get most of the tasks, as in real life."""
     shares = Random(f"{seed} shares")  # noqa: S311  demo data
     sums = list(accumulate(shares.paretovariate(1.5) for _ in range(users)))
     bounds = chain([0], (round(tasks * share / sums[-1]) for share in sums))
@@ -123,11 +129,11 @@ def people(users: int, tasks: int, seed: str) -> Iterator[Person]:
             yield Person(user_id, random, end - first)
 
 
-def groups(found: Iterable[Person]) -> Iterator[list[Person]]:
-    """As many people as fill a batch."""
+def groups(everybody: Iterable[Person]) -> Iterator[list[Person]]:
+    """Groups of people, each with enough tasks for a batch."""
     group: list[Person] = []
     tasks = 0
-    for person in found:
+    for person in everybody:
         group.append(person)
         tasks += person.tasks
         if tasks >= BATCH:
@@ -138,7 +144,7 @@ def groups(found: Iterable[Person]) -> Iterator[list[Person]]:
 
 def without_tasks(group: list[Person]) -> list[Person]:
     rows = Task.objects.filter(user_id__in=[person.user_id for person in group])
-    # Each half has its index.
+    # Two queries, since living and trashed tasks are in different indexes.
     busy = {*rows.alive().values_list("user_id", flat=True).distinct()}
     busy |= {*rows.trashed().values_list("user_id", flat=True).distinct()}
     return [person for person in group if person.user_id not in busy]
@@ -160,7 +166,7 @@ def task_of(user_id: str, random: Random, midnight: datetime) -> Task:
         title=f"{what} {random.choice(THINGS[what])}{random.choice(WHEN)}",
         description=random.choice(NOTES) if random.random() < DESCRIBED else None,
         complete=complete,
-        priority=random.choices(Task.Priority.values, (3, 5, 2))[0],
+        priority=random.choices(Priority.values, (3, 5, 2))[0],
         completed_at=changed if complete else None,
         created_at=created,
         updated_at=changed if complete or random.random() < EDITED else created,

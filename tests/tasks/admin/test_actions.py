@@ -355,6 +355,7 @@ def test_anonymous_visitors_are_asked_to_sign_in() -> None:
         (ACT, {"action": "trash"}, 404),
         (f"{ACT}?user_id=", {"action": "trash"}, 404),
         (f"{ACT}?user_id=a%00b", {"action": "trash"}, 404),
+        (f"{ACT}?user_id=a%0Ab", {"action": "trash"}, 404),
         (f"{ACT}?user_id=alice&show=history", {"action": "trash"}, 404),
         (f"{ACT}?task={10**18}", {"action": "trash"}, 302),
         (f"{ACT}?task={10**30}", {"action": "trash"}, 400),

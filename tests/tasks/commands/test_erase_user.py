@@ -1,4 +1,4 @@
-"""`erase_user`: everything of one user, for a request under the GDPR."""
+"""`erase_user`: erases everything of one user, for a request under the GDPR."""
 
 import json
 from datetime import UTC, datetime, timedelta
@@ -23,7 +23,7 @@ def task(user_id: str, **values: Any) -> Task:
 
 
 def people() -> None:
-    """Alice and bob: two tasks, one in the trash, and what staff changed of three, one gone."""
+    """Alice and bob, each with two living tasks, one in the trash, and history of three tasks."""
     sam = User.objects.create_user("sam")
     for user_id in ("alice", "bob"):
         alive, trashed = task(user_id), task(user_id, deleted_at=TRASHED)
@@ -45,7 +45,7 @@ def receipt(result: Run) -> Any:
     return summary
 
 
-def test_nothing_of_the_user_is_left_and_all_of_others() -> None:
+def test_everything_of_the_user_is_erased_and_nothing_of_others() -> None:
     people()
     of_bob = (set(Task.objects.owned_by("bob")), set(history.of_owner("bob")))
 
@@ -64,7 +64,7 @@ def test_nothing_of_the_user_is_left_and_all_of_others() -> None:
     assert "secret" not in result.out
 
 
-def test_a_dry_run_says_the_same_numbers_and_changes_nothing() -> None:
+def test_a_dry_run_reports_the_same_numbers_and_changes_nothing() -> None:
     people()
 
     assert receipt(erase("--dry-run")) == {
@@ -86,7 +86,7 @@ def test_a_user_without_anything_gets_a_receipt_too() -> None:
 
 
 def arriving(times: int) -> Any:
-    """The user makes a task whenever one is erased, so many times."""
+    """The user creates a task whenever one is erased, at most so many times."""
     left = iter(range(times))
 
     def arrive(execute: Any, sql: str, params: Any, many: Any, context: Any) -> Any:
@@ -98,7 +98,7 @@ def arriving(times: int) -> Any:
     return connection.execute_wrapper(arrive)
 
 
-def test_a_task_that_comes_meanwhile_goes_too() -> None:
+def test_a_task_created_in_the_meantime_is_erased_too() -> None:
     people()
 
     with arriving(2):
@@ -108,7 +108,7 @@ def test_a_task_that_comes_meanwhile_goes_too() -> None:
     assert not Task.objects.owned_by("alice").exists()
 
 
-def test_what_keeps_coming_is_reported() -> None:
+def test_tasks_that_keep_arriving_are_reported() -> None:
     task("alice")
 
     with arriving(1000):
@@ -116,7 +116,7 @@ def test_what_keeps_coming_is_reported() -> None:
 
     assert (result.status, result.err) == (
         1,
-        "1 more came meanwhile. End the user's sessions, then run it again.",
+        "1 new row arrived in the meantime. End the user's sessions, then run the command again.",
     )
     assert (receipt(result)["left"], receipt(result)["ended"]) == (1, "failed")
     assert Task.objects.count() == 1
@@ -124,12 +124,13 @@ def test_what_keeps_coming_is_reported() -> None:
 
 @pytest.mark.django_db(transaction=True)
 @pytest.mark.parametrize(("answer", "status"), [("alice", 0), ("alic", 1)])
-def test_the_user_id_is_to_be_typed(answer: str, status: int) -> None:
+def test_the_user_id_must_be_typed(answer: str, status: int) -> None:
     people()
     terminal = Terminal("erase_user", "--user", "alice")
-    terminal.read_until("to go on: ")
+    terminal.read_until("to continue: ")
     assert terminal.shown == (
-        "To be erased: 2 tasks, 1 trashed task, 3 history records.\r\nType alice to go on: "
+        "Will be erased: 2 tasks, 1 trashed task, 3 history records. This cannot be undone.\r\n"
+        "Type alice to continue: "
     )
     terminal.type(f"{answer}\n")
 
@@ -142,7 +143,7 @@ def test_the_user_id_is_to_be_typed(answer: str, status: int) -> None:
 
 
 @pytest.mark.parametrize("user", ["", " ", "x" * 256])
-def test_no_such_user_id(user: str) -> None:
+def test_an_invalid_user_id_is_refused(user: str) -> None:
     task("alice")
 
     result = run("erase_user", "--user", user, "--yes")

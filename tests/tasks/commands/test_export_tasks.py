@@ -1,4 +1,4 @@
-"""`export_tasks`: tasks as JSON Lines or CSV, whole or not at all."""
+"""`export_tasks`: writes tasks as JSON Lines or CSV, completely or not at all."""
 
 import csv
 import os
@@ -31,7 +31,7 @@ def create(title: str, user_id: str = "alice", **fields: Any) -> Task:
     return Task.objects.create(user_id=user_id, title=title, **fields)
 
 
-def test_a_task_is_as_the_api_shows_it_and_alive(alice: Person, file: Path) -> None:
+def test_a_task_is_written_as_the_api_shows_it(alice: Person, file: Path) -> None:
     task = alice.create(description="2 l", priority="high", complete=True)
 
     assert run("export_tasks", str(file)) == Run(0, "Exported: 1 task.\n")
@@ -39,7 +39,7 @@ def test_a_task_is_as_the_api_shows_it_and_alive(alice: Person, file: Path) -> N
     assert orjson.loads(file.read_bytes()) == {**task, "deleted_at": None}
 
 
-def test_a_file_named_csv_is_one(tmp_path: Path) -> None:
+def test_a_file_name_with_csv_makes_csv(tmp_path: Path) -> None:
     task = create("=1+1")
 
     assert run("export_tasks", str(tmp_path / "tasks.csv")).status == 0
@@ -49,7 +49,7 @@ def test_a_file_named_csv_is_one(tmp_path: Path) -> None:
     assert (row["id"], row["title"], row["description"]) == (str(task.pk), "'=1+1", "")
 
 
-def test_the_trash_only_where_asked_for_and_in_the_order_of_ids(file: Path) -> None:
+def test_the_trash_is_included_on_request_in_the_order_of_ids(file: Path) -> None:
     create("first", deleted_at=datetime.now(UTC))
     create("second", created_at=datetime(2020, 1, 1, tzinfo=UTC))
 
@@ -76,7 +76,7 @@ def test_a_dry_run_counts_and_writes_no_file(file: Path) -> None:
     assert not file.exists()
 
 
-def test_a_failure_leaves_the_file_that_there_was(file: Path) -> None:
+def test_a_failure_leaves_an_existing_file(file: Path) -> None:
     file.write_text("before")
     create("x")
     create("out of what a datetime holds")
@@ -89,7 +89,7 @@ def test_a_failure_leaves_the_file_that_there_was(file: Path) -> None:
     assert file.read_text() == "before"
 
 
-def test_a_folder_that_is_not_there_is_told(tmp_path: Path) -> None:
+def test_a_missing_folder_is_reported(tmp_path: Path) -> None:
     path = tmp_path / "none" / "tasks.csv"
 
     assert run("export_tasks", str(path)) == Run(
@@ -104,22 +104,22 @@ def test_a_device_is_written_to_and_not_replaced() -> None:
     assert not Path("/dev/null").is_file()
 
 
-def test_a_file_is_for_its_owner_alone(file: Path) -> None:
+def test_only_the_owner_of_a_file_can_read_it(file: Path) -> None:
     run("export_tasks", str(file))
 
     assert file.stat().st_mode & 0o777 == 0o600
 
 
 @pytest.mark.parametrize("name", ["-", "tasks.txt"])
-def test_a_form_that_no_name_tells_must_be_given(name: str) -> None:
+def test_without_a_known_ending_the_format_is_required(name: str) -> None:
     result = run("export_tasks", name)
 
     assert (result.status, result.out) == (2, "")
-    assert result.err.startswith("--format jsonl or --format csv is needed")
+    assert result.err.startswith("Add --format jsonl or --format csv")
 
 
 @pytest.mark.parametrize("user", ["", " ", "a\nb", "x" * 256])
-def test_no_user_is_not_everybody(user: str, file: Path) -> None:
+def test_an_empty_user_does_not_mean_everybody(user: str, file: Path) -> None:
     result = run("export_tasks", str(file), f"--user={user}")
 
     assert result.status != 0
@@ -128,7 +128,7 @@ def test_no_user_is_not_everybody(user: str, file: Path) -> None:
 
 
 def test_it_is_one_statement_through_a_cursor(file: Path, monkeypatch: Any) -> None:
-    """Also behind a pooler, where Django itself would keep all rows in memory."""
+    """Also behind a pooler, where Django's `iterator()` would keep all rows in memory."""
     create_cursor, names = connection.create_cursor, list[str]()
 
     def create_named(name: str | None = None) -> Any:
@@ -146,7 +146,7 @@ def test_it_is_one_statement_through_a_cursor(file: Path, monkeypatch: Any) -> N
 
 
 @by_process
-def test_standard_output_is_the_data_alone() -> None:
+def test_standard_output_has_only_the_data() -> None:
     create("\u6771\u4eac")
 
     result = ended(start("export_tasks", "--format=jsonl", "--json"))
@@ -156,7 +156,7 @@ def test_standard_output_is_the_data_alone() -> None:
 
 
 @by_process
-def test_a_reader_who_has_enough_ends_it_quietly() -> None:
+def test_a_closed_pipe_ends_the_export_quietly() -> None:
     Task.objects.bulk_create(Task(user_id="alice", title=f"Task {n}") for n in range(5000))
     reading, writing = os.pipe()
     process = start("export_tasks", "--format=jsonl", **PIPED | {"stdout": writing})
@@ -173,7 +173,7 @@ def ended_quietly(process: Any) -> tuple[int, bytes]:
 
 
 @by_process
-def test_on_a_terminal_there_is_no_bar_among_the_data() -> None:
+def test_data_on_a_terminal_has_no_progress_bar() -> None:
     task = create("x")
     terminal = Terminal("export_tasks", "--format=jsonl")
 

@@ -1,4 +1,4 @@
-"""The lock of the commands, seen from another connection."""
+"""The lock of the commands, as another connection sees it."""
 
 import pytest
 from django.db import connection
@@ -13,8 +13,8 @@ HOLDER = """
 """
 
 
-def test_whoever_has_it_is_known_and_keeps_no_snapshot() -> None:
-    """A snapshot would hold up VACUUM, and CREATE INDEX CONCURRENTLY for ever."""
+def test_the_holder_is_visible_and_keeps_no_snapshot() -> None:
+    """VACUUM, and CREATE INDEX CONCURRENTLY, would wait for a snapshot."""
     holder, other = connection.copy(), connection.copy()
     try:
         assert take(holder, 7, "migrate")

@@ -1,4 +1,4 @@
-"""`purge_tasks`: deletes for good what has been in the trash longer than the retention."""
+"""`purge_tasks`: permanently deletes what has been in the trash longer than the retention."""
 
 import re
 from datetime import UTC, datetime, timedelta
@@ -68,18 +68,22 @@ def rows() -> dict[str, Task]:
         (("--user", "charlie"), set[str]()),
     ],
 )
-def test_goes_for_good(arguments: tuple[str], goes: set[str], rows: dict[str, Task]) -> None:
+def test_is_permanently_deleted(
+    arguments: tuple[str], goes: set[str], rows: dict[str, Task]
+) -> None:
     kind = "completed" if "--completed-before" in arguments else "trashed"
-    told = f"{len(goes)} {kind} task{'' if len(goes) == 1 else 's'}.\n"
+    tasks = f"{len(goes)} {kind} task{'' if len(goes) == 1 else 's'}.\n"
 
-    assert run("purge_tasks", "--dry-run", *arguments).out == f"Would be deleted for good: {told}"
+    assert (
+        run("purge_tasks", "--dry-run", *arguments).out == f"Would be permanently deleted: {tasks}"
+    )
     assert kept() == set(rows.values())
-    assert purge(*arguments) == Run(0, f"Deleted for good: {told}")
+    assert purge(*arguments) == Run(0, f"Permanently deleted: {tasks}")
     assert kept() == {row for name, row in rows.items() if name not in goes}
 
 
 @pytest.mark.parametrize(("days", "left"), [(0, 0), (49, 0), (51, 1)])
-def test_the_setting_is_the_retention(days: int, left: int, settings: Any) -> None:
+def test_the_setting_is_the_default_retention(days: int, left: int, settings: Any) -> None:
     settings.TASKS_RETENTION_DAYS = days
     task("alice", deleted=50)
 
@@ -87,10 +91,10 @@ def test_the_setting_is_the_retention(days: int, left: int, settings: Any) -> No
     assert len(kept()) == left
 
 
-def test_either_the_trash_or_what_is_complete() -> None:
+def test_trash_and_completed_tasks_exclude_each_other() -> None:
     result = purge("--older-than", "1d", "--completed-before", "1d")
 
-    assert result.status == 1  # 2 where it is a process: Django raises where it is called
+    assert result.status == 1  # 2 in a process of its own; call_command raises instead
     assert "--completed-before: not allowed with argument --older-than" in result.err
 
 
@@ -103,7 +107,7 @@ def test_the_summary_for_programs(rows: dict[str, Task]) -> None:
     }
 
 
-def test_what_staff_restores_meanwhile_is_kept() -> None:
+def test_a_task_restored_in_the_meantime_is_kept() -> None:
     restored = task("alice", deleted=50)
     task("alice", deleted=60)
 
@@ -113,7 +117,7 @@ def test_what_staff_restores_meanwhile_is_kept() -> None:
         return execute(sql, params, many, context)
 
     with connection.execute_wrapper(restore):
-        assert purge().out == "Deleted for good: 1 trashed task.\n"
+        assert purge().out == "Permanently deleted: 1 trashed task.\n"
 
     assert kept() == {restored}
 
@@ -127,7 +131,7 @@ def test_what_staff_restores_meanwhile_is_kept() -> None:
         ("--completed-before 1d --user user7", "task_alive"),
     ],
 )
-def test_a_batch_is_read_off_an_index(
+def test_a_batch_is_read_from_an_index(
     arguments: str, index: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("tasks.management.maintenance.BATCH", 50)

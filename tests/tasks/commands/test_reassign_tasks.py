@@ -1,4 +1,4 @@
-"""`reassign_tasks`: the tasks of one user become another's, after accounts were merged."""
+"""`reassign_tasks`: gives the tasks of one user to another, after accounts were merged."""
 
 from datetime import UTC, datetime
 from typing import Any
@@ -20,7 +20,7 @@ pytestmark = pytest.mark.django_db
 
 @pytest.fixture
 def tasks() -> dict[str, list[Task]]:
-    """Of each: one alive, one in the trash, one gone; staff has changed all three."""
+    """For each user one task alive, one in the trash and one deleted, with history of all three."""
     sam = User.objects.create_user("sam")
     made = {}
     for user_id in (OLD, NEW, "charlie"):
@@ -46,7 +46,7 @@ def everything() -> Any:
     )
 
 
-def test_ids_and_times_stay_and_the_trash_goes_along(tasks: dict[str, list[Task]]) -> None:
+def test_ids_and_times_stay_and_the_trash_moves_along(tasks: dict[str, list[Task]]) -> None:
     before = list(Task.objects.order_by("id").values())
 
     assert reassign("--yes") == Run(0, "Reassigned: 1 task, 1 trashed task, 3 history records.\n")
@@ -59,22 +59,22 @@ def test_ids_and_times_stay_and_the_trash_goes_along(tasks: dict[str, list[Task]
     assert not Task.objects.owned_by(OLD).exists()
 
 
-def test_history_goes_along_and_says_what_it_said(tasks: dict[str, list[Task]]) -> None:
-    def told(owner: str) -> list[Any]:
+def test_history_moves_along_unchanged(tasks: dict[str, list[Task]]) -> None:
+    def history_of(owner: str) -> list[Any]:
         return [
             (line.entry.pk, line.action, line.changes, line.entry.action_time)
             for line in history.lines(history.of_owner(owner))
         ]
 
-    both = sorted(told(OLD) + told(NEW), key=lambda line: -line[0])
-    charlies = told("charlie")
+    both = sorted(history_of(OLD) + history_of(NEW), key=lambda line: -line[0])
+    charlies = history_of("charlie")
     messages = [entry.get_change_message() for entry in LogEntry.objects.order_by("id")]
 
     reassign("--yes")
 
-    assert told(NEW) == both
-    assert told(OLD) == []
-    assert told("charlie") == charlies
+    assert history_of(NEW) == both
+    assert history_of(OLD) == []
+    assert history_of("charlie") == charlies
     assert [entry.get_change_message() for entry in LogEntry.objects.order_by("id")] == messages
 
 
@@ -92,12 +92,12 @@ def test_a_dry_run_changes_nothing(tasks: dict[str, list[Task]]) -> None:
     assert everything() == before
 
 
-def test_to_oneself_is_wrong_usage() -> None:
-    assert reassign("--yes", new=OLD) == Run(2, "", "--to: must be another user than --from")
+def test_the_same_user_twice_is_wrong_usage() -> None:
+    assert reassign("--yes", new=OLD) == Run(2, "", "--to must be another user than --from.")
 
 
 @pytest.mark.parametrize(("flag", "given"), [("--from", {"old": ""}), ("--to", {"new": " "})])
-def test_no_such_user_id(flag: str, given: dict[str, str]) -> None:
+def test_an_invalid_user_id_is_refused(flag: str, given: dict[str, str]) -> None:
     assert f"argument {flag}: must have 1 to 255 characters" in reassign("--yes", **given).err
 
 

@@ -1,4 +1,4 @@
-"""`seed_tasks`: demo data that can be made again."""
+"""`seed_tasks`: demo data that can be created again."""
 
 from typing import Any
 
@@ -25,7 +25,7 @@ def made() -> list[tuple[Any, ...]]:
     return list(Task.objects.order_by("user_id", "id").values_list(*FIELDS[1:]))
 
 
-def test_it_makes_as_many_as_asked_for() -> None:
+def test_it_creates_the_requested_numbers() -> None:
     assert seed() == Run(0, "Created: 20 users, 500 tasks.\n")
 
     assert Task.objects.count() == 500
@@ -34,7 +34,7 @@ def test_it_makes_as_many_as_asked_for() -> None:
     assert all(len(user) == 32 and user.isalnum() for user in users)
 
 
-def test_there_is_something_of_everything() -> None:
+def test_the_demo_data_has_all_kinds_of_tasks() -> None:
     seed()
 
     assert Task.objects.trashed().exists()
@@ -73,12 +73,12 @@ def test_running_it_again_adds_what_is_missing() -> None:
     assert seed("--dry-run") == Run(0, "Would be created: 0 users, 0 tasks.\n")
 
 
-def test_a_dry_run_makes_nothing() -> None:
+def test_a_dry_run_creates_nothing() -> None:
     assert seed("--dry-run") == Run(0, "Would be created: 20 users, 500 tasks.\n")
     assert not Task.objects.exists()
 
 
-def test_without_a_seed_it_tells_the_one_it_took() -> None:
+def test_without_a_seed_it_reports_the_one_it_chose() -> None:
     result = run("seed_tasks", "--tasks=5")
     first = made()
     Task.objects.all().delete()
@@ -89,14 +89,14 @@ def test_without_a_seed_it_tells_the_one_it_took() -> None:
 
 
 @pytest.mark.parametrize("number", ["0", "-1", "x", "1.5", "100000001"])
-def test_a_number_of_nothing_is_refused(number: str) -> None:
+def test_an_invalid_number_is_refused(number: str) -> None:
     result = run("seed_tasks", f"--tasks={number}")
 
     assert result.status != 0
     assert "argument --tasks: must be a whole number from 1 to 100000000" in result.err
 
 
-def test_outside_development_it_wants_to_be_told(settings: Any) -> None:
+def test_outside_development_it_requires_a_flag(settings: Any) -> None:
     settings.DEBUG = False
 
     result = seed()

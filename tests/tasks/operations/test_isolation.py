@@ -1,4 +1,4 @@
-"""The role of the API: PostgreSQL refuses what an endpoint should not have asked for."""
+"""The role of the API: PostgreSQL refuses what an endpoint must not do."""
 
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -42,7 +42,7 @@ def task() -> Task:
 
 @pytest.fixture
 def api() -> Iterator[psycopg.Connection[Any]]:
-    """A connection as the server's API has it."""
+    """A connection as the API has it."""
     found = Role(connection)
     password = found.password or None
     with psycopg.connect(
@@ -144,7 +144,7 @@ def test_nobody_else_may_call_the_operations() -> None:
         assert cursor.fetchone() == (0,)
 
 
-def test_after_an_error_the_connection_carries_nothing_on(
+def test_an_error_leaves_nothing_on_the_connection(
     api: psycopg.Connection[Any], task: Task
 ) -> None:
     before = api.execute("SELECT current_user, session_user").fetchone()
@@ -173,7 +173,7 @@ CARELESS: dict[str, Callable[[], object]] = {
 
 
 @pytest.mark.parametrize("careless", CARELESS.values(), ids=CARELESS.keys())
-def test_an_endpoint_that_forgets_whose_tasks_it_means_gets_nothing(
+def test_an_endpoint_that_forgets_the_owner_gets_nothing(
     task: Task, careless: Callable[[], object]
 ) -> None:
     reached = []
@@ -189,7 +189,7 @@ def test_an_endpoint_that_forgets_whose_tasks_it_means_gets_nothing(
     assert list(Task.objects.values_list("user_id", "title")) == [("alice", "hers")]
 
 
-def test_an_endpoint_that_says_whose_gets_them(task: Task) -> None:
+def test_an_endpoint_that_names_the_owner_gets_the_tasks(task: Task) -> None:
     found = Person("alice").get(f"/api/alice/tasks/{task.pk}")
 
     assert found.status_code == 200
@@ -201,10 +201,10 @@ def test_the_role_has_its_timeouts_wherever_it_signs_in(api: psycopg.Connection[
         assert api.execute(f"SHOW {name}").fetchone() == (value,)
 
 
-def test_an_endpoint_cannot_reach_past_the_operations_where_isolation_is_switched_off(
+def test_without_isolation_an_endpoint_still_cannot_bypass_the_operations(
     task: Task, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """As with API_DATABASE_URL of the owner, whom PostgreSQL refuses nothing."""
+    """As if API_DATABASE_URL named the owner, to whom PostgreSQL refuses nothing."""
     settings = connections["api"].settings_dict
     monkeypatch.setitem(settings, "ROLE_IS_DERIVED", value=False)
     monkeypatch.setitem(settings, "PASSWORD", connection.settings_dict["PASSWORD"])

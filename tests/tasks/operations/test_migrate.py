@@ -1,4 +1,4 @@
-"""`migrate` with the rights that users of databases have, and with those that they lack."""
+"""`migrate` with and without the rights that it may need."""
 
 import os
 import subprocess
@@ -20,24 +20,24 @@ from tests.people import SECRET, token_of
 from tests.server import ROOT, Server
 
 TIMES = int(os.environ.get("MIGRATE_TIMES", "1"))
-"""How often three `migrate` meet."""
+"""How often three `migrate` run at the same time."""
 
 VERSIONS = tuple(BINARIES) if os.environ.get("CI") else (max(BINARIES),)
-"""At a desk the newest one has to do."""
+"""Outside of CI only the newest one, to save time."""
 
 PASSWORD = "of-the-owner"
 OLD_OPERATIONS = Path(__file__).with_name("earlier_operations.sql")
 ROLE_ADVICE = (
-    "may not make or change the role {role}. An administrator has to run the following once"
+    "may not create or change the role {role}. An administrator must run the following once"
 )
 
 numbers = count(1)
 
 
 class Database:
-    """A database of its own, in which all migrations are applied, and which has no operations.
+    """A new database with all migrations applied, but without the operations.
 
-    url: of its owner, whose rights are `rights`.
+    rights: those of its owner. url: its URL, with the owner as the user.
     """
 
     def __init__(self, cluster: Cluster, rights: str, template: str = "migrated") -> None:
@@ -122,7 +122,7 @@ def is_installed(database: Database) -> bool:
 
 
 @pytest.mark.parametrize("rights", ["SUPERUSER", "CREATEROLE"])
-def test_whoever_may_make_roles_needs_nothing_else(
+def test_an_owner_who_may_create_roles_needs_no_other_right(
     each: Cluster, rights: str, tmp_path: Path
 ) -> None:
     database = Database(each, rights)
@@ -140,7 +140,7 @@ def test_whoever_may_make_roles_needs_nothing_else(
     assert database.is_served(tmp_path)
 
 
-def test_an_owner_who_may_make_no_roles_is_told_what_an_administrator_runs(
+def test_an_owner_who_may_not_create_roles_gets_sql_for_an_administrator(
     each: Cluster, tmp_path: Path
 ) -> None:
     database = Database(each, "NOCREATEROLE", template="empty")
@@ -164,7 +164,7 @@ def test_an_owner_who_may_make_no_roles_is_told_what_an_administrator_runs(
     assert database.is_served(tmp_path)
 
 
-def test_the_sql_of_a_refusal_is_the_one_that_helps(newest: Cluster) -> None:
+def test_the_sql_of_a_refusal_works(newest: Cluster) -> None:
     database = Database(newest, "NOCREATEROLE")
     _, _, sql = said(database.migrate()).partition("run migrate again.\n\n")
 
@@ -174,10 +174,10 @@ def test_the_sql_of_a_refusal_is_the_one_that_helps(newest: Cluster) -> None:
 
 
 @pytest.mark.parametrize("version", [version for version in VERSIONS if version >= 16])
-def test_a_role_that_came_with_a_dump_gets_its_grants_and_a_sentence(
+def test_a_role_from_a_dump_gets_its_grants_and_is_reported(
     clusters: Callable[[int], Cluster], version: int
 ) -> None:
-    """From 16 on a role may be changed only by whoever has ADMIN OPTION on it."""
+    """Since PostgreSQL 16 changing a role requires ADMIN OPTION on it."""
     database = Database(clusters(version), "CREATEROLE")
     mark = f"better-auth-tasks: role of the API in the database {database.name}"
     database.execute(f"CREATE ROLE {database.role} LOGIN PASSWORD 'of-another-cluster'")
@@ -238,7 +238,7 @@ def test_a_schema_of_somebody_else_is_left_alone(newest: Cluster, tmp_path: Path
         assert database.execute(f"SELECT id FROM {schema}.invoices") == [(7,)]
 
 
-def test_an_empty_schema_that_an_administrator_made_is_taken(newest: Cluster) -> None:
+def test_an_empty_schema_of_an_administrator_is_used(newest: Cluster) -> None:
     database = Database(newest, "CREATEROLE")
     database.execute(f"ALTER DATABASE {database.name} OWNER TO postgres")
     database.execute(f"GRANT CREATE ON SCHEMA public TO {database.owner}")
@@ -252,7 +252,7 @@ def test_an_empty_schema_that_an_administrator_made_is_taken(newest: Cluster) ->
     assert is_installed(database)
 
 
-def test_what_was_lost_comes_back(newest: Cluster) -> None:
+def test_migrate_repairs_what_was_lost(newest: Cluster) -> None:
     database = Database(newest, "CREATEROLE")
     database.migrate()
     for loss in (
@@ -272,7 +272,7 @@ def test_what_was_lost_comes_back(newest: Cluster) -> None:
     assert said(database.doctor()).endswith("All is well.\n")
 
 
-def test_functions_of_another_owner_are_told(newest: Cluster) -> None:
+def test_functions_of_another_owner_are_reported(newest: Cluster) -> None:
     database = Database(newest, "CREATEROLE")
     database.migrate()
     database.execute("COMMENT ON SCHEMA tasks_api IS 'better-auth-tasks: operations, revision 0'")
@@ -284,7 +284,7 @@ def test_functions_of_another_owner_are_told(newest: Cluster) -> None:
     assert f"{database.owner}, may not change the schema tasks_api: must be owner of" in said(done)
 
 
-def test_isolation_can_be_switched_off_and_is_told(newest: Cluster, tmp_path: Path) -> None:
+def test_switched_off_isolation_is_reported(newest: Cluster, tmp_path: Path) -> None:
     database = Database(newest, "NOCREATEROLE")
     off = {"API_DATABASE_URL": database.url}
 
@@ -297,7 +297,7 @@ def test_isolation_can_be_switched_off_and_is_told(newest: Cluster, tmp_path: Pa
     assert '"isolation_by_the_database":"off"' in (tmp_path / f"{database.name}.log").read_text()
 
 
-def test_a_role_that_nobody_made_is_told(newest: Cluster) -> None:
+def test_a_missing_role_is_reported(newest: Cluster) -> None:
     database = Database(newest, "NOCREATEROLE")
     given: Any = {"API_DATABASE_URL": newest.url_of("nobody_made", "x", database.name)}
 
@@ -308,7 +308,7 @@ def test_a_role_that_nobody_made_is_told(newest: Cluster) -> None:
     assert manage(database.url, "api_role", "--sql", **given).returncode == 1
 
 
-def test_the_user_of_the_url_is_never_taken_for_the_role(newest: Cluster) -> None:
+def test_the_user_of_the_url_is_never_used_as_the_role(newest: Cluster) -> None:
     database = Database(newest, "SUPERUSER")
     database.execute(f"ALTER ROLE {database.owner} RENAME TO {database.role}")
     database.execute(f"ALTER ROLE {database.role} PASSWORD '{PASSWORD}'")
@@ -322,7 +322,7 @@ def test_the_user_of_the_url_is_never_taken_for_the_role(newest: Cluster) -> Non
 
 
 def test_a_url_without_a_password_has_a_role_without_one(newest: Cluster, tmp_path: Path) -> None:
-    """As with a pass file: where the server then asks for one, only a person can give it."""
+    """As with a password file. If the server requires a password, only a person can set it."""
     database = Database(newest, "CREATEROLE")
     passwords = tmp_path / "passwords"
     passwords.write_text(f"127.0.0.1:{newest.port}:*:{database.owner}:{PASSWORD}\n")
@@ -338,7 +338,7 @@ def test_a_url_without_a_password_has_a_role_without_one(newest: Cluster, tmp_pa
     assert is_installed(database)
 
 
-def test_a_role_that_the_server_keeps_out_is_told(newest: Cluster) -> None:
+def test_a_role_that_cannot_sign_in_is_reported(newest: Cluster) -> None:
     database = Database(newest, "CREATEROLE")
     database.migrate()
     database.execute(f"ALTER ROLE {database.role} CONNECTION LIMIT 0")
@@ -346,7 +346,7 @@ def test_a_role_that_the_server_keeps_out_is_told(newest: Cluster) -> None:
     done = database.migrate()
 
     assert done.returncode == 1
-    assert f"The role {database.role} is there, but cannot sign in: " in said(done)
+    assert f"The role {database.role} exists, but cannot sign in: " in said(done)
     assert "too many connections for role" in said(done)
 
 
@@ -361,14 +361,14 @@ def test_an_old_schema_of_another_owner_stays(newest: Cluster) -> None:
     assert len(left_of(database)) == 9
 
 
-def test_where_not_everybody_may_connect_the_role_may(newest: Cluster) -> None:
+def test_the_role_may_connect_even_if_not_everybody_may(newest: Cluster) -> None:
     database = Database(newest, "CREATEROLE")
     database.execute(f"REVOKE CONNECT ON DATABASE {database.name} FROM PUBLIC")
 
     assert database.migrate().returncode == 0
 
 
-def test_no_password_stands_in_the_log_of_the_server_or_in_what_is_said(newest: Cluster) -> None:
+def test_no_password_is_in_the_server_log_or_in_the_output(newest: Cluster) -> None:
     database = Database(newest, "CREATEROLE")
     config = configure(database.url, Path())
     password = of_the_api(config, "", Path())["PASSWORD"]
@@ -376,17 +376,17 @@ def test_no_password_stands_in_the_log_of_the_server_or_in_what_is_said(newest: 
     lacking = Database(newest, "NOCREATEROLE")
     lacking.execute(f"ALTER DATABASE {lacking.name} SET log_statement TO 'all'")
 
-    told = said(database.migrate()) + said(lacking.migrate())
-    told += said(manage(lacking.url, "api_role", "--sql"))
+    output = said(database.migrate()) + said(lacking.migrate())
+    output += said(manage(lacking.url, "api_role", "--sql"))
 
     log = newest.log()
     assert f'CREATE ROLE "{database.role}"' in log
     assert f'CREATE ROLE "{lacking.role}"' in log
-    assert "SCRAM-SHA-256$" in told
-    assert password not in log + told
+    assert "SCRAM-SHA-256$" in output
+    assert password not in log + output
 
 
-def test_a_table_that_somebody_keeps_locked_is_told(newest: Cluster) -> None:
+def test_a_locked_table_is_reported(newest: Cluster) -> None:
     database = Database(newest, "CREATEROLE")
     database.migrate()
     with psycopg.connect(newest.url_of("postgres", CLUSTER_PASSWORD, database.name)) as other:
@@ -398,7 +398,7 @@ def test_a_table_that_somebody_keeps_locked_is_told(newest: Cluster) -> None:
     assert database.migrate().returncode == 0
 
 
-def test_an_encoding_that_cannot_hold_every_text_is_told(newest: Cluster) -> None:
+def test_an_encoding_that_cannot_store_every_text_is_reported(newest: Cluster) -> None:
     name = f"case_{next(numbers)}"
     newest.execute(f"CREATE DATABASE {name} TEMPLATE template0 ENCODING 'SQL_ASCII'")
     url = newest.url_of("postgres", CLUSTER_PASSWORD, name)
@@ -410,7 +410,7 @@ def test_an_encoding_that_cannot_hold_every_text_is_told(newest: Cluster) -> Non
 
 
 @pytest.mark.parametrize("template", ["empty", "migrated"])
-def test_three_at_once_all_end_well(newest: Cluster, template: str) -> None:
+def test_three_at_the_same_time_all_succeed(newest: Cluster, template: str) -> None:
     for _ in range(TIMES):
         database = Database(newest, "CREATEROLE", template)
         three = [
@@ -465,7 +465,7 @@ def test_functions_of_an_earlier_release_are_removed(old: Database) -> None:
     assert is_installed(old)
 
 
-def test_what_else_is_in_their_schema_stays(old: Database) -> None:
+def test_other_objects_in_their_schema_stay(old: Database) -> None:
     old.execute("CREATE FUNCTION api.theirs() RETURNS int LANGUAGE sql RETURN 7")
 
     assert old.migrate().returncode == 0
@@ -474,7 +474,7 @@ def test_what_else_is_in_their_schema_stays(old: Database) -> None:
     assert old.execute("SELECT to_regtype('api.owner')") == [(None,)]
 
 
-def test_what_somebody_else_uses_stays(old: Database) -> None:
+def test_functions_that_somebody_else_uses_stay(old: Database) -> None:
     old.execute("CREATE VIEW public.theirs AS SELECT api.json_of(now())")
 
     done = old.migrate()

@@ -1,4 +1,4 @@
-"""The functions by themselves: the last line behind the schemas, for whoever calls them."""
+"""The functions without the API in front: they check what the schemas check."""
 
 import json
 from typing import Any
@@ -12,8 +12,8 @@ from tests.commands import execute
 
 pytestmark = pytest.mark.django_db
 
-DIGESTS = {1: "afa6be07901f0964"}
-"""Of each revision that was released. Whoever changes the SQL adds the next one."""
+DIGESTS = {1: "afa6be07901f0964", 2: "17e81ad36ff8266d"}
+"""By revision. Whoever changes the SQL adds the next one."""
 
 ALL = '{"limit": 10, "offset": 0}'
 
@@ -32,7 +32,7 @@ def call(operation: str, *given: Any) -> Any:
 
 
 def test_every_operation_answers(task: Task) -> None:
-    """PL/pgSQL looks at a statement when it first runs."""
+    """PL/pgSQL checks a statement only when it first runs."""
     fields = '{"title": "Buy bread"}'
     answers = {
         "create_task": call("create_task", "alice", fields),
@@ -82,7 +82,7 @@ BAD: dict[str, Any] = {
 
 @pytest.mark.parametrize("operation", ["create_task", "change_task", "replace_task"])
 @pytest.mark.parametrize("given", BAD.values(), ids=BAD.keys())
-def test_what_is_no_task_is_refused(operation: str, given: Any, task: Task) -> None:
+def test_invalid_fields_are_refused(operation: str, given: Any, task: Task) -> None:
     before = list(Task.objects.values())
     arguments = ("alice",) if operation == "create_task" else ("alice", task.pk)
 
@@ -93,7 +93,7 @@ def test_what_is_no_task_is_refused(operation: str, given: Any, task: Task) -> N
 
 
 @pytest.mark.parametrize("operation", ["create_task", "change_task", "replace_task"])
-def test_nothing_given_is_refused(operation: str, task: Task) -> None:
+def test_null_instead_of_fields_is_refused(operation: str, task: Task) -> None:
     arguments = ("alice",) if operation == "create_task" else ("alice", task.pk)
 
     with pytest.raises(Error), transaction.atomic():
@@ -119,12 +119,12 @@ def test_nothing_given_is_refused(operation: str, task: Task) -> None:
         "5",
     ],
 )
-def test_a_query_of_another_kind_is_refused(query: str | None) -> None:
+def test_an_invalid_query_is_refused(query: str | None) -> None:
     with pytest.raises(Error), transaction.atomic():
         call("list_tasks", "alice", query)
 
 
-def test_what_is_left_out_keeps_its_value_or_returns_to_its_default(task: Task) -> None:
+def test_a_missing_field_keeps_its_value_or_returns_to_its_default(task: Task) -> None:
     changed = json.loads(call("change_task", "alice", task.pk, '{"priority": "high"}')[0])
     emptied = json.loads(call("change_task", "alice", task.pk, '{"description": null}')[0])
     replaced = json.loads(call("replace_task", "alice", task.pk, '{"title": "x"}')[0])
@@ -152,8 +152,8 @@ SHADOW = """
 
 
 @pytest.mark.parametrize("path", ["public, pg_catalog", "shadows, public, pg_catalog", "''"])
-def test_names_mean_the_same_whatever_stands_in_other_schemas(path: str, task: Task) -> None:
-    """An operation runs with the rights of the owner: nobody else may say what `=` is in it."""
+def test_names_mean_the_same_whatever_other_schemas_contain(path: str, task: Task) -> None:
+    """An operation runs with the rights of the owner, so nobody else may redefine its `=`."""
     before = [call("read_task", user, task.pk)[0] for user in ("alice", "bob")]
     both = "".join(SHADOW.format(schema=schema) for schema in ("public", "shadows"))
     execute(SHADOWS.format(both))

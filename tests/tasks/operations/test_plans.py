@@ -1,4 +1,4 @@
-"""What PostgreSQL does for the operations and the queryset words once the table is large."""
+"""How PostgreSQL executes the operations and the querysets on a large table."""
 
 import re
 
@@ -21,7 +21,7 @@ SCANS = """
     FROM pg_class WHERE oid = 'tasks_task'::regclass
         OR oid IN (SELECT indexrelid FROM pg_index WHERE indrelid = 'tasks_task'::regclass)
 """
-"""How often this transaction has read a table or an index, and how many rows by it."""
+"""How often this transaction has scanned a table or an index, and how many rows it fetched."""
 
 # The call, the index that it reads, and how many rows: user7 has 40 tasks, of which 36 are alive.
 READS = {
@@ -36,7 +36,7 @@ READS = {
     "a change": ("change_task('user7', {task}, '{\"title\": \"x\"}')", "tasks_task_pkey", 1),
     "a replacement": ("replace_task('user7', {task}, '{\"title\": \"x\"}')", "tasks_task_pkey", 1),
     "to the trash": ("trash_task('user7', {task})", "tasks_task_pkey", 1),
-    "for good": ("delete_task('user7', {task})", "tasks_task_pkey", 1),
+    "permanently": ("delete_task('user7', {task})", "tasks_task_pkey", 1),
 }
 
 
@@ -53,7 +53,7 @@ def scans() -> dict[str, tuple[int, int]]:
 
 
 def read_by(call: str) -> dict[str, tuple[int, int]]:
-    """What a call read: of the table and of each index the scans, and the rows."""
+    """Scans and fetched rows of a call, for the table and each index."""
     before = scans()
     execute(f"SELECT * FROM tasks_api.{call}")
     after = scans()
@@ -68,17 +68,17 @@ def read_by(call: str) -> dict[str, tuple[int, int]]:
 def test_an_operation_reads_one_index_and_no_more_of_it_than_it_needs(
     call: str, index: str, rows: int
 ) -> None:
-    """So a page is read off the index without a sort, and no table is read from end to end."""
+    """So a page is read from the index without a sort, and no table is scanned."""
     task = Task.objects.owned_by("user7").alive()[0].pk
     found = read_by(call.replace("{task}", str(task)))
 
     assert sum(fetched for _, fetched in found.values()) == rows
     assert set(found) - {"tasks_task"} == {index}
-    assert found.get("tasks_task", (0,))[0] == 0  # not from end to end
+    assert found.get("tasks_task", (0,))[0] == 0  # no sequential scan
 
 
-def test_what_is_not_filtered_is_counted_by_the_index_alone() -> None:
-    execute("SET LOCAL enable_bitmapscan = off")  # the choice until a first vacuum
+def test_a_count_without_a_filter_is_an_index_only_scan() -> None:
+    execute("SET LOCAL enable_bitmapscan = off")  # PostgreSQL prefers it before the first vacuum
 
     with connection.cursor() as cursor:
         cursor.execute("EXPLAIN SELECT count(*) FROM tasks_api.matching('user7', '{}')")
@@ -116,7 +116,7 @@ def test_the_tasks_of_a_user_are_found_by_index(queryset: TaskQuerySet, indexes:
     ],
     ids=["alive of a user", "trash of a user", "trash of all"],
 )
-def test_a_batch_is_read_off_an_index_without_a_sort(queryset: TaskQuerySet) -> None:
+def test_a_batch_is_read_from_an_index_without_a_sort(queryset: TaskQuerySet) -> None:
     plan = queryset.all().explain()
 
     assert "Index Scan" in plan

@@ -1,4 +1,4 @@
-"""What PostgreSQL alone does not show of the role: hosts that refuse an encrypted password."""
+"""Hosts that refuse an encrypted password, which PostgreSQL itself never does."""
 
 from collections.abc import Iterable
 from typing import Any
@@ -16,7 +16,7 @@ NEON = (
     "Received HTTP code 400 from control plane: "
     '{"error":"Neon only supports being given plaintext passwords"}'
 )
-"""As Neon says it when the transaction commits; it cannot be started here."""
+"""Neon's message at COMMIT. Neon cannot be started here."""
 
 
 @pytest.fixture
@@ -27,12 +27,12 @@ def role(monkeypatch: pytest.MonkeyPatch) -> Role:
     return found
 
 
-def test_only_a_missing_right_is_called_one() -> None:
+def test_only_a_missing_right_is_reported_as_one() -> None:
     with pytest.raises(ProgrammingError, match="syntax error"):
         module.run(connection, [sql.SQL("nonsense")])
 
 
-def test_a_host_that_wants_the_password_itself_gets_it(
+def test_a_host_that_requires_plain_text_gets_the_password(
     role: Role, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     tried: list[str] = []
@@ -50,9 +50,7 @@ def test_a_host_that_wants_the_password_itself_gets_it(
     assert "PASSWORD 'derived'" in tried[1]
 
 
-def test_any_other_failure_is_no_reason_to_send_it(
-    role: Role, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_no_other_failure_sends_the_password(role: Role, monkeypatch: pytest.MonkeyPatch) -> None:
     tried: list[Any] = []
 
     def fails(connection: Any, statements: Any) -> None:
