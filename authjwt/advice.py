@@ -8,6 +8,7 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Any
 
+from authjwt import user_ids
 from authjwt.conf import LEEWAY
 from authjwt.exceptions import InvalidToken, KeysUnavailable
 from authjwt.jwks import MAX_KID_CHARACTERS
@@ -18,7 +19,6 @@ from authjwt.tokens import (
     KEY_SET_ALGORITHMS,
     MAX_CHARACTERS,
     MAX_TIMESTAMP,
-    MOST_SUBJECT_CHARACTERS,
     SECRET_ALGORITHM,
     SEGMENTS,
     Verifier,
@@ -33,8 +33,6 @@ from authjwt.wording import address, count, date, distance, plain, shown
 MAX_LISTED = 10
 MIN_TIMESTAMP = -62_135_596_800
 """The first second of the year 1, the earliest that Python's dates can show."""
-
-USER_ID = f"1 to {MOST_SUBJECT_CHARACTERS} characters, none of them a control character"
 
 
 @dataclass(frozen=True)
@@ -287,7 +285,7 @@ def user(token: UncheckedToken) -> Text:
         advice = "Write the user id into the token as sub or user_id."
     return Text(
         f"{name} {_claim(token, name)}" if token.claims else "",
-        f"{'sub' if token.from_key_set else 'sub or user_id'}: a string of {USER_ID}",
+        f"{'sub' if token.from_key_set else 'sub or user_id'}: {user_ids.RULE}",
         advice,
     )
 

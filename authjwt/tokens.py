@@ -21,12 +21,12 @@ from authjwt.conf import LEEWAY
 from authjwt.exceptions import EXPIRED, InvalidToken, KeysUnavailable
 from authjwt.jwks import ALGORITHMS, MAX_KID_CHARACTERS, Key
 from authjwt.keys import KeyRing
+from authjwt.user_ids import is_user_id
 
 log = logging.getLogger(__name__)
 
 MAX_CHARACTERS = 16 * 1024
 SEGMENTS = 3
-MOST_SUBJECT_CHARACTERS = 255
 MAX_TIMESTAMP = 253_402_300_799
 """The last second of the year 9999. A later time is a mistake, or an attempt at an overflow."""
 
@@ -332,6 +332,6 @@ def name_of_user_claim(claims: dict[str, Any], *, from_key_set: bool) -> str:
 
 def user_of(claims: dict[str, Any], *, from_key_set: bool) -> str:
     user = claims.get(name_of_user_claim(claims, from_key_set=from_key_set))
-    if not isinstance(user, str) or not can_be_named(user):
+    if not isinstance(user, str) or not is_user_id(user):
         raise InvalidToken("no_subject", f"The token names no user. {FETCH_A_JWT}")
     return user

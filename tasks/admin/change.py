@@ -21,6 +21,11 @@ NO_SURROGATES = RegexValidator(
 LINE_BREAKS = re.compile("[\r\n]")
 
 
+def validate_user_id(text: str) -> None:
+    if not user_ids.is_user_id(text):
+        raise forms.ValidationError(f"{user_ids.RULE.capitalize()}.")
+
+
 class TextField(forms.CharField):
     """Turns the line breaks that browsers send, CR LF, back into LF."""
 
@@ -44,7 +49,9 @@ class TaskForm(forms.ModelForm):  # type: ignore[type-arg] # not subscriptable a
     a change that the user has made since then.
     """
 
-    user_id = TextField(max_length=USER_ID_LENGTH, strip=False, label="User")
+    user_id = TextField(
+        max_length=USER_ID_LENGTH, strip=False, label="User", validators=[validate_user_id]
+    )
     title = TitleField(
         max_length=TITLE_LENGTH, widget=forms.TextInput(attrs={"class": "vLargeTextField"})
     )

@@ -25,7 +25,7 @@ from django.urls import reverse_lazy
 from tasks.admin.columns import time_column
 from tasks.admin.filters import CreatedFilter, TrashFilter, UpdatedFilter
 from tasks.admin.strict_list import StrictListMixin
-from tasks.models import LARGEST_ID, Task, TaskQuerySet
+from tasks.models import MAX_ID, Task, TaskQuerySet
 
 MAX_COUNTED = 1000
 SCAN_RANGE = 5000

@@ -5,7 +5,7 @@ from urllib.parse import urlencode
 from django.http import Http404, HttpRequest
 from django.urls import reverse
 
-from tasks.models import USER_ID_LENGTH
+from authjwt.user_ids import is_user_id
 
 
 def owner_url(user_id: str, tab: str = "tasks") -> str:
@@ -16,7 +16,7 @@ def owner_url(user_id: str, tab: str = "tasks") -> str:
 
 def owner_of(request: HttpRequest) -> str:
     user_id = request.GET.get("user_id", "")
-    if not 0 < len(user_id) <= USER_ID_LENGTH or "\0" in user_id:
+    if not is_user_id(user_id):
         raise Http404
     return user_id
 

@@ -19,7 +19,7 @@ from django.template.response import TemplateResponse
 
 from tasks.admin.actions import Action
 from tasks.limits import limited, suspended
-from tasks.models import LARGEST_ID, Task, TaskQuerySet
+from tasks.models import MAX_ID, Task, TaskQuerySet
 
 BATCH_SIZE = 500
 SECONDS_PER_REQUEST = 1.5
@@ -59,7 +59,7 @@ class ActionRun:
     selected: list[str] | None = None
     scope: tuple[str, str] | None = None
 
-    def count(self, max_id: int = LARGEST_ID) -> Progress:
+    def count(self, max_id: int = MAX_ID) -> Progress:
         tasks = self.tasks.order_by().filter(pk__lte=max_id)
         counts = tasks.aggregate(total=Count("pk"), max_id=Max("pk"))
         return Progress(counts["total"], counts["max_id"] or 0)
@@ -96,7 +96,7 @@ def respond(
     progress = _progress_from(request, run.action)
     permanent = run.action.permanent
     if progress is None and run.selected is not None and not permanent:
-        progress = Progress(len(run.selected), LARGEST_ID)
+        progress = Progress(len(run.selected), MAX_ID)
     elif progress is None:
         progress = run.count()
         if progress.total:

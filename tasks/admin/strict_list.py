@@ -7,7 +7,7 @@ from django.contrib.admin.helpers import ACTION_CHECKBOX_NAME
 from django.core.exceptions import BadRequest
 from django.http import HttpRequest, HttpResponse
 
-from tasks.models import LARGEST_ID
+from tasks.models import MAX_ID
 
 MAX_SEARCH_LENGTH = 1000
 MAX_QUOTED = 100
@@ -49,4 +49,4 @@ class StrictListMixin(admin.ModelAdmin):  # type: ignore[type-arg] # not subscri
 
 
 def is_id(text: str) -> bool:
-    return text.isascii() and text.isdecimal() and len(text) <= len(str(LARGEST_ID))
+    return text.isascii() and text.isdecimal() and len(text) <= len(str(MAX_ID))

@@ -137,7 +137,7 @@ def test_migrations_of_the_old_release_count_as_applied(database: Database) -> N
 
     output = database.migrate()
 
-    assert re.findall(r"Applying tasks\.(\w+)\.\.\. OK", told) == [
+    assert re.findall(r"Applying tasks\.(\w+)\.\.\. OK", output) == [
         "0006_times",
         "0007_times_of_every_field",
     ]

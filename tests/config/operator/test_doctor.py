@@ -31,7 +31,7 @@ from jwt.algorithms import ECAlgorithm, OKPAlgorithm
 
 from config.database import derived_role
 from config.operator.diagnosis.database import connection_advice, in_the_clear, server_version
-from tasks.operations.installation import COMMENT, MARK, REVISION
+from tasks.operations.installation import COMMENT, MARK
 from tests.authjwt.conftest import signer
 from tests.commands import execute
 from tests.server import connect, database_address, database_url
