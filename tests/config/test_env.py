@@ -20,7 +20,7 @@ def test_a_boolean_is_one_of_few_words(text: str, value: bool) -> None:  # noqa:
     env = read(DEBUG=text)
 
     assert env.boolean("DEBUG", default=not value) is value
-    assert env.faults == []
+    assert env.errors == []
 
 
 @pytest.mark.parametrize("text", ["yes", "on", "2", "tru", "True "])
@@ -28,29 +28,29 @@ def test_any_other_word_is_a_fault(text: str) -> None:
     env = read(DEBUG=text)
 
     assert env.boolean("DEBUG", default=True) is False
-    assert env.faults == ['DEBUG must be "true" or "false".']
+    assert env.errors == ['DEBUG must be "true" or "false".']
 
 
 @pytest.mark.parametrize("text", ["0", "65536", "-1", "8000.0", "eighty", "٨٠", "9" * 5000])
 def test_a_number_out_of_range_is_a_fault(text: str) -> None:
     env = read(PORT=text)
 
-    assert env.integer("PORT", 8000, least=1, most=65535) == 8000
-    assert env.faults == ["PORT must be a whole number from 1 to 65535."]
+    assert env.integer("PORT", 8000, minimum=1, maximum=65535) == 8000
+    assert env.errors == ["PORT must be a whole number from 1 to 65535."]
 
 
 def test_a_number_in_range_is_read() -> None:
-    assert read(PORT="80").integer("PORT", 8000, least=1, most=65535) == 80
+    assert read(PORT="80").integer("PORT", 8000, minimum=1, maximum=65535) == 80
 
 
 def test_an_empty_variable_is_not_set() -> None:
     env = read(DEBUG="", PORT="", NAME="", NAMES=" , ")
 
     assert env.boolean("DEBUG", default=True) is True
-    assert env.integer("PORT", 8000, least=1, most=65535) == 8000
+    assert env.integer("PORT", 8000, minimum=1, maximum=65535) == 8000
     assert env.text("NAME", "default") == "default"
-    assert env.words("NAMES") == []
-    assert env.faults == []
+    assert env.comma_separated("NAMES") == []
+    assert env.errors == []
 
 
 @pytest.mark.parametrize("text", ["127.0.0.1", "0.0.0.0", "::", "::1"])
@@ -58,7 +58,7 @@ def test_an_address_is_read(text: str) -> None:
     env = read(HOST=text)
 
     assert env.address("HOST", "10.0.0.1") == text
-    assert env.faults == []
+    assert env.errors == []
 
 
 @pytest.mark.parametrize("text", ["localhost", "127.1", "0.0.0.0:8000", "[::1]", "eth0"])
@@ -66,11 +66,11 @@ def test_a_name_is_no_address(text: str) -> None:
     env = read(HOST=text)
 
     assert env.address("HOST", "0.0.0.0") == "0.0.0.0"
-    assert env.faults == ["HOST must be an IP address, for instance 0.0.0.0."]
+    assert env.errors == ["HOST must be an IP address, for instance 0.0.0.0."]
 
 
 def test_words_stand_between_commas() -> None:
-    assert read(NAMES=" a, b ,,c").words("NAMES") == ["a", "b", "c"]
+    assert read(NAMES=" a, b ,,c").comma_separated("NAMES") == ["a", "b", "c"]
 
 
 def test_a_variable_may_stand_in_a_file(tmp_path: Path) -> None:
@@ -85,7 +85,7 @@ def test_a_file_that_cannot_be_read_is_a_fault(tmp_path: Path) -> None:
 
     assert env.required("A") == ""
     assert env.text("B") == ""
-    assert env.faults == [
+    assert env.errors == [
         f"A_FILE: {tmp_path}/none cannot be read (FileNotFoundError).",
         f"B_FILE: {tmp_path}/bytes cannot be read (UnicodeDecodeError).",
     ]
@@ -95,7 +95,7 @@ def test_a_variable_and_its_file_contradict_each_other(tmp_path: Path) -> None:
     env = read(SECRET="a", SECRET_FILE=str(tmp_path))
     env.text("SECRET")
 
-    assert env.faults == ["SECRET and SECRET_FILE are both set: keep one of them."]
+    assert env.errors == ["SECRET and SECRET_FILE are both set: remove one of them."]
 
 
 def test_what_is_required_and_missing_is_a_fault() -> None:
@@ -103,7 +103,7 @@ def test_what_is_required_and_missing_is_a_fault() -> None:
 
     assert env.required("A") == "a"
     assert env.required("B") == ""
-    assert env.faults == ["B (or B_FILE) must be set."]
+    assert env.errors == ["B (or B_FILE) must be set."]
 
 
 def test_a_generated_secret_is_made_once_and_kept_from_others(tmp_path: Path) -> None:

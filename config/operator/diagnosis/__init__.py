@@ -46,7 +46,7 @@ def _environment() -> Iterator[Check]:
 
 
 def _faults() -> list[str]:
-    return [*settings.ENVIRONMENT_FAULTS, *settings.SERVER_FAULTS]
+    return [*settings.ENVIRONMENT_ERRORS, *settings.SERVER_ERRORS]
 
 
 def _debug() -> Iterator[Check]:
