@@ -55,14 +55,17 @@ MAY_IMPORT = {
     "tasks": {"tasks.models"},
     "config.env": set[str](),
     # The rooms of the project: what a request meets first may know what it meets later.
-    "config.server.account": set[str](),
+    "config.server.stats": set[str](),
+    "config.server.memory": set[str](),
     "config.server": {"authjwt.bearer", "authjwt.exceptions", "config.server"},
-    "config.database": {"config.database", "config.server.account"},
-    "config.http.parser": set[str](),
-    "config.http.openapi": {"tasks.schemas"},
+    "config.database": {"config.database", "config.server.stats"},
+    "config.http.errors": {"config.server.bodies"},
+    "config.http.parser": {"config.http.errors"},
+    "config.http.openapi": {"config.http.errors", "tasks.schemas"},
     "config.http.docs": set[str](),
-    "config.http.errors": {
+    "config.http.handlers": {
         "authjwt.exceptions",
+        "config.http.errors",
         "config.http.parser",
         "config.server",
         "tasks.models",

@@ -10,7 +10,7 @@ from django.http import HttpRequest
 from django.test import RequestFactory
 from ninja import Schema
 
-from config.http import errors
+from config.http import handlers
 from config.http.openapi import DocumentedAPI
 
 CALLS = int(os.environ.get("ENDPOINT_CALLS", "2000"))
@@ -23,7 +23,7 @@ class Greeting(Schema):
 
 
 api = DocumentedAPI(urls_namespace="tutorial")
-errors.install(api)
+handlers.install(api)
 
 
 @api.get("/dict/{user}/{number}")

@@ -16,7 +16,7 @@ from tests.people import Sends
 
 @pytest.fixture(autouse=True)
 def _not_migrated_yet() -> None:
-    health._migrated.cache_clear()  # noqa: SLF001
+    health._is_migrated.cache_clear()  # noqa: SLF001
 
 
 def test_health_touches_neither_token_nor_database(settings: Any) -> None:
@@ -89,7 +89,7 @@ def test_without_a_database_it_is_not_ready(monkeypatch: pytest.MonkeyPatch) -> 
 )
 @pytest.mark.django_db(transaction=True, databases=["default", "api"])
 def test_without_an_operation_it_is_not_ready(change: str, put_back: None) -> None:
-    health._migrated()  # noqa: SLF001  as of a server that was ready before
+    health._is_migrated()  # noqa: SLF001  as of a server that was ready before
     read = "tasks_api.read_task(text, bigint)"
     execute(change.format(read=read, role=derived_role(connection.settings_dict["NAME"])))
 

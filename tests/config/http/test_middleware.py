@@ -15,9 +15,9 @@ from django.db import IntegrityError, OperationalError
 from django.test import Client
 
 from authjwt.bearer import verifier
-from config.server.account import account
 from config.server.connection import AnswerLost, ConnectionFailed
 from config.server.logs import summary
+from config.server.stats import stats
 from tasks import operations
 from tests.people import Person, token_of
 
@@ -185,8 +185,8 @@ def test_a_wait_is_logged_with_what_it_was_for(
     alice: Person, capsys: pytest.CaptureFixture[str]
 ) -> None:
     def wait(*_: object) -> bytes:
-        account.waited("connection", 0.25)
-        account.waited("body", 0.01)
+        stats.add_wait("connection", 0.25)
+        stats.add_wait("body", 0.01)
         return b"{}"
 
     with patch.object(operations, "read", side_effect=wait):
