@@ -15,9 +15,9 @@ from psycopg.pq import TransactionStatus
 from psycopg.pq.abc import PGconn
 
 from config.database import derived_role
-from config.server.account import account
 from config.server.connection import Connection, Row
 from config.server.pool import ANSWER_TIMEOUT, Pool
+from config.server.stats import stats
 from tasks import operations
 from tasks.operations.installation import install
 from tests.people import SECRET, Person, Sends
@@ -48,7 +48,7 @@ class InTheTransaction:
         libpq = connection.connection.pgconn
         if connection.in_atomic_block and libpq.transaction_status == TransactionStatus.IDLE:
             connection.connection.execute("SELECT")  # begins the transaction
-        account.sent += 1
+        stats.statements_sent += 1
         with connection.wrap_database_errors:
             return OnLibpq(libpq).call(statement, values, ANSWER_TIMEOUT)
 
@@ -81,9 +81,9 @@ def _one_connection(request: pytest.FixtureRequest, _django_db_helper: None) -> 
 def sends() -> Sends:
     @contextmanager
     def counted(expected: int) -> Iterator[None]:
-        before = account.sent
+        before = stats.statements_sent
         yield
-        assert account.sent - before == expected
+        assert stats.statements_sent - before == expected
 
     return counted
 

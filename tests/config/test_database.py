@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from django.core.exceptions import ImproperlyConfigured
 
-from config.database import EMBEDDED, configure, derived_role, embedded, of_the_api
+from config.database import EMBEDDED, configure, configure_api, derived_role, embedded
 
 DATA = Path("data")
 DIRECT = "postgresql://tasks:p%40ss@ep-cool-1.eu.aws.neon.tech/tasks?sslmode=require"
@@ -53,10 +53,10 @@ def test_nothing_depends_on_a_pooler_being_known(url: str) -> None:
     }
 
 
-def test_the_role_of_the_api_follows_from_the_url_of_the_owner() -> None:
+def test_the_role_configure_api_follows_from_the_url_of_the_owner() -> None:
     owner = configure(DIRECT, DATA)
-    api = of_the_api(owner, "", DATA)
-    other = of_the_api(owner | {"PASSWORD": "another"}, "", DATA)
+    api = configure_api(owner, "", DATA)
+    other = configure_api(owner | {"PASSWORD": "another"}, "", DATA)
 
     assert {**api, "PASSWORD": "p@ss"} == owner | {
         "ROLE_IS_DERIVED": True,
@@ -64,11 +64,11 @@ def test_the_role_of_the_api_follows_from_the_url_of_the_owner() -> None:
     }
     assert len(api["PASSWORD"]) == 64
     assert api["PASSWORD"] != other["PASSWORD"]
-    assert of_the_api(owner | {"PASSWORD": ""}, "", DATA)["PASSWORD"] == ""
+    assert configure_api(owner | {"PASSWORD": ""}, "", DATA)["PASSWORD"] == ""
 
 
-def test_the_role_of_the_api_can_be_given() -> None:
-    api = of_the_api(configure(DIRECT, DATA), DIRECT.replace("tasks:p%40ss", "api:other"), DATA)
+def test_the_role_configure_api_can_be_given() -> None:
+    api = configure_api(configure(DIRECT, DATA), DIRECT.replace("tasks:p%40ss", "api:other"), DATA)
 
     assert (api["USER"], api["PASSWORD"], api["ROLE_IS_DERIVED"]) == ("api", "other", False)
 

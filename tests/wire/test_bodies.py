@@ -87,7 +87,7 @@ def test_beyond_its_bound_a_body_is_refused_at_once(serve: Serve) -> None:
 
         assert monotonic() - start < 1
         assert (answer.status, answer.headers["Retry-After"]) == (503, "2")
-        assert answer.json()["detail"].startswith("Too many bodies are on their way")
+        assert answer.json()["detail"].startswith("Too many request bodies are arriving")
         assert server.request("GET", "/api/alice/tasks", token=token_of("alice")).status == 200
 
 

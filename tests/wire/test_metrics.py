@@ -252,7 +252,7 @@ def test_a_taken_port_is_one_clear_sentence(serve: Serve) -> None:
     nowhere = {"METRICS_PORT": str(port), "METRICS_HOST": "192.0.2.1"}
     assert f"port {port} of 192.0.2.1 (" in refusal(environment | nowhere)
     same = {"METRICS_PORT": environment["PORT"]}
-    assert "METRICS_PORT must be another port than PORT." in refusal(environment | same)
+    assert "METRICS_PORT must differ from PORT." in refusal(environment | same)
 
 
 def is_served(port: int) -> bool:

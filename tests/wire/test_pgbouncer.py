@@ -30,7 +30,7 @@ from django.db import connection
 from django.db.models import F
 from django.test import Client
 
-from config.database import configure, derived_role, of_the_api
+from config.database import configure, configure_api, derived_role
 from tasks.models import Task
 from tasks.operations.role import TIMEOUTS
 from tests.commands import wait_until
@@ -287,7 +287,7 @@ def is_shared(pooler: PgBouncer) -> bool:
 
 def api_through(pooler: PgBouncer) -> psycopg.Connection[Any]:
     """A connection of the API's role, as the server has it."""
-    password = of_the_api(configure(pooler.url, Path()), "", Path())["PASSWORD"]
+    password = configure_api(configure(pooler.url, Path()), "", Path())["PASSWORD"]
     return psycopg.connect(
         pooler.url, user=role(), password=password, autocommit=True, prepare_threshold=None
     )

@@ -99,8 +99,8 @@ def test_it_listens_at_its_host_alone(serve: Serve) -> None:
         socket.create_connection(("127.0.0.2", first.port))
 
     environment = first.environment | {"HOST": "192.0.2.1"}
-    assert (
-        refusal(environment) == "CommandError: HOST 192.0.2.1 is not an address of this machine.\n"
+    assert refusal(environment) == (
+        "CommandError: HOST 192.0.2.1 is not an address of this machine: set HOST to one that is.\n"
     )
 
 
@@ -147,8 +147,8 @@ def test_without_a_package_of_the_embedded_server_one_sentence_says_what_to_do()
 
     assert done.returncode == 1
     assert done.stderr == (
-        "CommandError: The embedded PostgreSQL is not installed here, or there is no package of "
-        "it for this platform. Set DATABASE_URL to a PostgreSQL of yours.\n"
+        "CommandError: The embedded PostgreSQL is not installed here, or has no package for this "
+        "platform. Set DATABASE_URL to your own PostgreSQL.\n"
     )
 
 

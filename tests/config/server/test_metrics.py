@@ -12,7 +12,7 @@ from config.http.api import api
 from config.http.openapi import operation_ids
 from config.server import metrics
 from config.server.exporter import collect, text
-from config.server.metrics import CELLS, NAME, Region, Slot
+from config.server.memory import CELLS, NAME_BYTES, Region, Slot
 
 fork = get_context("fork")
 
@@ -78,21 +78,21 @@ def test_counters_of_a_dead_worker_stay_and_its_gauges_do_not(region: Region, wo
     gauges = ("tasks_workers",), ("tasks_database_connections_in_use",)
 
     process = worker(counts)
-    figures = collect(region)
-    assert counters.items() <= figures.items()
-    assert [figures[gauge] for gauge in gauges] == [1, 3]
+    samples = collect(region)
+    assert counters.items() <= samples.items()
+    assert [samples[gauge] for gauge in gauges] == [1, 3]
 
     kill(process)
-    figures = collect(region)
-    assert counters.items() <= figures.items()
-    assert [figures[gauge] for gauge in gauges] == [0, 0]
-    assert figures[("tasks_database_requests_waiting",)] == 0
+    samples = collect(region)
+    assert counters.items() <= samples.items()
+    assert [samples[gauge] for gauge in gauges] == [0, 0]
+    assert samples[("tasks_database_requests_waiting",)] == 0
 
     names = region.slots[0].names()
     successor = worker(lambda: metrics.request("readTask", 200, "", 0.1))
-    figures = collect(region)
-    assert figures[("tasks_requests_total", "readTask", "200", "")] == 2
-    assert figures[("tasks_database_connections_in_use",)] == 0
+    samples = collect(region)
+    assert samples[("tasks_requests_total", "readTask", "200", "")] == 2
+    assert samples[("tasks_database_connections_in_use",)] == 0
     assert region.slots[0].names() == names
     kill(successor)
 
@@ -100,9 +100,9 @@ def test_counters_of_a_dead_worker_stay_and_its_gauges_do_not(region: Region, wo
 def test_a_worker_and_its_successor_count_at_the_same_time(region: Region, worker: Any) -> None:
     processes = [worker(lambda: metrics.request("readTask", 200, "", 0.1)) for _ in range(3)]
 
-    figures = collect(region)
-    assert figures[("tasks_workers",)] == 3
-    assert figures[("tasks_requests_total", "readTask", "200", "")] == 3
+    samples = collect(region)
+    assert samples[("tasks_workers",)] == 3
+    assert samples[("tasks_requests_total", "readTask", "200", "")] == 3
     for process in processes:
         kill(process)
 
@@ -137,8 +137,8 @@ def test_buckets_include_those_below_them(region: Region, worker: Any) -> None:
 
 def test_more_figures_than_fit_and_names_that_are_too_long_harm_nobody(region: Region) -> None:
     slot: Slot = region.slots[0]
-    assert slot.add(b"x" * (NAME + 1)) == 1
-    cells = [slot.add(b"figure %d" % n) for n in range(CELLS + 5)]
+    assert slot.add(b"x" * (NAME_BYTES + 1)) == 1
+    cells = [slot.add(b"sample %d" % n) for n in range(CELLS + 5)]
 
     assert cells[: CELLS - 2] == list(range(2, CELLS))
     assert cells[CELLS - 2 :] == [1] * 7
