@@ -5,6 +5,8 @@ from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import quote, urlsplit
 
+from django.conf import settings
+
 MOST_SHOWN = 100
 UNITS = ((2 * 86400, 86400, "days"), (7200, 3600, "h"), (120, 60, "min"), (0, 1, "s"))
 """From which size on, in seconds, a distance is told in which unit."""
@@ -38,7 +40,7 @@ def distance(seconds: float) -> str:
 
 
 def address(user: str) -> str:
-    text = f"/api/{quote(user, safe='', errors='replace')}/"
+    text = f"{settings.API_URL}{quote(user, safe='', errors='replace')}/"
     return text if len(text) <= MOST_SHOWN else f"{text[: MOST_SHOWN - 3]}..."
 
 

@@ -12,6 +12,8 @@ from django.http.response import HttpResponseBase
 from django.middleware.csrf import CsrfViewMiddleware
 from django.utils.deprecation import MiddlewareMixin
 
+ADMIN_URL = settings.ADMIN_URL
+
 PAGES = {
     "Cache-Control": "private, no-store",
     "Content-Security-Policy": (
@@ -29,7 +31,7 @@ class StaffOnly:
     get_response: Any
 
     def __call__(self, request: HttpRequest) -> HttpResponseBase:
-        if request.path_info.startswith("/admin/"):
+        if request.path_info.startswith(ADMIN_URL):
             return super().__call__(request)  # type: ignore[misc,no-any-return]
         return self.get_response(request)  # type: ignore[no-any-return]
 
@@ -45,7 +47,7 @@ class Session(StaffOnly, SessionMiddleware):
 class Csrf(StaffOnly, CsrfViewMiddleware):
     def process_view(self, request: HttpRequest, *args: Any) -> Any:
         """Elsewhere a wrong method is 405, and not a form without its token."""
-        in_admin = request.path_info.startswith("/admin/")
+        in_admin = request.path_info.startswith(ADMIN_URL)
         return super().process_view(request, *args) if in_admin else None
 
 

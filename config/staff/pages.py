@@ -59,7 +59,7 @@ def unavailable(request: HttpRequest, title: str, sentence: str, retry_after: in
 
 
 def _page(request: HttpRequest, status: int, title: str, sentence: str) -> HttpResponse:
-    if not request.path_info.startswith("/admin/"):
+    if not request.path_info.startswith(settings.ADMIN_URL):
         return HttpResponse(status=status)
     # What is refused before anybody is known, such as another host, has no page of theirs.
     if not hasattr(request, "user"):
