@@ -1,4 +1,4 @@
-"""The six operations: what is asked, and how an answer is told from a wrong one."""
+"""The operations: the requests, and how right answers are distinguished from wrong ones."""
 
 import json
 import random

@@ -1,4 +1,4 @@
-"""What the tests of all six operations share."""
+"""What the tests of all operations share."""
 
 from typing import Any
 
