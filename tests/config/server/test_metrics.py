@@ -1,4 +1,4 @@
-"""Figures in memory that processes share."""
+"""Metrics in the memory that processes share."""
 
 import os
 import signal
@@ -25,20 +25,20 @@ def region() -> Iterator[Region]:
 
 @pytest.fixture
 def worker(region: Region) -> Callable[[Callable[[], None]], Any]:
-    """Forks a worker that counts something and then waits for its death."""
+    """Forks a worker that calls a function and then waits until it is killed."""
 
-    def start(counts: Callable[[], None]) -> Any:
-        counted = fork.Event()
+    def start(record: Callable[[], None]) -> Any:
+        recorded = fork.Event()
 
         def run() -> None:
             metrics.attach()
-            counts()
-            counted.set()
+            record()
+            recorded.set()
             signal.pause()
 
         process = fork.Process(target=run, daemon=True)
         process.start()
-        assert counted.wait(10)
+        assert recorded.wait(10)
         return process
 
     return start
@@ -60,8 +60,8 @@ def test_without_shared_memory_nothing_is_counted() -> None:
     assert metrics.state.recorder is None
 
 
-def test_counters_of_a_dead_worker_stay_and_its_gauges_do_not(region: Region, worker: Any) -> None:
-    def counts() -> None:
+def test_the_counters_of_a_dead_worker_stay_but_not_its_gauges(region: Region, worker: Any) -> None:
+    def record() -> None:
         metrics.request("readTask", 200, "", 0.1)
         metrics.waited("connection", 0.5)
         metrics.refused("expired")
@@ -77,7 +77,7 @@ def test_counters_of_a_dead_worker_stay_and_its_gauges_do_not(region: Region, wo
     }
     gauges = ("tasks_workers",), ("tasks_database_connections_in_use",)
 
-    process = worker(counts)
+    process = worker(record)
     samples = collect(region)
     assert counters.items() <= samples.items()
     assert [samples[gauge] for gauge in gauges] == [1, 3]
@@ -107,7 +107,7 @@ def test_a_worker_and_its_successor_count_at_the_same_time(region: Region, worke
         kill(process)
 
 
-def test_a_worker_without_a_slot_serves_uncounted(region: Region, worker: Any) -> None:
+def test_a_worker_without_a_slot_is_not_counted(region: Region, worker: Any) -> None:
     slots = len(region.slots)
     processes = [worker(lambda: metrics.request("readTask", 200, "", 0)) for _ in range(slots + 1)]
 
@@ -117,11 +117,11 @@ def test_a_worker_without_a_slot_serves_uncounted(region: Region, worker: Any) -
 
 
 def test_buckets_include_those_below_them(region: Region, worker: Any) -> None:
-    def counts() -> None:
+    def record() -> None:
         for seconds in (0.001, 0.0011, 0.3, 99.0):
             metrics.request("readTask", 200, "", seconds)
 
-    process = worker(counts)
+    process = worker(record)
     lines = [line for line in text(region).splitlines() if "duration_seconds_" in line]
 
     def line(name: str) -> str:
@@ -135,7 +135,7 @@ def test_buckets_include_those_below_them(region: Region, worker: Any) -> None:
     kill(process)
 
 
-def test_more_figures_than_fit_and_names_that_are_too_long_harm_nobody(region: Region) -> None:
+def test_too_many_samples_and_names_that_are_too_long_do_no_harm(region: Region) -> None:
     slot: Slot = region.slots[0]
     assert slot.add(b"x" * (NAME_BYTES + 1)) == 1
     cells = [slot.add(b"sample %d" % n) for n in range(CELLS + 5)]
