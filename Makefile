@@ -1,7 +1,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check
-# One set-up at a time, in one environment; and one sentence for a Python that is too old.
+# Only one set-up at a time, since they share an environment; and a clear error for an old Python.
 SET_UP := @$(PYTHON) -c 'import fcntl, os, sys; \
 	sys.version_info >= (3, 11) or sys.exit("Python 3.11 or later is needed: make PYTHON=..."); \
 	lock = os.open(".venv.lock", os.O_CREAT | os.O_RDWR); os.set_inheritable(lock, True); \
@@ -9,22 +9,22 @@ SET_UP := @$(PYTHON) -c 'import fcntl, os, sys; \
 
 .PHONY: run serve test check bench
 
-run: ## the service on an embedded PostgreSQL, with a demo user
+run: ## start the service on an embedded PostgreSQL, with a demo user
 	$(SET_UP) .venv/run
 	@DEBUG=$${DEBUG:-true} exec $(BIN)/python manage.py serve --demo
 
-serve: ## the same server for production: everything from the environment
+serve: ## start the server for production, configured by environment variables
 	$(SET_UP) .venv/serve
 	@exec $(BIN)/python manage.py serve
 
-test: ## all tests; COVERAGE=1, as in CI, also measures what they cover, and enforces its limits
+test: ## run all tests; COVERAGE=1, as in CI, also measures coverage and enforces its limits
 	$(SET_UP) .venv/test
 	$(BIN)/python -m pytest --numprocesses=auto --dist=loadfile $(if $(COVERAGE),--cov --cov-report=term)
 ifdef COVERAGE
 	$(BIN)/coverage report --include='authjwt/*,tasks/api.py,tasks/operations/*' --fail-under=100
 endif
 
-check: ## style, types, migrations and what they lock, settings of production, locks of packages
+check: ## check style, types, imports, production settings, migrations, their locks, locked packages
 	$(SET_UP) .venv/test
 	$(BIN)/ruff format --check
 	$(BIN)/ruff check
@@ -35,7 +35,7 @@ check: ## style, types, migrations and what they lock, settings of production, l
 	$(BIN)/python tests/lock_safety.py
 	$(BIN)/python tests/locks.py
 
-bench: ## against other frameworks, in turns, or BASE=commit; PG=15; QUICK=1 for a first look; SCALE=1 growth, ADMIN=1 admin
+bench: ## compare with other frameworks, or with BASE=commit; PG=15; QUICK=1 is short; SCALE=1 growth, ADMIN=1 admin
 	$(SET_UP) .venv/run
 	@$(BIN)/python -m tests.benchmarks
 
@@ -47,10 +47,10 @@ bench: ## against other frameworks, in turns, or BASE=commit; PG=15; QUICK=1 for
 
 .venv/run: .venv/serve config/database/requirements.txt
 	$(INSTALL) -r config/database/requirements.txt || \
-	  echo "The embedded PostgreSQL cannot be installed here: set DATABASE_URL to one of yours."
+	  echo "The embedded PostgreSQL cannot be installed here: set DATABASE_URL to your own PostgreSQL."
 	touch $@
 
 .venv/test: .venv/serve tests/requirements.txt
-	echo "Installing the tools of the tests ..."
+	echo "Installing the test tools ..."
 	$(INSTALL) -r tests/requirements.txt
 	touch $@

@@ -1,4 +1,4 @@
-"""The modules know one another downwards only."""
+"""Modules may import only from the layers below them."""
 
 import ast
 from pathlib import Path
@@ -8,7 +8,7 @@ import pytest
 ROOT = Path(__file__).parent.parent
 APPS = ("authjwt", "config", "tasks")
 
-# What a module may import of the project. Longer names win over shorter ones.
+# What each module may import from the project. The longest matching name applies.
 MAY_IMPORT = {
     "authjwt.conf": set[str](),
     "authjwt.exceptions": set[str](),
@@ -54,7 +54,7 @@ MAY_IMPORT = {
     },
     "tasks": {"tasks.models"},
     "config.env": set[str](),
-    # The rooms of the project: what a request meets first may know what it meets later.
+    # A module that handles a request early may import those that handle it later.
     "config.server.stats": set[str](),
     "config.server.memory": set[str](),
     "config.server": {"authjwt.bearer", "authjwt.exceptions", "config.server"},
