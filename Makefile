@@ -9,7 +9,7 @@ SET_UP := @$(PYTHON) -c 'import fcntl, os, sys; \
 
 .PHONY: run serve test check bench pictures
 
-run: ## the service on an embedded PostgreSQL, with a demo user
+run: ## start the service on an embedded PostgreSQL, with a demo user
 	$(SET_UP) .venv/run
 	@DEBUG=$${DEBUG:-true} exec $(BIN)/python manage.py serve --demo
 
@@ -55,6 +55,6 @@ pictures: ## takes the pictures of README again; needs Chromium and nginx
 	touch $@
 
 .venv/test: .venv/serve tests/requirements.txt
-	echo "Installing the tools of the tests ..."
+	echo "Installing the test tools ..."
 	$(INSTALL) -r tests/requirements.txt
 	touch $@

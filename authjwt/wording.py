@@ -5,6 +5,8 @@ from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import quote, urlsplit
 
+from django.conf import settings
+
 MAX_SHOWN = 100
 UNITS = ((2 * 86400, 86400, "days"), (7200, 3600, "h"), (120, 60, "min"), (0, 1, "s"))
 """The smallest distance, in seconds, that is given in a unit; the unit in seconds; its name."""
@@ -39,7 +41,7 @@ def distance(seconds: float) -> str:
 
 def address(user: str) -> str:
     """The path of a user's tasks, percent-encoded."""
-    text = f"/api/{quote(user, safe='', errors='replace')}/"
+    text = f"{settings.API_URL}{quote(user, safe='', errors='replace')}/"
     return text if len(text) <= MAX_SHOWN else f"{text[: MAX_SHOWN - 3]}..."
 
 

@@ -1,7 +1,7 @@
-"""System checks of the environment: every fault at once, before the server starts.
+"""System checks of the environment, which report all errors together before the server starts.
 
-Those of the server are deployment checks, so that they stop no other command: `serve`, `doctor` and
-`check --deploy` run them.
+The checks of the server's variables are deployment checks, so only `serve`, `doctor` and
+`check --deploy` run them, and they stop no other command.
 """
 
 import re
@@ -12,17 +12,17 @@ from django.conf import settings
 from django.core.checks import CheckMessage, Error, Tags, register
 
 SERVER = "server"
-NOBODYS_ORIGIN = "https://nobody.invalid"
+UNKNOWN_ORIGIN = "https://nobody.invalid"
 
 
 @register(Tags.security)
 def check_environment(**_: Any) -> list[CheckMessage]:
-    return [Error(fault, id="config.E001") for fault in settings.ENVIRONMENT_FAULTS]
+    return [Error(error, id="config.E001") for error in settings.ENVIRONMENT_ERRORS]
 
 
 @register(SERVER, deploy=True)
 def check_server_environment(**_: Any) -> list[CheckMessage]:
-    return [Error(fault, id="config.E001") for fault in settings.SERVER_FAULTS]
+    return [Error(error, id="config.E001") for error in settings.SERVER_ERRORS]
 
 
 # As an installed app, django-cors-headers would run it before every command.
@@ -31,10 +31,10 @@ register(SERVER, deploy=True)(check_cors)
 
 @register(SERVER, deploy=True)
 def check_hosts(**_: Any) -> list[CheckMessage]:
-    """A host with a scheme, a port or a path matches nobody: every request would be refused."""
+    """A host with a scheme, a port or a path matches no request, so all would be refused."""
     return [
         Error(
-            f"ALLOWED_HOSTS must hold names of hosts alone, without scheme, port and path: {host}",
+            f"ALLOWED_HOSTS must contain only host names, without scheme, port or path: {host}",
             id="config.E004",
         )
         for host in settings.ALLOWED_HOSTS
@@ -44,27 +44,27 @@ def check_hosts(**_: Any) -> list[CheckMessage]:
 
 @register(SERVER, deploy=True)
 def check_origins(**_: Any) -> list[CheckMessage]:
-    """Cookies are allowed, so an origin that stands for all of them must not be."""
-    found: list[CheckMessage] = []
+    """Cookies are allowed, so no setting may allow every origin."""
+    errors: list[CheckMessage] = []
     if {"*", "null"} & set(settings.CORS_ALLOWED_ORIGINS):
-        found.append(
+        errors.append(
             Error(
-                "CORS_ALLOWED_ORIGINS must name each origin: neither * nor null.",
+                "CORS_ALLOWED_ORIGINS must name each origin: * and null are not allowed.",
                 id="config.E002",
             )
         )
     for regex in settings.CORS_ALLOWED_ORIGIN_REGEXES:
         try:
-            matches_anybody = re.match(regex, NOBODYS_ORIGIN)
+            matches_any_origin = re.match(regex, UNKNOWN_ORIGIN)
         except re.error as error:
-            found.append(
+            errors.append(
                 Error(f"CORS_ALLOWED_ORIGIN_REGEXES: {error} in {regex}", id="config.E003")
             )
             continue
-        if matches_anybody:
-            found.append(
+        if matches_any_origin:
+            errors.append(
                 Error(
-                    f"CORS_ALLOWED_ORIGIN_REGEXES: {regex} lets every origin in.", id="config.E002"
+                    f"CORS_ALLOWED_ORIGIN_REGEXES: {regex} allows every origin.", id="config.E002"
                 )
             )
-    return found
+    return errors

@@ -1,8 +1,9 @@
-"""The six endpoints. `authjwt.bearer` decides first who may call them."""
+"""The endpoints. Who may call them is decided before, in `authjwt.bearer`."""
 
 from typing import Annotated, Any
 from urllib.parse import quote, urlencode
 
+from django.conf import settings
 from django.http import HttpRequest, HttpResponse
 from ninja import Path, Query, Router
 from pydantic import BeforeValidator
@@ -92,7 +93,7 @@ def _sent_fields(body: TaskIn) -> str:
 
 
 def _address(user_id: str, task_id: int | None = None) -> str:
-    tasks = f"/api/{quote(user_id, safe='')}/tasks"
+    tasks = f"{settings.API_URL}{quote(user_id, safe='')}/tasks"
     return tasks if task_id is None else f"{tasks}/{task_id}"
 
 

@@ -1,4 +1,4 @@
-"""PostgreSQL clusters for one test, of every version that is here, which ask for passwords."""
+"""PostgreSQL clusters for a single test, of every installed version, with passwords."""
 
 import os
 import shutil
@@ -52,10 +52,10 @@ class Cluster:
     @contextmanager
     def running(cls, version: int) -> Iterator[Self]:
         if not BINARIES[version].exists():
-            sentence = f"This test needs PostgreSQL {version}, not found here."
+            message = f"This test needs PostgreSQL {version}, not found here."
             if os.environ.get("CI"):
-                pytest.fail(sentence)
-            pytest.skip(sentence)
+                pytest.fail(message)
+            pytest.skip(message)
         with TemporaryDirectory() as folder:
             cluster = cls(version, Path(folder))
             cluster.start()
@@ -122,14 +122,14 @@ class Cluster:
 
 
 def version_of_the_tests() -> int:
-    """Of the server that the other tests use; the newest one for a version that is not here."""
+    """The version of the other tests' server, or the newest one if that is not available."""
     with psycopg.connect(database_url()) as connection:
         version = connection.info.server_version // 10_000
     return version if version in BINARIES else max(BINARIES)
 
 
 def environment(url: str, **variables: str) -> dict[str, str]:
-    """Of a command in production."""
+    """The environment variables of a command in production."""
     return {
         **INHERITED,
         "SECRET_KEY": SECRET_KEY,

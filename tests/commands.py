@@ -1,4 +1,4 @@
-"""Commands that look after the data: within the process of the tests, and as processes."""
+"""Runs management commands: in the process of the tests, or in separate processes."""
 
 import json
 import os
@@ -20,7 +20,7 @@ from django.db import connection
 
 from tests.server import INHERITED, ROOT, database_url
 
-PATIENCE = 20.0
+TIMEOUT = 20.0
 PIPED: dict[str, Any] = {
     "stdin": subprocess.DEVNULL,
     "stdout": subprocess.PIPE,
@@ -40,21 +40,21 @@ SLOW = """
 
 @dataclass(frozen=True)
 class Run:
-    """How a command ended, and what it wrote."""
+    """The exit status and the output of a command."""
 
     status: int
     out: str
     err: str = ""
 
     def json(self) -> Any:
-        """The summary, without how long it took."""
+        """The summary, without its duration."""
         summary = json.loads(self.out)
         assert summary.pop("seconds") >= 0
         return summary
 
 
 def run(command: Any, *arguments: str) -> Run:
-    """Within this process, as it would end as one of its own."""
+    """In this process, but with the exit status that a separate process would have."""
     out, err = StringIO(), StringIO()
     try:
         call_command(command, *arguments, stdout=out, stderr=err)
@@ -65,10 +65,10 @@ def run(command: Any, *arguments: str) -> Run:
     return Run(0, out.getvalue(), err.getvalue())
 
 
-def start(*arguments: str, **given: Any) -> subprocess.Popen[bytes]:
+def start(*arguments: str, **options: Any) -> subprocess.Popen[bytes]:
     return subprocess.Popen(
         [sys.executable, "manage.py", *arguments],
-        **(PIPED | given),
+        **(PIPED | options),
         cwd=ROOT,
         env={
             **INHERITED,
@@ -84,9 +84,9 @@ def start(*arguments: str, **given: Any) -> subprocess.Popen[bytes]:
 def ended(process: subprocess.Popen[bytes]) -> Run:
     with process:
         try:
-            out, err = process.communicate(timeout=PATIENCE)
+            out, err = process.communicate(timeout=TIMEOUT)
         except subprocess.TimeoutExpired:
-            process.send_signal(signal.SIGABRT)  # it writes where it hangs
+            process.send_signal(signal.SIGABRT)  # faulthandler prints where it hangs
             pytest.fail(process.communicate()[1].decode())
         finally:
             process.kill()
@@ -94,7 +94,7 @@ def ended(process: subprocess.Popen[bytes]) -> Run:
 
 
 class Terminal:
-    """A command on a terminal, with a person before it."""
+    """A command on a terminal, with a person at it."""
 
     def __init__(self, *arguments: str) -> None:
         self.screen, side = pty.openpty()
@@ -111,29 +111,29 @@ class Terminal:
             self.shown += os.read(self.screen, 65536).decode()
 
     def ended(self) -> Run:
-        # A terminal whose last process has closed it is an error to read.
+        # Reading fails when the last process has closed the terminal.
         with suppress(OSError):
             while data := os.read(self.screen, 65536):
                 self.shown += data.decode()
         os.close(self.screen)
-        return Run(self.process.wait(PATIENCE), self.shown)
+        return Run(self.process.wait(TIMEOUT), self.shown)
 
 
-def wait_until(happened: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + PATIENCE
-    while not happened():
+def wait_until(condition: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + TIMEOUT
+    while not condition():
         assert time.monotonic() < deadline
         time.sleep(0.02)
 
 
-def execute(sql: str, *given: Any) -> None:
+def execute(sql: str, *params: Any) -> None:
     with connection.cursor() as cursor:
-        cursor.execute(sql, given or None)
+        cursor.execute(sql, params or None)
 
 
 @contextmanager
 def slow_batches() -> Iterator[None]:
-    """Each batch takes 0.3 s: time enough to come between."""
+    """Each batch takes 0.3 s, so that a test has time to interfere."""
     execute(SLOW)
     try:
         yield

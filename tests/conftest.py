@@ -1,4 +1,4 @@
-"""Three people, and a configuration that is the same on every machine."""
+"""Three users, and a configuration that is the same on every machine."""
 
 import os
 import select
@@ -15,9 +15,9 @@ from psycopg.pq import TransactionStatus
 from psycopg.pq.abc import PGconn
 
 from config.database import derived_role
-from config.server.account import account
 from config.server.connection import Connection, Row
 from config.server.pool import ANSWER_TIMEOUT, Pool
+from config.server.stats import stats
 from tasks import operations
 from tasks.operations.installation import install
 from tests.people import SECRET, Person, Sends
@@ -25,13 +25,13 @@ from tests.server import Server
 
 
 def pytest_xdist_auto_num_workers() -> int:
-    """Many tests wait for a clock or a process, so one worker more than cores pays."""
+    """One more than cores, because many tests wait for a clock or a process."""
     return (os.cpu_count() or 1) + 1
 
 
 @pytest.fixture(autouse=True)
 def _shared_secret(settings: Any) -> None:
-    """The tests bring their own configuration, whatever the machine has."""
+    """The tests have their own configuration, whatever is set on the machine."""
     settings.BETTER_AUTH_URL = ""
     settings.BETTER_AUTH_JWKS_URL = ""
     settings.BETTER_AUTH_JWKS = ""
@@ -41,14 +41,14 @@ def _shared_secret(settings: Any) -> None:
 
 
 class InTheTransaction:
-    """The operations on the connection of a test, which rolls back what it did."""
+    """Runs operations on the connection of the test, which is rolled back at its end."""
 
     def call(self, statement: bytes, values: Sequence[bytes]) -> Row:
         connection.ensure_connection()
         libpq = connection.connection.pgconn
         if connection.in_atomic_block and libpq.transaction_status == TransactionStatus.IDLE:
             connection.connection.execute("SELECT")  # begins the transaction
-        account.sent += 1
+        stats.statements_sent += 1
         with connection.wrap_database_errors:
             return OnLibpq(libpq).call(statement, values, ANSWER_TIMEOUT)
 
@@ -62,9 +62,9 @@ class OnLibpq(Connection):
 
 @pytest.fixture(autouse=True)
 def _one_connection(request: pytest.FixtureRequest, _django_db_helper: None) -> Iterator[None]:
-    """A test rolls back what it did, so no other connection sees it: the API runs on this one.
+    """The API uses the test's connection, because others do not see its transaction.
 
-    As its own role it runs in tests of the server process, and where a test asks for `api`.
+    The API has its role only in tests of the server process, and in tests that request `api`.
     """
     marker = request.node.get_closest_marker("django_db")
     if marker and "api" in marker.kwargs.get("databases", ()):
@@ -81,16 +81,16 @@ def _one_connection(request: pytest.FixtureRequest, _django_db_helper: None) -> 
 def sends() -> Sends:
     @contextmanager
     def counted(expected: int) -> Iterator[None]:
-        before = account.sent
+        before = stats.statements_sent
         yield
-        assert account.sent - before == expected
+        assert stats.statements_sent - before == expected
 
     return counted
 
 
 @pytest.fixture
 def put_back() -> Iterator[None]:
-    """The operations and their role, whatever a test did to them."""
+    """Restores the operations and their role after the test."""
     yield
     statements = (
         "DROP SCHEMA IF EXISTS another CASCADE",
@@ -116,13 +116,13 @@ def bob() -> Person:
 
 @pytest.fixture
 def charlie() -> Person:
-    """The stranger: a good token, and no task."""
+    """Another user, with a valid token but no tasks."""
     return Person("charlie")
 
 
 @pytest.fixture
 def serve(transactional_db: None, tmp_path: Path) -> Iterator[Callable[..., Server]]:
-    """Starts servers on the tests' database, each with the environment variables given."""
+    """Starts servers on the tests' database, each with these environment variables."""
     with ExitStack() as running:
 
         def start(**environment: str) -> Server:

@@ -1,4 +1,4 @@
-"""Clients that write all the time, and remember what each answer promised."""
+"""Clients that write continuously, and record what each answer promised."""
 
 import json
 import time
@@ -11,17 +11,17 @@ from urllib.parse import urlsplit
 
 from tests.people import token_of
 
-SLOWEST = 5.0
-"""Seconds that any answer may take, whatever has failed."""
-GIVEN_UP = 10.0
-PACE = 0.01
+MAX_SECONDS = 5.0
+"""For any answer, whatever has failed."""
+TIMEOUT = 10.0
+PAUSE = 0.01
 """Seconds from an answer to the next request of the same client."""
 ABSENT, NEW, CHANGED = "absent", "new", "changed"
 
 
 @dataclass(frozen=True)
 class Reply:
-    """What came of a request. Without an answer, status is 0."""
+    """The result of a request. Without an answer, status is 0."""
 
     sent: float
     seconds: float
@@ -33,7 +33,7 @@ class Reply:
 
     @property
     def is_uncertain(self) -> bool:
-        """Whether the write may have been done all the same."""
+        """Whether the write may have been done nevertheless."""
         return not self.succeeded and (
             self.status == 0 or self.body["detail"].startswith("It is not known")
         )
@@ -50,7 +50,7 @@ class Client(Thread):
         super().__init__(name=name)
         self.load = load
         self.token = token_of("alice")
-        self.wire = HTTPConnection(urlsplit(load.url).netloc, timeout=GIVEN_UP)
+        self.wire = HTTPConnection(urlsplit(load.url).netloc, timeout=TIMEOUT)
 
     def run(self) -> None:
         number = 0
@@ -68,8 +68,8 @@ class Client(Thread):
 
     def write(self, method: str, path: str, body: Any, title: str, becomes: str) -> Reply:
         reply = self.ask(method, f"/api/alice/tasks{path}", body)
-        self.load.note(title, becomes, reply)
-        self.load.over.wait(PACE)
+        self.load.record(title, becomes, reply)
+        self.load.over.wait(PAUSE)
         return reply
 
     def ask(self, method: str, path: str, body: Any) -> Reply:
@@ -90,16 +90,16 @@ class Client(Thread):
 
 
 class Load:
-    """Runs its clients for as long as its block does, and judges their answers.
+    """Runs clients during its block, and checks their answers.
 
-    doubtful: whether a write may have been done that was not acknowledged. It may where a
-    connection is lost between a commit and its answer, and only there; then its answer says so.
+    uncertain: whether a write may have been done that was not acknowledged. That is only possible
+    if a connection is lost between a commit and its answer, and then the error says so.
     """
 
-    def __init__(self, url: str, name: str, *, clients: int = 8, doubtful: bool) -> None:
+    def __init__(self, url: str, name: str, *, clients: int = 8, uncertain: bool) -> None:
         self.url = url
         self.name = name
-        self.doubtful = doubtful
+        self.uncertain = uncertain
         self.over = Event()
         self.news = Event()
         self.lock = Lock()
@@ -118,23 +118,23 @@ class Load:
         for client in self.clients:
             client.join()
 
-    def note(self, title: str, becomes: str, reply: Reply) -> None:
+    def record(self, title: str, becomes: str, reply: Reply) -> None:
         with self.lock:
             self.replies.append(reply)
             before = self.possible.get(title, {ABSENT})
             if reply.succeeded:
                 self.possible[title] = {becomes}
             else:
-                doubtful = self.doubtful and reply.is_uncertain
-                self.possible[title] = before | ({becomes} if doubtful else set())
+                uncertain = self.uncertain and reply.is_uncertain
+                self.possible[title] = before | ({becomes} if uncertain else set())
             if becomes == NEW and reply.succeeded:
                 self.ids[title] = reply.body["id"]
         self.news.set()
 
-    def wait_for(self, wanted: int, *, succeeded: bool, after: float = 0.0) -> None:
-        """Until that many requests, sent after a moment, came out like this."""
-        deadline = time.monotonic() + GIVEN_UP
-        while sum(r.succeeded is succeeded and r.sent >= after for r in self.so_far()) < wanted:
+    def wait_for(self, count: int, *, succeeded: bool, after: float = 0.0) -> None:
+        """Until so many requests that were sent after this time have succeeded, or failed."""
+        deadline = time.monotonic() + TIMEOUT
+        while sum(r.succeeded is succeeded and r.sent >= after for r in self.so_far()) < count:
             assert time.monotonic() < deadline, self.summary()
             self.news.clear()
             self.news.wait(0.1)
@@ -143,12 +143,12 @@ class Load:
         with self.lock:
             return list(self.replies)
 
-    def first_success_after(self, moment: float) -> float:
-        """Seconds from a moment to the first good answer that came after it."""
+    def first_success_after(self, start: float) -> float:
+        """Seconds from `start` to the next successful answer."""
         return min(
-            reply.sent + reply.seconds - moment
+            reply.sent + reply.seconds - start
             for reply in self.replies
-            if reply.succeeded and reply.sent + reply.seconds > moment
+            if reply.succeeded and reply.sent + reply.seconds > start
         )
 
     @property
@@ -165,27 +165,27 @@ class Load:
 
     def summary(self) -> str:
         replies = self.so_far()
-        good = sum(reply.succeeded for reply in replies)
-        silent = sum(reply.status == 0 for reply in replies)
+        succeeded = sum(reply.succeeded for reply in replies)
+        unanswered = sum(reply.status == 0 for reply in replies)
         slowest = max((reply.seconds for reply in replies), default=0.0)
         return (
-            f"{good} done, {len(replies) - good - silent} refused, {silent} without an answer, "
-            f"slowest {slowest:.2f} s"
+            f"{succeeded} done, {len(replies) - succeeded - unanswered} refused, "
+            f"{unanswered} without an answer, slowest {slowest:.2f} s"
         )
 
     def check_answers(self) -> None:
-        """Everything was answered in time, and every refusal has the form of the contract."""
+        """All requests were answered in time, and every refusal is an error of the API."""
         assert self.unanswered == []
-        assert self.slowest < SLOWEST
+        assert self.slowest < MAX_SECONDS
         for reply in self.refused:
             assert (reply.status, reply.body["error_code"]) == (503, "DATABASE_ERROR")
             assert reply.body.keys() == {"detail", "error_code", "timestamp", "request_id"}
-            blindly = reply.method == "POST" and reply.is_uncertain
-            assert reply.retry_after == (None if blindly else "2")
-            assert self.doubtful or not reply.is_uncertain
+            is_unsafe = reply.method == "POST" and reply.is_uncertain
+            assert reply.retry_after == (None if is_unsafe else "2")
+            assert self.uncertain or not reply.is_uncertain
 
     def check_rows(self, rows: Sequence[tuple[int, str, str | None]]) -> None:
-        """Each task is there once, or not at all, as the answers said; of all rows of the table."""
+        """The rows of the table are what the answers promised, without duplicates."""
         found: dict[str, list[tuple[int, str]]] = {title: [] for title in self.possible}
         for task_id, title, description in rows:
             if title in found:

@@ -1,4 +1,4 @@
-"""Hands the SQL of every migration to squawk, which knows what locks a table for long."""
+"""Checks the SQL of every migration with squawk, for statements that lock a table for long."""
 
 import os
 import subprocess
@@ -9,7 +9,7 @@ from tempfile import TemporaryDirectory
 ROOT = Path(__file__).parent.parent
 OLDEST_VERSION = "15"
 EXCLUDED = (
-    # The lengths are those of the contract. To raise one changes the catalogue alone, and no row.
+    # The API promises these lengths. Raising one only changes the catalogue, and no row.
     "prefer-text-field",
 )
 

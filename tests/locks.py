@@ -1,7 +1,7 @@
-"""Compiles the locks anew, as their headers say, and tells of a difference.
+"""Compiles the lock files again, with the commands in their headers, and reports differences.
 
-Versions that a lock holds stay as long as pyproject.toml allows them; so a difference means
-that pyproject.toml was changed and the lock was not.
+The compiler keeps the versions in a lock file as long as pyproject.toml allows them. So a
+difference means that pyproject.toml was changed and the lock file was not.
 """
 
 import re

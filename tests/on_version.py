@@ -11,7 +11,7 @@ from tests.cluster import BINARIES, Cluster
 def main(version: int, *arguments: str) -> int:
     if not BINARIES[version].exists():
         raise SystemExit(f"PostgreSQL {version} is not installed here.")
-    # So that the cluster does not outlive this process.
+    # Otherwise the cluster would outlive this process.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
     with Cluster.running(version) as cluster:
         return subprocess.run(

@@ -1,4 +1,4 @@
-"""A PostgreSQL that a test may stop, freeze and lock, behind a network that it may break."""
+"""A PostgreSQL that a test can stop, freeze and lock, behind a network that it can break."""
 
 import os
 import signal
@@ -18,9 +18,9 @@ import psycopg
 from tests.cluster import Cluster, version_of_the_tests
 from tests.server import ROOT
 
-MOST_CONNECTIONS = 20
+MAX_CONNECTIONS = 20
 READY = b"Z\0\0\0\5I"
-"""How PostgreSQL ends what it says: ready for a statement, and in no transaction."""
+"""The end of PostgreSQL's answers: it is ready for a statement, and not in a transaction."""
 
 
 def children(parent: int) -> list[int]:
@@ -30,11 +30,11 @@ def children(parent: int) -> list[int]:
 
 
 class Postgres:
-    """A server of its own, of the version of the other tests: `wire` is the network before it."""
+    """A separate server, of the version of the other tests, behind the network `wire`."""
 
     def __init__(self, cluster: Cluster) -> None:
         self.cluster = cluster
-        self.query(f"ALTER SYSTEM SET max_connections = {MOST_CONNECTIONS}")
+        self.query(f"ALTER SYSTEM SET max_connections = {MAX_CONNECTIONS}")
         self.stop()
         self.start()
         self.wire = Wire(f"{cluster.folder}/.s.PGSQL.{cluster.port}")
@@ -78,11 +78,11 @@ class Postgres:
 
     @contextmanager
     def frozen(self) -> Iterator[None]:
-        """Every process of the server stands still: connections stay, and nobody answers."""
+        """Stops every process of the server: connections stay open, but get no answers."""
         postmaster = int((self.cluster.folder / "data/postmaster.pid").read_text().split()[0])
         stopped = [postmaster]
         try:
-            # First the one that makes the others.
+            # First the postmaster, which starts the others.
             os.kill(postmaster, signal.SIGSTOP)
             stopped += children(postmaster)
             for pid in stopped[1:]:
@@ -100,12 +100,12 @@ class Postgres:
 
     @contextmanager
     def exhausted(self) -> Iterator[None]:
-        """Others hold every connection; those of the service are gone."""
+        """Other clients hold every connection, and the service's are closed."""
         self.end_backends()
         others: list[psycopg.Connection[Any]] = []
         try:
             with suppress(psycopg.OperationalError):
-                while len(others) <= MOST_CONNECTIONS:
+                while len(others) <= MAX_CONNECTIONS:
                     others.append(psycopg.connect(self.cluster.url))
             yield
         finally:
@@ -113,7 +113,7 @@ class Postgres:
                 other.close()
 
     def end_backends(self) -> int:
-        """Ends the connections of the service, and waits until they are gone; tells how many."""
+        """Ends the connections of the service, waits for that, and returns their number."""
         ended = self.query(
             "SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity "
             "WHERE application_name = 'tasks'"
@@ -122,10 +122,10 @@ class Postgres:
 
 
 class Wire:
-    """A TCP port before a Unix socket.
+    """A TCP port in front of a Unix socket.
 
-    delay: seconds for which each new connection is silent at first.
-    loses_an_answer: set, the next answer to a statement is lost, and its connection with it.
+    delay: seconds until a new connection is passed on.
+    loses_an_answer: if true, the next answer to a statement is lost, together with its connection.
     """
 
     def __init__(self, target: str) -> None:
@@ -144,7 +144,7 @@ class Wire:
 
     @contextmanager
     def swallowing(self) -> Iterator[None]:
-        """Accepts and acknowledges, and passes nothing on: what goes in is lost for ever."""
+        """Accepts and acknowledges everything, but drops it instead of passing it on."""
         self.breaks += 1
         self.broken = True
         try:
@@ -182,7 +182,7 @@ class Wire:
                 if born == self.breaks:
                     sink.sendall(data)
                 ready = ready or data.endswith(READY)
-        # Beyond a broken network nobody learns that the server has closed.
+        # Through a broken network, a client does not notice that the server has closed.
         if sink.family == socket.AF_UNIX or born == self.breaks:
             with suppress(OSError):
                 sink.shutdown(socket.SHUT_RDWR)

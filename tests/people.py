@@ -1,4 +1,4 @@
-"""The people of the tests: their tokens, and a client that sends them."""
+"""The users of the tests: their tokens, and a client that sends them."""
 
 import time
 from collections.abc import Callable
@@ -10,13 +10,13 @@ import jwt
 from django.test import Client
 
 Sends = Callable[[int], AbstractContextManager[None]]
-"""`with sends(1):` holds what is within to one statement."""
+"""`with sends(1):` asserts that the block sends exactly one statement to the database."""
 
 SECRET = "0123456789abcdef0123456789abcdef-tests"
 
 
 def is_error(response: Any, status: int, error_code: str, detail: str) -> bool:
-    """Whether an answer is this error, in the one form that all errors have."""
+    """Asserts that an answer is this error, in the form that all errors have."""
     members = {"detail", "error_code", "timestamp", "request_id"}
     if error_code == "VALIDATION_ERROR":
         members.add("errors")
@@ -38,7 +38,7 @@ def token_of(user_id: str, **claims: Any) -> str:
 
 
 class Person:
-    """Somebody with a token; sends JSON to paths below their own tasks."""
+    """A user with a token, who sends JSON to paths under `tasks`."""
 
     def __init__(self, user_id: str) -> None:
         self.user_id = user_id

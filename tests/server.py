@@ -1,4 +1,4 @@
-"""The service as a process of its own: `manage.py serve` on a free port and the tests' database."""
+"""The service as a separate process: `manage.py serve` on a free port and the tests' database."""
 
 import json
 import os
@@ -18,19 +18,19 @@ from urllib.parse import urlsplit
 from django.db import connection
 
 from config.database import embedded
-from config.settings import env
+from config.env import Environment
 
 ROOT = Path(__file__).parent.parent
 START_UP = 30.0
 SHUT_DOWN = 40.0
 TIMEOUT = 30.0
-"""Seconds that a start, a stop and an answer may take before the test fails."""
+"""Seconds for a start, a stop and an answer, before the test fails."""
 INHERITED = {
     name: value
     for name, value in os.environ.items()
     if name == "PATH" or name.startswith("COVERAGE_")
 }
-"""What a process of the tests knows of their environment."""
+"""The part of the tests' environment that their processes inherit."""
 
 
 @dataclass(frozen=True)
@@ -46,7 +46,7 @@ class Answer:
 def send(
     method: str, url: str, body: Any = None, headers: Mapping[str, str] | None = None
 ) -> Answer:
-    """One request on a connection of its own; bytes go as they are, other bodies as JSON."""
+    """One request on a new connection. A body of bytes is sent as it is, others as JSON."""
     parts = urlsplit(url)
     target = f"{parts.path or '/'}{'?' + parts.query if parts.query else ''}"
     sent = {} if body is None else {"Content-Type": "application/json"}
@@ -68,9 +68,12 @@ def free_port() -> int:
 
 
 def database_url() -> str:
-    """The database of the tests, as another process finds it."""
+    """The URL of the tests' database, for another process."""
     config = connection.settings_dict
-    url = embedded.url(config["EMBEDDED"]) if "EMBEDDED" in config else env.text("DATABASE_URL")
+    if "EMBEDDED" in config:
+        url = embedded.url(config["EMBEDDED"])
+    else:
+        url = Environment(os.environ).text("DATABASE_URL")
     return urlsplit(url)._replace(path=f"/{config['NAME']}").geturl()
 
 
@@ -81,7 +84,7 @@ def database_address() -> tuple[str, int]:
 
 
 def connect(address: tuple[str, int]) -> socket.socket:
-    """A bare connection to PostgreSQL at its `database_address`, for who speaks its protocol."""
+    """A socket that is connected to PostgreSQL at its `database_address`."""
     host, port = address
     if not host.startswith("/"):
         return socket.create_connection(address)
@@ -91,14 +94,14 @@ def connect(address: tuple[str, int]) -> socket.socket:
 
 
 def database_url_at(port: int) -> str:
-    """The database of the tests behind what listens on this port of loopback."""
+    """The URL of the tests' database, through a proxy on this port of the loopback interface."""
     parts = urlsplit(database_url())
     netloc = f"{parts.netloc.rpartition('@')[0]}@127.0.0.1:{port}"
     return parts._replace(netloc=netloc, query="").geturl()
 
 
 class Server:
-    """A running server. Its environment is what is given and what every production needs.
+    """A running server, with the variables that production needs and those of `environment`.
 
     root: the release that it runs.
     url: where it answers, without a slash at the end.
@@ -154,7 +157,7 @@ class Server:
             return False
 
     def stop(self) -> None:
-        """Ends it as a host does; a server that does not obey fails the test."""
+        """Ends it as a host does. The test fails if the server does not end in time."""
         self.process.send_signal(signal.SIGTERM)
         try:
             self.process.wait(SHUT_DOWN)

@@ -1,4 +1,4 @@
-"""The drill: a dump of one cluster becomes the service on a new one, as README says."""
+"""A dump of one cluster is restored on a new one, with the commands of the README."""
 
 import os
 import subprocess
@@ -23,9 +23,9 @@ FILL = f"""
     SELECT
         'user ' || n % 50, 'Täsk 📋 ' || n, (ARRAY[NULL, '', E'a\\tb\\\\c\\n' || n])[n % 3 + 1],
         n % 2 = 0, (ARRAY['low', 'medium', 'high'])[n % 3 + 1],
-        moment, moment + n % 7 * interval '1 hour', CASE WHEN n % 10 = 0 THEN moment END
+        created, created + n % 7 * interval '1 hour', CASE WHEN n % 10 = 0 THEN created END
     FROM (
-        SELECT n, '2026-01-31 12:00:00.123456+00'::timestamptz - n * interval '1 minute' AS moment
+        SELECT n, '2026-01-31 12:00:00.123456+00'::timestamptz - n * interval '1 minute' AS created
         FROM generate_series(1, {TASKS + 1}) AS n
     ) AS numbers
 """
@@ -64,7 +64,7 @@ def clusters(request: pytest.FixtureRequest) -> Iterator[tuple[Cluster, Cluster]
 
 
 def make_database(cluster: Cluster) -> str:
-    """The URL of an empty database, of a user without more rights than README wants."""
+    """The URL of an empty database, whose user has only the rights that the README requires."""
     cluster.execute(f"CREATE ROLE {NAME} LOGIN CREATEROLE PASSWORD '{PASSWORD}'")
     cluster.execute(f"CREATE DATABASE {NAME} OWNER {NAME} TEMPLATE template0 ENCODING 'UTF8'")
     return cluster.url_of(NAME, PASSWORD, NAME)
@@ -76,7 +76,7 @@ def fill(cluster: Cluster, url: str) -> None:
     run(url, *staff, DJANGO_SUPERUSER_PASSWORD="a-long-one-for-carol")
     cluster.execute(FILL, NAME)
     cluster.execute(HISTORY, NAME)
-    # The newest task is gone for good: its id must not come back.
+    # The newest task is deleted permanently: its id must not be used again.
     cluster.execute(f"DELETE FROM tasks_task WHERE id = {TASKS + 1}", NAME)
 
 
@@ -87,7 +87,7 @@ def run(url: str, *arguments: str, **variables: Any) -> str:
 
 
 def contents(cluster: Cluster) -> dict[str, Any]:
-    """What all rows of all tables are, and the indexes, triggers and constraints."""
+    """A digest of the rows of each table, and the indexes, triggers and constraints."""
     tables = [name for (name,) in cluster.execute(TABLES, NAME)]
     rows = {name: cluster.execute(DIGEST.format(name), NAME) for name in tables}
     return {**rows, "schema": cluster.execute(SCHEMA, NAME)}
@@ -97,7 +97,7 @@ def roles(cluster: Cluster) -> list[Any]:
     return cluster.execute(f"SELECT rolname FROM pg_roles WHERE rolname ~ '^{NAME}' ORDER BY 1")
 
 
-def test_a_dump_becomes_the_service_on_a_new_cluster(
+def test_a_dump_is_restored_on_a_new_cluster(
     clusters: tuple[Cluster, Cluster], tmp_path: Path
 ) -> None:
     old, new = clusters
@@ -106,12 +106,12 @@ def test_a_dump_becomes_the_service_on_a_new_cluster(
     before = contents(old)
     assert before["tasks_task"][0][0] == TASKS
     dump = old.folder / "tasks.dump"
-    # Of the same release as the server: another may not know what a catalogue of it holds.
+    # pg_dump of the server's version: another version may not know the catalogue.
     old.run("pg_dump", "--format=custom", f"--file={dump}", url)
     url = make_database(new)
     restore = ("pg_restore", "--single-transaction", f"--dbname={url}", dump)
 
-    # A role is no part of a dump, and without it nothing is restored.
+    # Roles are not part of a dump, and without the role nothing is restored.
     with pytest.raises(subprocess.CalledProcessError) as refused:
         new.run(*restore, stderr=subprocess.PIPE)
     assert f'role "{ROLE}" does not exist'.encode() in refused.value.stderr

@@ -1,4 +1,4 @@
-"""Where the data is: DATABASE_URL, or the embedded PostgreSQL of development."""
+"""The database settings: DATABASE_URL, or the embedded PostgreSQL of development."""
 
 import hmac
 from pathlib import Path
@@ -11,9 +11,10 @@ ROLE_SUFFIX = "_tasks_api"
 
 
 def configure(url: str, data: Path) -> dict[str, Any]:
-    """Django's settings for a PostgreSQL URL, or for the word `embedded` (its data in `data`).
+    """Django's settings for a PostgreSQL URL, or for the word `embedded` (with its data in `data`).
 
-    Raises ValueError for anything that is no PostgreSQL URL.
+    Raises ValueError for anything else; the message continues a sentence that begins with the name
+    of the variable.
     """
     if url == EMBEDDED:
         config: dict[str, Any] = {"NAME": "postgres", "USER": "postgres", "EMBEDDED": data}
@@ -23,17 +24,16 @@ def configure(url: str, data: Path) -> dict[str, Any]:
         try:
             config = dict(dj_database_url.parse(url))
         except ValueError:
-            # The words of libraries may quote the URL, and with it its password.
-            raise ValueError("is no valid URL: are its parts percent-encoded?") from None
+            # The library's message may quote the URL, including its password.
+            raise ValueError("is not a valid URL: are its parts percent-encoded?") from None
         if not config["NAME"]:
             raise ValueError("names no database")
     options = config.get("OPTIONS", {})
-    options.pop(
-        "pgbouncer", None
-    )  # that other libraries want to be told; here nothing depends on it
+    # Some libraries need this parameter; libpq refuses it, and nothing here depends on it.
+    options.pop("pgbouncer", None)
     return config | {
         "ENGINE": "config.database",
-        # Behind a pooler in transaction mode, which nobody may have told of, no cursor may stay.
+        # A cursor must not stay open behind a pooler in transaction mode, and there may be one.
         "DISABLE_SERVER_SIDE_CURSORS": True,
         "OPTIONS": {
             "application_name": "tasks",
@@ -46,12 +46,13 @@ def configure(url: str, data: Path) -> dict[str, Any]:
     }
 
 
-def of_the_api(owner: dict[str, Any], url: str, data: Path) -> dict[str, Any]:
-    """The same database for the API, which signs in as a role of its own.
+def configure_api(owner: dict[str, Any], url: str, data: Path) -> dict[str, Any]:
+    """The same database for the API, which signs in as a separate role.
 
-    That is the role of `url` (API_DATABASE_URL). Without one its name follows from the database,
-    when a connection is made, and its password from the owner's: all processes share that anyway,
-    and nobody finds the owner's password from it. `manage.py migrate` makes this role.
+    `url` (API_DATABASE_URL) names that role. Without it, the role's name is derived from the name
+    of the database when a connection opens, and its password from the owner's password, which all
+    processes know anyway and which cannot be computed from it. `manage.py migrate` creates the
+    role.
     """
     if url:
         config = configure(url, data) | {"ROLE_IS_DERIVED": False}
@@ -63,14 +64,14 @@ def of_the_api(owner: dict[str, Any], url: str, data: Path) -> dict[str, Any]:
 
 
 def derived_role(database: str) -> str:
-    """A name of PostgreSQL has at most 63 bytes."""
+    """The API's role for a database. PostgreSQL limits names to 63 bytes."""
     return database.encode()[: 63 - len(ROLE_SUFFIX)].decode(errors="ignore") + ROLE_SUFFIX
 
 
 def pooled(config: dict[str, Any], size: int) -> dict[str, Any]:
-    """The same for a server, whose threads share connections: Django's own option does it."""
+    """The same settings with Django's connection pool, for the threads of a server to share."""
     pool = {"min_size": 0, "max_size": size, "timeout": 3.0, "max_waiting": 32, "max_idle": 60.0}
-    # Each connection is looked at before it is used again: one may have ended while it was idle.
+    # Each connection is checked before it is used again, because it may have ended while idle.
     return config | {
         "CONN_HEALTH_CHECKS": True,
         "OPTIONS": config["OPTIONS"] | {"pool": pool | {"num_workers": 1}},

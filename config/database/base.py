@@ -1,4 +1,4 @@
-"""Django's PostgreSQL backend, which counts statements and keeps endpoints off the tables."""
+"""Django's PostgreSQL backend, which counts statements and refuses those of API endpoints."""
 
 from contextvars import ContextVar
 from typing import Any
@@ -7,14 +7,14 @@ from django.db import ProgrammingError
 from django.db.backends.postgresql import base
 
 from config.database import derived_role, embedded
-from config.server.account import account
+from config.server.stats import stats
 
 serving_the_api = ContextVar("serving_the_api", default=False)
-"""Set while an endpoint runs: it reaches the database by operations alone."""
+"""Set while an endpoint of the API runs: endpoints may use the database only by operations."""
 
 
 class DatabaseWrapper(base.DatabaseWrapper):
-    """Starts the embedded server where it is used."""
+    """Also starts the embedded server, if the settings name it."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -23,7 +23,7 @@ class DatabaseWrapper(base.DatabaseWrapper):
     def _watch(self, execute: Any, sql: Any, params: Any, many: Any, context: Any) -> Any:
         if serving_the_api.get():
             raise ProgrammingError("permission denied: an endpoint may only call an operation")
-        account.sent += 1
+        stats.statements_sent += 1
         return execute(sql, params, many, context)
 
     def get_connection_params(self) -> dict[str, Any]:

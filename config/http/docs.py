@@ -1,4 +1,4 @@
-"""The pages that show the OpenAPI document, with nothing loaded from another host."""
+"""The pages that show the OpenAPI document; they load nothing from other hosts."""
 
 from collections.abc import Callable
 from functools import wraps
@@ -17,8 +17,8 @@ POLICY = (
 View = Callable[..., HttpResponse]
 
 
-def locked_down(view: View, scripts: str = "") -> View:
-    """The view under a content security policy that lets this host in and no other."""
+def with_content_security_policy(view: View, scripts: str = "") -> View:
+    """The view with a content security policy that allows resources of this host only."""
 
     @require_safe
     @wraps(view, assigned=(), updated=())
@@ -31,5 +31,6 @@ def locked_down(view: View, scripts: str = "") -> View:
 
 
 def redoc(request: HttpRequest, api: NinjaAPI) -> HttpResponse:
-    # The page of django-ninja starts Redoc by a script of its own, and shows nobody's text.
-    return locked_down(Redoc().render_page, scripts=" 'unsafe-inline'")(request, api)
+    # django-ninja's page starts Redoc with an inline script, and shows no text of a user.
+    page = with_content_security_policy(Redoc().render_page, scripts=" 'unsafe-inline'")
+    return page(request, api)

@@ -1,4 +1,4 @@
-"""Whether the process lives, and whether it can serve."""
+"""Liveness and readiness."""
 
 from collections.abc import Iterator
 from functools import cache
@@ -27,17 +27,19 @@ class Health(BaseModel):
 
 @router.get("", operation_id="checkHealth", response=Health)
 def check_health(request: HttpRequest) -> HttpResponse:
-    """Whether the process answers; touches neither database nor network."""
+    """Whether the process answers. Uses neither the database nor the network."""
     return _ok()
 
 
 @router.get("/ready", operation_id="checkReadiness", response=Health)
 def check_readiness(request: HttpRequest) -> HttpResponse:
-    """Whether a request with a good token would be served."""
+    """Whether a request with a valid token would succeed."""
     missing = list(_missing())
     if not missing:
         return _ok()
-    code = "AUTH_UNAVAILABLE" if missing == ["verification keys"] else "DATABASE_ERROR"
+    code: errors.ErrorCode = (
+        "AUTH_UNAVAILABLE" if missing == ["verification keys"] else "DATABASE_ERROR"
+    )
     detail = f"Not ready: {', '.join(missing)}."
     errors.explain(request, missing=missing)
     return errors.error(request, 503, code, detail, headers={"Retry-After": errors.RETRY_AFTER})
@@ -46,12 +48,12 @@ def check_readiness(request: HttpRequest) -> HttpResponse:
 def _missing() -> Iterator[str]:
     if is_draining():
         yield "shutting down"
-    if not _database():
+    if not _has_database():
         yield "database"
-    # Of a database that does not answer, nothing more is asked.
-    elif not _migrations():
+    # A database that does not answer is not asked about its migrations.
+    elif not _has_migrations():
         yield "migrations"
-    if not _keys():
+    if not _has_keys():
         yield "verification keys"
 
 
@@ -61,8 +63,8 @@ def _ok() -> HttpResponse:
     )
 
 
-def _database() -> bool:
-    """Whether an operation can be called, as a request does."""
+def _has_database() -> bool:
+    """Whether an operation can be called, in the same way as by a request."""
     try:
         operations.read("nobody", 0)
     except Task.DoesNotExist:
@@ -72,27 +74,27 @@ def _database() -> bool:
     return False
 
 
-def _migrations() -> bool:
+def _has_migrations() -> bool:
     try:
-        return _migrated()
+        return _is_migrated()
     except (Error, Unmigrated):
         return False
 
 
 class Unmigrated(Exception):
-    """The database lacks migrations, or its operations are those of an earlier release."""
+    """The database lacks migrations, or has the operations of an earlier release."""
 
 
 @cache
-def _migrated() -> bool:
-    """Once true it stays so: this release also serves with the operations of its neighbours."""
+def _is_migrated() -> bool:
+    """Only True is cached. Later on, this release also works with adjacent releases' operations."""
     executor = MigrationExecutor(connection)
     if executor.migration_plan(executor.loader.graph.leaf_nodes()) or is_outdated(connection):
         raise Unmigrated
     return True
 
 
-def _keys() -> bool:
+def _has_keys() -> bool:
     keys = verifier().keys
     try:
         if keys:

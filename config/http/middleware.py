@@ -1,4 +1,4 @@
-"""What every request gets: an id, JSON for its error, and one line in the log."""
+"""For every request: an id, JSON for its errors, and one line in the log."""
 
 import random
 import re
@@ -8,65 +8,71 @@ from typing import Any
 
 import structlog
 from corsheaders.middleware import CorsMiddleware
+from django.conf import settings
 from django.http import HttpRequest
 from django.http.response import HttpResponseBase
 
 from config.database.base import serving_the_api
 from config.http import errors
 from config.server import metrics
-from config.server.account import account
 from config.server.bodies import REFUSAL
+from config.server.stats import stats
 
 log = structlog.get_logger()
 
 GetResponse = Callable[[HttpRequest], HttpResponseBase]
 
-SANE_ID = re.compile(r"[A-Za-z0-9._:-]{1,64}")
-ERRORS_FROM = 400
-CRASHES_FROM = 500
-TRACE = re.compile(r"(?!ff)[0-9a-f]{2}-(?!0{32})([0-9a-f]{32})-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}.*")
+REQUEST_ID = re.compile(r"[A-Za-z0-9._:-]{1,64}")
+MIN_ERROR_STATUS = 400
+MIN_SERVER_ERROR_STATUS = 500
+TRACEPARENT = re.compile(
+    r"(?!ff)[0-9a-f]{2}-(?!0{32})([0-9a-f]{32})-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}.*"
+)
 """A `traceparent` (W3C Trace Context, section 3.2.2)."""
-LEAST_WAIT = 0.001
-"""Seconds: a shorter wait is not worth a word in the log."""
+MIN_WAIT = 0.001
+"""Seconds. Shorter waits are not logged."""
 
 
 def request_log(get_response: GetResponse) -> GetResponse:
-    """The outermost middleware, so that its line tells what the client really got."""
+    """The outermost middleware, so that its line logs what the client really received."""
     metrics.attach()
+    api_url, admin_url = settings.API_URL, settings.ADMIN_URL
 
     def middleware(request: HttpRequest) -> HttpResponseBase:
-        arrived = account.arrived or account.begin()
+        arrived = stats.arrived or stats.begin()
         method = request.method
-        given = request.META.get("HTTP_X_REQUEST_ID", "")
-        request_id = given if SANE_ID.fullmatch(given) else f"{random.getrandbits(128):032x}"
+        request_id = request.META.get("HTTP_X_REQUEST_ID", "")
+        if not REQUEST_ID.fullmatch(request_id):
+            request_id = f"{random.getrandbits(128):032x}"
         request.id = request_id  # type: ignore[attr-defined]
         if method == "HEAD":
-            # The server sends the headers of the answer and keeps the body.
+            # The server sends only the headers of the answer.
             request.method = "GET"
         if REFUSAL in request.META:
-            request.urlconf = errors.BODY_REFUSED  # type: ignore[assignment] # Django takes patterns too
+            request.urlconf = errors.REFUSED_BODY_URLS  # type: ignore[assignment] # patterns are allowed
 
-        api = serving_the_api.set(request.path_info.startswith("/api/"))
+        previous = serving_the_api.set(request.path_info.startswith(api_url))
         try:
             response = get_response(request)
         finally:
-            serving_the_api.reset(api)
+            serving_the_api.reset(previous)
 
         request.method = method
-        if response.status_code >= ERRORS_FROM and not request.path_info.startswith("/admin/"):
+        is_error = response.status_code >= MIN_ERROR_STATUS
+        if is_error and not request.path_info.startswith(admin_url):
             errors.jsonify(request, response)
         response["X-Request-ID"] = request_id
         seconds = perf_counter() - arrived
         _write(request, response, seconds)
         metrics.answered(request, response.status_code, seconds)
-        account.arrived = None
+        stats.arrived = None
         return response
 
     return middleware
 
 
 class Cors(CorsMiddleware):
-    """Leaves out requests of no browser: without an origin there is nothing to allow."""
+    """Skips requests without an origin, which are not cross-origin requests of a browser."""
 
     def __call__(self, request: HttpRequest) -> HttpResponseBase:
         if "HTTP_ORIGIN" in request.META:
@@ -77,7 +83,7 @@ class Cors(CorsMiddleware):
 
 
 def _write(request: HttpRequest, response: HttpResponseBase, seconds: float) -> None:
-    """Names of routes, never paths: a path holds whatever a client puts there."""
+    """Logs the route and not the path, because a client may put anything into a path."""
     line: dict[str, Any] = {
         "request_id": response["X-Request-ID"],
         "user_id": getattr(getattr(request, "auth", None), "user_id", None),
@@ -85,18 +91,18 @@ def _write(request: HttpRequest, response: HttpResponseBase, seconds: float) -> 
         "route": request.resolver_match.route if request.resolver_match else None,
         "status": response.status_code,
         "ms": round(seconds * 1000, 2),
-        "sql": account.statements,
+        "sql": stats.statements,
     }
-    if waits := account.waits:
+    if waits := stats.waits:
         waited = sum(waits.values())
-        if waited >= LEAST_WAIT:
+        if waited >= MIN_WAIT:
             line["waited_ms"] = round(waited * 1000, 2)
             line["waited_for"] = max(waits, key=waits.__getitem__)
-    if trace := TRACE.fullmatch(request.META.get("HTTP_TRACEPARENT", "")):
+    if trace := TRACEPARENT.fullmatch(request.META.get("HTTP_TRACEPARENT", "")):
         line["trace_id"] = trace[1]
-    if response.status_code >= ERRORS_FROM:
+    if response.status_code >= MIN_ERROR_STATUS:
         line |= getattr(request, "explanation", {})
-    if response.status_code >= CRASHES_FROM:
+    if response.status_code >= MIN_SERVER_ERROR_STATUS:
         log.error("request", **line)
     else:
         log.info("request", **line)

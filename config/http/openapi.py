@@ -1,12 +1,21 @@
-"""The OpenAPI document: what the types cannot say is added to what they say."""
+"""The OpenAPI document: what django-ninja reads from the types, plus what types cannot express."""
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, get_args
 
 from ninja import NinjaAPI
 from ninja.openapi.schema import OpenAPISchema
 
 from authjwt.exceptions import ANOTHER_USER, EXPIRED
+from config.http.errors import (
+    BODY_TOO_LARGE,
+    BODY_TOO_LATE,
+    CRASH,
+    DATABASE_UNREACHABLE,
+    NO_SUCH_TASK,
+    NOT_JSON,
+    ErrorCode,
+)
 from tasks.schemas import READ_ONLY
 
 TASK = {
@@ -26,45 +35,32 @@ EXAMPLES = {
     "TaskOut": TASK,
 }
 
-CODES = (
-    "AUTH_FORBIDDEN",
-    "AUTH_INVALID",
-    "AUTH_MISSING",
-    "AUTH_UNAVAILABLE",
-    "DATABASE_ERROR",
-    "INTERNAL_ERROR",
-    "METHOD_NOT_ALLOWED",
-    "NOT_FOUND",
-    "PAYLOAD_TOO_LARGE",
-    "REQUEST_TIMEOUT",
-    "UNSUPPORTED_MEDIA_TYPE",
-    "VALIDATION_ERROR",
-)
-"""Every `error_code` that there is."""
-
 TEXT = {"schema": {"type": "string"}}
 RETRY_AFTER = {
     "Retry-After": {"description": "Seconds to wait.", "schema": {"type": "integer", "minimum": 1}}
 }
 CHALLENGE = {"WWW-Authenticate": {"description": "RFC 6750, section 3.", **TEXT}}
-NEXT = {"Link": {"description": 'The next page, `rel="next"`, where there is one.', **TEXT}}
+NEXT = {"Link": {"description": 'The next page, `rel="next"`, if there is one.', **TEXT}}
 LOCATION = {"Location": {"description": "The address of the new task.", **TEXT}}
 
 ERROR = {
     "type": "object",
     "required": ["detail", "error_code", "timestamp", "request_id"],
     "properties": {
-        "detail": {"type": "string", "description": "A sentence that can be shown."},
-        "error_code": {"type": "string", "enum": list(CODES)},
+        "detail": {"type": "string", "description": "A sentence to show to a person."},
+        "error_code": {"type": "string", "enum": list(get_args(ErrorCode))},
         "timestamp": {"type": "string", "format": "date-time"},
-        "request_id": {"type": "string", "description": "As in `X-Request-ID` and in the log."},
+        "request_id": {
+            "type": "string",
+            "description": "The one in `X-Request-ID` and in the log.",
+        },
         "reason": {
             "type": "string",
-            "description": "Only with AUTH_INVALID: what is wrong with the token.",
+            "description": "Only with AUTH_INVALID: why the token was refused.",
         },
         "errors": {
             "type": "array",
-            "description": "Only with VALIDATION_ERROR: each place with its rule.",
+            "description": "Only with VALIDATION_ERROR: each invalid place, and its rule.",
             "items": {
                 "type": "object",
                 "required": ["loc", "msg", "type"],
@@ -79,7 +75,7 @@ ERROR = {
 }
 
 
-def _response(description: str, code: str, detail: str, **more: Any) -> dict[str, Any]:
+def _response(description: str, code: ErrorCode, detail: str, **more: Any) -> dict[str, Any]:
     example = {
         "detail": detail,
         "error_code": code,
@@ -101,55 +97,41 @@ def _broken_rule(name: str, message: str, kind: str) -> dict[str, Any]:
 
 RESPONSES = {
     "400": _response(
-        "The body is not JSON, or an empty change.",
+        "The body is not JSON, or names no field to change.",
         "VALIDATION_ERROR",
         "At least one field must be provided",
         members=_broken_rule("", "At least one field must be provided", "empty_change"),
     ),
     "401": _response(
-        "There is no token, or it does not verify.",
+        "The token is missing or invalid.",
         "AUTH_INVALID",
         EXPIRED,
         members={"reason": "expired"},
         headers=CHALLENGE,
     ),
-    "403": _response("The token is another user's.", "AUTH_FORBIDDEN", ANOTHER_USER),
-    "404": _response("The user has no such task.", "NOT_FOUND", "There is no such task."),
-    "408": _response(
-        "The body did not arrive in time.",
-        "REQUEST_TIMEOUT",
-        "The body did not arrive within 10 s.",
-    ),
-    "413": _response(
-        "The body is too large.", "PAYLOAD_TOO_LARGE", "The body must have at most 64 KiB."
-    ),
-    "415": _response(
-        "The body is of another type.",
-        "UNSUPPORTED_MEDIA_TYPE",
-        "The body must be application/json.",
-    ),
+    "403": _response("The token belongs to another user.", "AUTH_FORBIDDEN", ANOTHER_USER),
+    "404": _response("The user has no such task.", "NOT_FOUND", NO_SUCH_TASK),
+    "408": _response("The body did not arrive in time.", "REQUEST_TIMEOUT", BODY_TOO_LATE),
+    "413": _response("The body is too large.", "PAYLOAD_TOO_LARGE", BODY_TOO_LARGE),
+    "415": _response("The body has an unsupported media type.", "UNSUPPORTED_MEDIA_TYPE", NOT_JSON),
     "422": _response(
         "A field or a parameter breaks a rule.",
         "VALIDATION_ERROR",
         "title: must not be blank",
         members=_broken_rule("title", "must not be blank", "blank"),
     ),
-    "500": _response(
-        "A fault of the server.",
-        "INTERNAL_ERROR",
-        "Something went wrong here. It has been recorded.",
-    ),
+    "500": _response("An error of the server.", "INTERNAL_ERROR", CRASH),
     "503": _response(
         "The database, or the keys that verify tokens, cannot be reached.",
         "DATABASE_ERROR",
-        "The database cannot be reached at the moment. Nothing was done: please try again.",
+        DATABASE_UNREACHABLE,
         headers=RETRY_AFTER,
     ),
 }
 
 
 class DocumentedAPI(NinjaAPI):
-    """Adds errors, examples and headers, which are the same for operations of the same kind."""
+    """Adds the errors, examples and headers that operations of one kind have in common."""
 
     def get_openapi_schema(self, **kwargs: Any) -> OpenAPISchema:
         document = super().get_openapi_schema(**kwargs)
@@ -157,7 +139,7 @@ class DocumentedAPI(NinjaAPI):
         components = document["components"] = _untitled(document["components"])
         components["schemas"]["Error"] = ERROR
         components["responses"] = RESPONSES
-        del components["schemas"]["ListQuery"]  # its members stand as parameters
+        del components["schemas"]["ListQuery"]  # its members are query parameters
         _mark_read_only(components["schemas"])
         for path in document["paths"].values():
             for operation in path.values():
@@ -166,7 +148,7 @@ class DocumentedAPI(NinjaAPI):
 
 
 def _untitled(node: Any) -> Any:
-    """Without the titles that pydantic makes of names, which say nothing more than the names."""
+    """Removes the titles that pydantic makes from names, because they add nothing to the names."""
     if isinstance(node, list):
         return [_untitled(item) for item in node]
     if isinstance(node, dict):
@@ -218,7 +200,7 @@ def _statuses(operation: dict[str, Any]) -> set[str]:
 
 
 def operation_ids(document: Mapping[str, Any]) -> dict[tuple[str, str], str]:
-    """By path and method."""
+    """The operation ids by path and method."""
     return {
         (path, method.upper()): operation["operationId"]
         for path, operations in document["paths"].items()

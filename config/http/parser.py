@@ -1,31 +1,36 @@
-"""Request bodies: JSON as RFC 8259 has it, and nothing that only looks like it."""
+"""Request bodies: JSON as RFC 8259 defines it, and nothing else."""
 
 import json
+from http import HTTPStatus
 from typing import Any, NoReturn
 
 from django.http import HttpRequest
 from ninja.parser import Parser
 
+from config.http.errors import NOT_JSON, ErrorCode
+
 
 class UnreadableBody(Exception):
-    """A body that is not JSON; `status` and `error_code` are those of the answer."""
+    """The body is not JSON; `status` and `error_code` are for the answer."""
 
     def __init__(self, message: str, status: int = 400) -> None:
         super().__init__(message)
         self.status = status
-        self.error_code = "UNSUPPORTED_MEDIA_TYPE" if status == 415 else "VALIDATION_ERROR"  # noqa: PLR2004
+        self.error_code: ErrorCode = "VALIDATION_ERROR"
+        if status == HTTPStatus.UNSUPPORTED_MEDIA_TYPE:
+            self.error_code = "UNSUPPORTED_MEDIA_TYPE"
 
 
 class JSONParser(Parser):
-    """Refuses what Python's parser would let through.
+    """Also refuses what Python's parser accepts.
 
-    NaN and infinities are no JSON; UTF-16 is none since RFC 8259, section 8.1; of a name that
-    stands twice, which value counts is not for the server to guess (section 4).
+    NaN and infinities are not JSON. Neither is UTF-16 (RFC 8259, section 8.1). An object with a
+    duplicate name has no defined meaning (section 4).
     """
 
     def parse_body(self, request: HttpRequest) -> Any:
         if request.content_type != "application/json":
-            raise UnreadableBody("The body must be application/json.", status=415)
+            raise UnreadableBody(NOT_JSON, status=415)
         if request.META.get("HTTP_CONTENT_ENCODING", "identity").lower() != "identity":
             raise UnreadableBody("The body must not be compressed.", status=415)
         try:
@@ -35,10 +40,10 @@ class JSONParser(Parser):
 
 
 def _object(members: list[tuple[str, Any]]) -> dict[str, Any]:
-    found = dict(members)
-    if len(found) < len(members):
+    fields = dict(members)
+    if len(fields) < len(members):
         raise UnreadableBody("The body names a field twice.")
-    return found
+    return fields
 
 
 def _constant(_name: str) -> NoReturn:

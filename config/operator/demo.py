@@ -47,7 +47,8 @@ def announcement(host: str, port: int) -> str:
     token = demo_token()
     curl = " ".join(
         (
-            f"curl -X POST {here}/api/{USER}/tasks -H 'Content-Type: application/json'",
+            f"curl -X POST {here}{settings.API_URL}{USER}/tasks",
+            "-H 'Content-Type: application/json'",
             f"-H 'Authorization: Bearer {token}' -d '{{\"title\": \"Buy milk\"}}'",
         )
     )
@@ -55,7 +56,7 @@ def announcement(host: str, port: int) -> str:
         (
             "",
             f"Docs    {here}/docs",
-            f"Admin   {here}/admin/  (user {STAFF}, password {staff_password()})",
+            f"Admin   {here}{settings.ADMIN_URL}  (user {STAFF}, password {staff_password()})",
             f'Token   of the user "{USER}", valid for 7 days:',
             "",
             token,

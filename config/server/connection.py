@@ -1,11 +1,11 @@
-"""One connection of the API to PostgreSQL, on which nobody waits longer than a deadline.
+"""One connection of the API to PostgreSQL, with a deadline for everything it waits for.
 
-PostgreSQL's own timeouts end what is slow. A server that hangs, or a network that swallows packets,
-ends nothing, because the system still acknowledges what nobody reads. So the client watches the
-clock as well.
+PostgreSQL's own timeouts end slow statements, but they do not help if the server hangs or the
+network drops packets: the operating system may still acknowledge what no process reads. So the
+client has deadlines as well.
 
-This speaks to libpq (`psycopg.pq`): psycopg's own connection has no deadline, and its cursor costs
-40 µs more, a twelfth of a request.
+This uses libpq directly (`psycopg.pq`), because psycopg's connection has no deadline, and its
+cursor takes 40 µs more, a twelfth of a request.
 """
 
 import re
@@ -31,11 +31,11 @@ CAUSES: Sequence[tuple[Cause, str]] = (
     ("password", "password|authentication|pg_hba|role .* does not exist|no such user"),
     ("timeout", "timeout|timed out"),
 )
-"""By what libpq says, since a connection that failed has no SQLSTATE."""
+"""Patterns in the messages of libpq, since a connection that failed has no SQLSTATE."""
 
 
 class ConnectionFailed(OperationalError):
-    """There is no connection, and so nothing was sent."""
+    """There is no connection, so nothing was sent."""
 
     def __init__(self, cause: Cause, message: str) -> None:
         super().__init__(message)
@@ -43,18 +43,18 @@ class ConnectionFailed(OperationalError):
 
 
 class AnswerLost(OperationalError):
-    """A statement was sent, and its answer will never come: it may have been carried out."""
+    """A statement was sent, but its answer will not arrive. It may have been executed."""
 
 
 def cause_of(message: str) -> Cause:
     return next(
-        (cause for cause, words in CAUSES if re.search(words, message, re.IGNORECASE)),
+        (cause for cause, pattern in CAUSES if re.search(pattern, message, re.IGNORECASE)),
         "no_connection",
     )
 
 
 class Connection:
-    """Raises ConnectionFailed where it cannot be opened before `deadline` (perf_counter)."""
+    """Raises ConnectionFailed if it cannot be opened before `deadline`, by `perf_counter`."""
 
     def __init__(self, conninfo: bytes, deadline: float) -> None:
         self._libpq = PGconn.connect_start(conninfo)
@@ -76,7 +76,7 @@ class Connection:
             if status == PollingStatus.FAILED or self._libpq.status == ConnStatus.BAD:
                 message = self._libpq.get_error_message()
                 raise ConnectionFailed(cause_of(message), message)
-            # With each address, and after TLS was refused, the socket is another one.
+            # libpq opens another socket for each address, and after TLS was refused.
             socket = select.poll()
             event = select.POLLIN if status == PollingStatus.READING else select.POLLOUT
             socket.register(self._libpq.socket, event)
@@ -90,11 +90,11 @@ class Connection:
 
     @property
     def is_stale(self) -> bool:
-        """Whether the server has ended its side of this connection while it was idle.
+        """Whether the server has closed this connection while it was idle.
 
-        A server never speaks unasked on an idle connection, except to end it. So a socket with
-        something to read belongs to a connection to replace. Asking the socket costs a system call,
-        where `SELECT 1` costs a round trip.
+        On an idle connection, a server sends something only to close it. So a connection whose
+        socket has something to read must be replaced. Polling the socket takes one system call,
+        while `SELECT 1` would take a round trip.
         """
         return bool(self._socket.poll(0))
 
@@ -102,19 +102,20 @@ class Connection:
         self._libpq.finish()
 
     def call(self, statement: bytes, values: Sequence[bytes], timeout: float) -> Row:
-        """The first row of a statement with `$1`, `$2`, …; values go and come as PostgreSQL's text.
+        """The first row of a statement with `$1`, `$2`, …; values are in PostgreSQL's text form.
 
-        Nothing is prepared under a name: on a connection that a pooler shares, that name could be
-        somebody else's statement. Raises AnswerLost, and psycopg's errors for those of PostgreSQL.
+        Statements are not prepared under a name: on a connection that a pooler shares, the same
+        name could be another client's statement. Raises AnswerLost, and psycopg's errors for those
+        of PostgreSQL.
         """
         if any(b"\0" in value for value in values):
-            # libpq would end the text there: another text, and of a user another user.
+            # libpq would truncate the text there, which could even make it another user's id.
             raise psycopg.DataError("text cannot contain NUL")
         try:
             self._libpq.send_query_params(statement, values)
             result = self._result(perf_counter() + timeout)
         except BaseException as error:
-            self.close()  # the next statement would take the answer that is still to come
+            self.close()  # otherwise the next statement would read the answer to this one
             if isinstance(error, psycopg.OperationalError):
                 raise AnswerLost("the connection was lost before the answer") from error
             raise
@@ -141,7 +142,7 @@ class Connection:
 
     def _error(self, result: PGresult) -> Exception:
         error = error_from_result(result)
-        # Class 08 is what a pooler says that has lost the server.
+        # A pooler that has lost the server answers with an error of class 08.
         if error.sqlstate is None or error.sqlstate.startswith("08"):
             self.close()
             return AnswerLost("the connection was lost before the answer")

@@ -1,4 +1,4 @@
-"""How many cores this process may use, which in a container are fewer than its host has."""
+"""How many cores this process may use: in a container, these can be fewer than the host has."""
 
 import os
 from collections.abc import Iterator
@@ -11,9 +11,8 @@ MEMBERSHIPS = Path("/proc/self/cgroup")
 
 
 def cores(cgroups: Path = CGROUPS, memberships: Path = MEMBERSHIPS) -> int:
-    """The least of its affinity and the quotas of its control groups, rounded up."""
-    least = min([_affinity(), *map(_quota, _groups(cgroups, memberships))])
-    return max(1, ceil(least))
+    """The minimum of the CPU affinity and the quotas of all control groups, rounded up."""
+    return max(1, ceil(min([_affinity(), *map(_quota, _groups(cgroups, memberships))])))
 
 
 def _affinity() -> int:
@@ -23,22 +22,22 @@ def _affinity() -> int:
 
 
 def _groups(cgroups: Path, memberships: Path) -> Iterator[Path]:
-    """The groups of this process with all that they are in, of version 2 and of version 1.
+    """The control groups of this process and their ancestors, of version 2 and of version 1.
 
-    In a container that does not see the host's groups, its own group is the topmost one.
+    In a container that cannot see the host's groups, its own group is the root.
     """
     yield from (cgroups, cgroups / "cpu")
     with suppress(OSError):
         for line in memberships.read_text().splitlines():
             _, controllers, path = line.split(":", 2)
             if not controllers or "cpu" in controllers.split(","):
-                top = cgroups / "cpu" if controllers else cgroups
-                group = top / path.lstrip("/")
-                yield from (each for each in (group, *group.parents) if top in each.parents)
+                root = cgroups / "cpu" if controllers else cgroups
+                group = root / path.lstrip("/")
+                yield from (each for each in (group, *group.parents) if root in each.parents)
 
 
 def _quota(group: Path) -> float:
-    """In cores; infinite where the group has none (`max`, or -1)."""
+    """In cores; infinite if the group has no quota (`max`, or -1)."""
     match _numbers(group):
         case [quota, period] if quota.isdecimal() and period.isdecimal() and int(period):
             return int(quota) / int(period)

@@ -1,7 +1,7 @@
 """Answers GET /metrics in the text format of Prometheus, for all workers together.
 
-It is a process of its own, forked before there is any thread: a thread of the master could hold a
-lock while a dead worker is replaced, and the new worker would wait for that lock for ever.
+It is a separate process, forked before any thread starts. A thread of the master could hold a lock
+while a worker is forked to replace a dead one, and the new worker would wait for that lock forever.
 """
 
 import multiprocessing
@@ -10,25 +10,27 @@ import signal
 import socketserver
 import sys
 import threading
-import time
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler
 from socket import AF_INET, AF_INET6
+from time import monotonic
 from typing import Any
 
 from django.core.management.base import CommandError
 
 from config.server import metrics
-from config.server.metrics import BUCKETS, Region
+from config.server.memory import Region
+from config.server.metrics import BUCKETS
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 TIMEOUT = 10.0
+"""Seconds after which a scraper that neither sends nor reads is disconnected."""
 MAX_SCRAPERS = 100
-"""Seconds for a scraper that neither sends nor reads, and how many of them there may be at once."""
 
-Figures = Mapping[tuple[str, ...], float]
+Samples = Mapping[tuple[str, ...], float]
+"""Values by the name of the metric and the values of its labels."""
 
 KEYS_AGE = "tasks_keys_age_seconds"
 WORKERS = "tasks_workers"
@@ -52,13 +54,13 @@ FAMILIES: tuple[tuple[str, str, str, tuple[str, ...]], ...] = (
 
 
 def text(region: Region) -> str:
-    figures = collect(region)
-    return "".join(f"{line}\n" for family in FAMILIES for line in _family(*family, figures=figures))
+    samples = collect(region)
+    return "".join(f"{line}\n" for family in FAMILIES for line in _family(*family, samples=samples))
 
 
-def collect(region: Region) -> Figures:
-    """Counters of all slots are added up; of the gauges only those of workers that are alive."""
-    figures: dict[tuple[str, ...], float] = defaultdict(float)
+def collect(region: Region) -> Samples:
+    """Adds up the counters of all slots, and combines the gauges of the workers that are alive."""
+    samples: dict[tuple[str, ...], float] = defaultdict(float)
     gauges: dict[str, list[float]] = {name: [] for name in metrics.GAUGES}
     workers = 0
     for number, slot in enumerate(region.slots):
@@ -66,40 +68,40 @@ def collect(region: Region) -> Figures:
         workers += taken
         for key, value in slot.read():
             if key[0] not in gauges:
-                figures[key] += value
+                samples[key] += value
             elif taken:
                 gauges[key[0]].append(value)
-    figures[(WORKERS,)] = workers
+    samples[(WORKERS,)] = workers
     for name in (metrics.IN_USE, metrics.WAITING):
-        figures[(name,)] = sum(gauges[name])
-    figures[(metrics.KEYS_FAILURES,)] = max(gauges[metrics.KEYS_FAILURES], default=0)
-    if fetched := [moment for moment in gauges[metrics.KEYS_FETCHED] if moment]:
-        figures[(KEYS_AGE,)] = time.monotonic() - min(fetched)
-    return figures
+        samples[(name,)] = sum(gauges[name])
+    samples[(metrics.KEYS_FAILURES,)] = max(gauges[metrics.KEYS_FAILURES], default=0)
+    if fetched := [time for time in gauges[metrics.KEYS_FETCHED] if time]:
+        samples[(KEYS_AGE,)] = monotonic() - min(fetched)
+    return samples
 
 
 def _family(
-    name: str, kind: str, about: str, labels: tuple[str, ...], *, figures: Figures
+    name: str, kind: str, description: str, labels: tuple[str, ...], *, samples: Samples
 ) -> Iterator[str]:
-    yield f"# HELP {name} {about}"
+    yield f"# HELP {name} {description}"
     yield f"# TYPE {name} {kind}"
     if kind == "histogram":
-        for operation in sorted({key[1] for key in figures if key[0] == name}):
-            yield from _histogram(name, operation, figures)
+        for operation in sorted({key[1] for key in samples if key[0] == name}):
+            yield from _histogram(name, operation, samples)
         return
-    for key in sorted(key for key in figures if key[0] == name):
-        named = ",".join(f'{label}="{value}"' for label, value in zip(labels, key[1:], strict=True))
-        yield f"{name}{{{named}}} {figures[key]}" if labels else f"{name} {figures[key]}"
+    for key in sorted(key for key in samples if key[0] == name):
+        pairs = ",".join(f'{label}="{value}"' for label, value in zip(labels, key[1:], strict=True))
+        yield f"{name}{{{pairs}}} {samples[key]}" if labels else f"{name} {samples[key]}"
 
 
-def _histogram(name: str, operation: str, figures: Figures) -> Iterator[str]:
-    """A worker counts a request in one bucket; here each bucket includes those below it."""
+def _histogram(name: str, operation: str, samples: Samples) -> Iterator[str]:
+    """A worker counts a request in one bucket, but Prometheus needs cumulative buckets."""
     total = 0.0
     for bound in BUCKETS:
-        total += figures.get((name, operation, str(bound)), 0.0)
+        total += samples.get((name, operation, str(bound)), 0.0)
         le = "+Inf" if bound == BUCKETS[-1] else bound
         yield f'{name}_bucket{{operation="{operation}",le="{le}"}} {total}'
-    yield f'{name}_sum{{operation="{operation}"}} {figures.get((f"{name}_sum", operation), 0.0)}'
+    yield f'{name}_sum{{operation="{operation}"}} {samples.get((f"{name}_sum", operation), 0.0)}'
     yield f'{name}_count{{operation="{operation}"}} {total}'
 
 
@@ -142,12 +144,12 @@ class Exporter(socketserver.ThreadingTCPServer):
         super().__init__((host, port), Handler)
 
     def run(self) -> None:
-        # Ctrl-C reaches all processes of a terminal: the master ends this one when it has ended.
+        # Ctrl-C reaches all processes of a terminal, but the master ends this one, as the last.
         signal.signal(signal.SIGINT, signal.SIG_IGN)
         self.serve_forever()
 
     def service_actions(self) -> None:
-        """Called twice a second: without its master it ends."""
+        """Called twice a second. Ends this process if its master has died."""
         if os.getppid() != self._master:
             sys.exit()
 
@@ -158,12 +160,12 @@ class Exporter(socketserver.ThreadingTCPServer):
             super().process_request(request, client_address)
 
     def handle_error(self, request: Any, client_address: Any) -> None:
-        if not isinstance(sys.exception(), OSError):  # a scraper that is gone
+        if not isinstance(sys.exception(), OSError):  # the scraper has disconnected
             super().handle_error(request, client_address)
 
 
 def start(host: str, port: int, workers: int, operations: metrics.Operations) -> None:
-    """Takes the port, and starts the process. `multiprocessing` ends it when the master ends."""
+    """Binds the port, and starts the process, which `multiprocessing` ends with the master."""
     try:
         server = Exporter(host, port, metrics.share(workers, operations))
     except OSError as error:
@@ -171,7 +173,7 @@ def start(host: str, port: int, workers: int, operations: metrics.Operations) ->
             f"Metrics cannot be served on port {port} of {host} ({error.strerror}): "
             "set METRICS_PORT to a free port, and METRICS_HOST to an address of this machine."
         ) from error
-    # A worker that is spawned, as on macOS and from Python 3.14 on, would not share the memory.
+    # Spawned workers, the default on macOS and since Python 3.14, would not share the memory.
     multiprocessing.set_start_method("fork", force=True)
     multiprocessing.Process(target=server.run, name="metrics", daemon=True).start()
     server.server_close()

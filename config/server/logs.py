@@ -1,4 +1,4 @@
-"""Log lines: JSON, or readable in development, and what they leave out."""
+"""Log lines: in JSON, or readable for development, and without the contents of rows."""
 
 import logging
 import sys
@@ -23,13 +23,13 @@ def configure(*, readable: bool) -> None:
 
 
 class StandardOutput:
-    """Writes lines to what is standard output at that moment."""
+    """Writes lines to `sys.stdout`, even if that has been replaced in the meantime."""
 
     def __init__(self, *_: Any) -> None:
         pass
 
     def msg(self, line: str) -> None:
-        # A full disk or a closed pipe loses the line, and never the request.
+        # With a full disk or a closed pipe, the line is lost, but the request must not fail.
         with suppress(OSError, ValueError):
             sys.stdout.write(f"{line}\n")
             sys.stdout.flush()
@@ -38,7 +38,7 @@ class StandardOutput:
 
 
 def formatter(*, readable: bool) -> logging.Formatter:
-    """For the lines of libraries, which write through `logging`."""
+    """For the lines of libraries, which use `logging`."""
     return structlog.stdlib.ProcessorFormatter(
         foreign_pre_chain=_processors(readable=readable),
         processors=[
@@ -63,14 +63,12 @@ def _renderer(*, readable: bool) -> structlog.typing.Processor:
     return structlog.dev.ConsoleRenderer(
         colors=sys.stdout.isatty(),
         pad_event_to=0,
-        # The default shows local variables: tokens and titles among them.
+        # The default shows local variables, which include tokens and titles.
         exception_formatter=structlog.dev.plain_traceback,
     )
 
 
-class Crashes(logging.Filter):
-    """Lets through what comes with a traceback."""
-
+class HasTraceback(logging.Filter):
     def filter(self, record: logging.LogRecord) -> bool:
         return bool(record.exc_info)
 
@@ -78,10 +76,10 @@ class Crashes(logging.Filter):
 def without_database_texts(
     _logger: Any, _method: str, line: MutableMapping[str, Any]
 ) -> MutableMapping[str, Any]:
-    """A structlog processor that keeps rows out of the log.
+    """A structlog processor that keeps the contents of rows out of the log.
 
-    PostgreSQL quotes the offending row in the message of an error, and with it a task's text.
-    The SQLSTATE and the names of table and constraint say as much without it.
+    PostgreSQL quotes the row in the message of some errors, and with it the text of a task.
+    The SQLSTATE and the names of table and constraint are logged instead.
     """
     info = line.get("exc_info")
     error = sys.exc_info()[1] if info is True else info[1] if isinstance(info, tuple) else info
@@ -92,7 +90,7 @@ def without_database_texts(
 
 
 def summary(error: DatabaseError | InterfaceError) -> str:
-    """For instance `IntegrityError 23514 tasks_task.task_priority`, `ConnectionFailed too_many`."""
+    """For example `IntegrityError 23514 tasks_task.task_priority`, `ConnectionFailed too_many`."""
     cause = error.__cause__
     if isinstance(error, ConnectionFailed):
         return f"ConnectionFailed {error.cause}"
@@ -104,5 +102,5 @@ def summary(error: DatabaseError | InterfaceError) -> str:
         for name in (getattr(diag, "table_name", ""), getattr(diag, "constraint_name", ""))
         if name
     )
-    words = (type(error).__name__, getattr(cause, "sqlstate", None), place)
-    return " ".join(word for word in words if word)
+    parts = (type(error).__name__, getattr(cause, "sqlstate", None), place)
+    return " ".join(part for part in parts if part)

@@ -1,7 +1,7 @@
-"""The master process: granian's server, and what it lacks.
+"""The master process: granian's server, with what it lacks.
 
-On SIGTERM it drains before it ends. Its workers end with it, also when it is killed. It starts a
-dead worker again however often it dies.
+On SIGTERM it drains before it ends. Its workers end with it, even if it is killed. It restarts a
+dead worker, however often the worker dies.
 """
 
 import os
@@ -21,9 +21,9 @@ log = structlog.get_logger()
 
 
 class Master(MPServer):
-    """load: makes the application, in each worker.
+    """load: returns the application, in each worker.
 
-    when_started: called once the workers are started, in the main thread.
+    when_started: called in the main thread after the workers have started.
     """
 
     def __init__(
@@ -50,12 +50,12 @@ class Master(MPServer):
             self.when_started(self)
 
     def signal_handler_interrupt(self, number: int = 0, *_: Any) -> None:
-        """SIGTERM drains first; a second one, and Ctrl-C, do not wait for the end of that."""
+        """SIGTERM drains first. A second SIGTERM, or Ctrl-C, ends the drain."""
         if os.getpid() != self.pid:
-            os._exit(0)  # a worker that has only been forked, and still has this handler
-        begins = not self.shared.draining.value
+            os._exit(0)  # a worker that was just forked, and still has this handler
+        is_first = not self.shared.draining.value
         self.shared.draining.value = True
-        if number == signal.SIGTERM and begins and self.drain_seconds:
+        if number == signal.SIGTERM and is_first and self.drain_seconds:
             Thread(target=self._drain, name="drain", daemon=True).start()
         else:
             super().signal_handler_interrupt()  # type: ignore[no-untyped-call]
@@ -67,9 +67,10 @@ class Master(MPServer):
 
     @property
     def respawned_wrks(self) -> dict[int, float]:
-        """When each worker was started again: granian ends a server in which one dies soon after.
+        """When each worker was restarted: granian ends a server in which one dies soon afterwards.
 
-        Always empty, so it does not. Instead, workers that keep dying wait before they start.
+        Always empty, so that granian does not. Instead, workers that keep dying wait before they
+        start.
         """
         return {}
 
@@ -79,9 +80,9 @@ class Master(MPServer):
 
 
 def load_in_worker(shared: SharedState, load: Callable[[], Any]) -> Any:
-    """The application of a worker, in its process."""
-    # A worker without requests may end at once. Until granian brings handlers of its own, those
-    # of the master would be in force, which end nothing here. Ctrl-C is the master's to pass on.
+    """Called in the worker's process; returns its application."""
+    # Until granian installs its handlers, the master's would be in force, which do not end a
+    # worker. A worker without requests may end immediately. The master handles Ctrl-C for all.
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     shared.start_worker()

@@ -1,7 +1,7 @@
-"""The API's connections to PostgreSQL.
+"""The API's connection pool to PostgreSQL.
 
-Each request of the API is one statement, so it takes a connection for that statement and gives it
-back at once. Whoever verifies a token, reads a body or writes an answer holds none.
+Each request of the API is one statement, and holds a connection only for that statement: not while
+it reads a body, verifies a token or writes an answer.
 """
 
 from collections import deque
@@ -13,35 +13,35 @@ from django.db import connections
 from psycopg.conninfo import make_conninfo
 
 from config.server import metrics
-from config.server.account import account
 from config.server.connection import Connection, ConnectionFailed, Row
+from config.server.stats import stats
 
 CONNECTION_TIMEOUT = 2.5
-"""Seconds for a connection: until one is free, or a new one is open."""
+"""Seconds until a connection must be free, or a new one open."""
 ANSWER_TIMEOUT = 2.3
-"""Seconds for the answer. PostgreSQL ends a statement before (`tasks/operations/role.py`)."""
+"""Seconds for the answer. PostgreSQL ends a statement earlier (`tasks/operations/role.py`)."""
 MAX_WAITING = 256
-"""Requests that wait for a connection; further ones are refused at once."""
+"""Requests that may wait for a connection. Further ones are refused immediately."""
 MAX_IDLE = 60.0
-"""Seconds after which a connection that nobody needs is closed."""
+"""Seconds after which an idle connection is closed."""
 RETRY_AFTER = 1.0
-"""Seconds without another attempt while PostgreSQL opens no further connection."""
+"""Seconds until the next attempt, after PostgreSQL refused a further connection."""
 
 
 class Waiter:
-    """A request that waits: it is handed a connection, or why nobody gets one."""
+    """A waiting request. Its result is a connection, or the error for all waiting requests."""
 
     def __init__(self) -> None:
         self._result: Connection | ConnectionFailed
-        self._handed = Lock()
-        self._handed.acquire()
+        self._done = Lock()
+        self._done.acquire()
 
-    def hand(self, result: Connection | ConnectionFailed) -> None:
+    def set_result(self, result: Connection | ConnectionFailed) -> None:
         self._result = result
-        self._handed.release()
+        self._done.release()
 
     def wait(self, deadline: float) -> bool:
-        return self._handed.acquire(timeout=max(deadline - perf_counter(), 0))
+        return self._done.acquire(timeout=max(deadline - perf_counter(), 0))
 
     def result(self) -> Connection:
         if isinstance(self._result, ConnectionFailed):
@@ -50,16 +50,17 @@ class Waiter:
 
 
 class Pool:
-    """At most `size` connections as the database `alias` of the settings has them.
+    """At most `size` connections to the database `alias` of the settings.
 
-    The connection that was used last is used first, so that the others become idle and are closed.
-    The request that has waited longest gets the next one. Where PostgreSQL opens no further one,
-    requests wait for those that are open.
+    The connection that was used last is used next, so that the others become idle and are closed.
+    The request that has waited longest gets the next free connection. If PostgreSQL refuses further
+    connections, requests wait for those that are open.
 
-    Connections are opened beside the requests, which take whichever comes first. While none is
-    open, attempts begin one after the other. What PostgreSQL says to one of them is told to all who
-    wait. Where nothing answers, another one begins after a moment, so that the network that is back
-    serves the next request, however long the earlier attempts still hang.
+    Connections are opened in separate threads, and a waiting request takes the first connection
+    that becomes free, old or new. While none is open, one attempt starts after the other. If
+    PostgreSQL refuses one, all waiting requests get that error. If nothing answers, another attempt
+    starts after a short pause, so that requests succeed as soon as the network works again, even
+    while earlier attempts still hang.
     """
 
     def __init__(self, alias: str, size: int) -> None:
@@ -89,30 +90,30 @@ class Pool:
     def call(self, statement: bytes, values: Sequence[bytes]) -> Row:
         """The first row of a statement: see `Connection.call`.
 
-        Raises Django's database errors; ConnectionFailed and AnswerLost are among them.
+        Raises Django's database errors, which include ConnectionFailed and AnswerLost.
         """
-        connection = self._take()
-        account.sent += 1
+        connection = self._acquire()
+        stats.statements_sent += 1
         try:
             with self._settings.wrap_database_errors:
                 return connection.call(statement, values, ANSWER_TIMEOUT)
         finally:
-            self._give(connection)
+            self._release(connection)
 
     def close(self) -> None:
-        """Closes what is idle, and whatever else is open once it is given back."""
+        """Closes the idle connections now, and the others when they are released."""
         self.size = 0
-        while connection := self._oldest_idle(0):
-            self._forget(connection)
+        while connection := self._pop_idle(0):
+            self._discard(connection)
 
-    def _take(self) -> Connection:
+    def _acquire(self) -> Connection:
         start = perf_counter()
         try:
             while (connection := self._next(start + CONNECTION_TIMEOUT)).is_stale:
-                self._forget(connection)
+                self._discard(connection)
             return connection
         finally:
-            account.waited("connection", perf_counter() - start)
+            stats.add_wait("connection", perf_counter() - start)
             metrics.connections(self.in_use, self.waiting)
 
     def _next(self, deadline: float) -> Connection:
@@ -130,11 +131,11 @@ class Pool:
                     break
                 if perf_counter() >= deadline:
                     self._waiters.remove(waiter)
-                    raise self._none_in_time()
+                    raise self._timeout_error()
                 self._open_more()
         return waiter.result()
 
-    def _none_in_time(self) -> ConnectionFailed:
+    def _timeout_error(self) -> ConnectionFailed:
         if self._open:
             return ConnectionFailed("no_connection", "all are in use")
         return ConnectionFailed("timeout", "connecting took too long")
@@ -168,8 +169,8 @@ class Pool:
                     self._open += 1
                     self._next_attempt = 0.0
         if connection:
-            self._give(connection)
-            self._watch_idle_ones()
+            self._release(connection)
+            self._start_closer()
 
     def _fail(self, error: ConnectionFailed) -> None:
         if self._open:
@@ -177,7 +178,7 @@ class Pool:
         elif error.cause != "timeout":
             self._next_attempt = 0.0
             while self._waiters:
-                self._waiters.popleft().hand(error)
+                self._waiters.popleft().set_result(error)
 
     def _conninfo(self) -> bytes:
         params = self._settings.get_connection_params()
@@ -186,38 +187,37 @@ class Pool:
             **{name: value for name, value in params.items() if name not in names}
         ).encode()
 
-    def _give(self, connection: Connection) -> None:
+    def _release(self, connection: Connection) -> None:
         if not connection.is_open or self._open > self.size:
-            self._forget(connection)
+            self._discard(connection)
             return
         with self._lock:
             if self._waiters:
-                self._waiters.popleft().hand(connection)
+                self._waiters.popleft().set_result(connection)
                 self._open_more()
             else:
                 self._idle.append((connection, perf_counter()))
         metrics.connections(self.in_use, self.waiting)
 
-    def _forget(self, connection: Connection) -> None:
+    def _discard(self, connection: Connection) -> None:
         connection.close()
         with self._lock:
             self._open -= 1
             self._open_more()
 
-    def _watch_idle_ones(self) -> None:
+    def _start_closer(self) -> None:
         if self._closer is None:
-            self._closer = Thread(
-                target=self._close_idle_ones, name="idle-connections", daemon=True
-            )
+            self._closer = Thread(target=self._close_idle, name="idle-connections", daemon=True)
             self._closer.start()
 
-    def _close_idle_ones(self) -> None:
+    def _close_idle(self) -> None:
         while True:
             sleep(MAX_IDLE / 4)
-            while connection := self._oldest_idle(MAX_IDLE):
-                self._forget(connection)
+            while connection := self._pop_idle(MAX_IDLE):
+                self._discard(connection)
 
-    def _oldest_idle(self, seconds: float) -> Connection | None:
+    def _pop_idle(self, seconds: float) -> Connection | None:
+        """Removes and returns the connection that is idle longest, if for that many seconds."""
         with self._lock:
             if self._idle and perf_counter() - self._idle[0][1] >= seconds:
                 return self._idle.popleft()[0]

@@ -1,4 +1,4 @@
-"""What the master process and its workers share: made by the master before it starts them.
+"""The state that the master process creates before it starts its workers, and shares with them.
 
 Nothing here depends on how a worker is started, by fork or by spawn.
 """
@@ -15,30 +15,30 @@ from typing import Any
 import structlog
 
 ORPHAN_SECONDS = 1.0
-"""How long requests may go on in a worker whose master has died."""
-SOUND_SECONDS = 10.0
-"""A worker that lives for so long has not failed at its start."""
+"""How long a worker may continue to serve its requests after its master has died."""
+STABLE_SECONDS = 10.0
+"""A worker that has lived this long counts as stable, so the next restart is without a pause."""
 MIN_PAUSE = 0.2
 MAX_PAUSE = 10.0
 
 
 class SharedState:
-    """draining: set once the server is going to end, and new requests should go elsewhere.
+    """draining: true when the server is about to end, and new requests should go elsewhere.
 
-    restarts: how many workers were started again since one was sound; below zero while the first
-    ones start. It has no lock, since a worker that is killed would keep it.
-    reader, writer: a pipe through which nothing is sent. Only the master keeps the writer, so the
-    readers in the workers see the end of the pipe when the master ends, however it ends.
+    restarts: how many workers have restarted since the last stable one; negative while the first
+    ones start. It has no lock, because a worker that is killed would never release it.
+    reader, writer: a pipe through which nothing is sent. Only the master keeps the writer open, so
+    the readers in the workers see the end of the pipe when the master ends, for whatever reason.
     """
 
     def __init__(self, workers: int = 0) -> None:
-        self.draining = RawValue(c_bool, False)  # noqa: FBT003  its first value
+        self.draining = RawValue(c_bool, False)  # noqa: FBT003  the initial value
         self.restarts = RawValue(c_int, -workers)
         self.reader, self.writer = Pipe(duplex=False)
 
     def start_worker(self) -> None:
-        """In the process of a worker. Where workers keep dying, each waits longer than the last."""
-        global shared  # noqa: PLW0603  of this process
+        """Called in the worker's process. If workers keep dying, each waits longer to start."""
+        global shared  # noqa: PLW0603  one per process
         shared = self
         self.writer.close()
         self.restarts.value += 1
@@ -49,7 +49,7 @@ class SharedState:
             time.sleep(pause)
 
     def _watch(self, pause: float) -> None:
-        if not self.reader.poll(pause + SOUND_SECONDS):
+        if not self.reader.poll(pause + STABLE_SECONDS):
             self.restarts.value = min(self.restarts.value, 0)
             self.reader.poll(None)
         os.kill(os.getpid(), signal.SIGTERM)
@@ -58,15 +58,15 @@ class SharedState:
 
 
 shared = SharedState()
-"""Of this process. It stays as it is where there is no server: nothing drains."""
+"""Of this process. Without a server it keeps its initial state, so nothing drains."""
 
 
 def is_draining() -> bool:
     return bool(shared.draining.value)
 
 
-def closing(start_response: Any) -> Any:
-    """Tells the client to send its next request on another connection."""
+def with_connection_close(start_response: Any) -> Any:
+    """Makes the client send its next request on another connection."""
 
     def start(status: str, headers: list[tuple[str, str]], *exc_info: Any) -> Any:
         return start_response(status, [*headers, ("Connection", "close")], *exc_info)
@@ -75,7 +75,7 @@ def closing(start_response: Any) -> Any:
 
 
 def pause_before(restart: int) -> float:
-    """Seconds. The first restart is at once: a single death is no sign of more."""
+    """Seconds. The first restart has no pause, because one death need not mean more of them."""
     if restart <= 1:
         return 0.0
     return float(min(MIN_PAUSE * 2 ** min(restart - 2, 16), MAX_PAUSE))

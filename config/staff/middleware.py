@@ -1,6 +1,5 @@
 """Middleware that applies only to pages of the admin."""
 
-from functools import cache
 from typing import Any
 
 from axes.middleware import AxesMiddleware
@@ -11,8 +10,9 @@ from django.contrib.sessions.middleware import SessionMiddleware
 from django.http import HttpRequest
 from django.http.response import HttpResponseBase
 from django.middleware.csrf import CsrfViewMiddleware
-from django.urls import reverse
 from django.utils.deprecation import MiddlewareMixin
+
+ADMIN_URL = settings.ADMIN_URL
 
 HEADERS = {
     "Cache-Control": "private, no-store",
@@ -25,13 +25,8 @@ HEADERS = {
 }
 
 
-@cache
-def _admin_path() -> str:
-    return reverse("admin:index", urlconf=settings.ROOT_URLCONF)
-
-
 def in_admin(request: HttpRequest) -> bool:
-    return request.path.startswith(_admin_path())
+    return request.path_info.startswith(ADMIN_URL)
 
 
 class AdminOnlyMixin:

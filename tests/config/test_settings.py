@@ -1,4 +1,4 @@
-"""A bad configuration is refused, with every fault named at once."""
+"""A bad configuration is refused, with all of its errors reported together."""
 
 import subprocess
 import sys
@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from config import VERSION, checks
+from config import checks
 from tests.server import INHERITED, ROOT, database_url
 
 GOOD = {
@@ -37,7 +37,7 @@ def test_a_good_configuration_passes() -> None:
 
 
 @pytest.mark.parametrize("command", [("check", "--deploy"), ("serve",)], ids=" ".join)
-def test_nothing_set_names_everything_that_is_missing(command: tuple[str, ...]) -> None:
+def test_without_any_variable_all_missing_ones_are_named(command: tuple[str, ...]) -> None:
     done = manage(*command)
 
     assert done.returncode == 1
@@ -47,7 +47,7 @@ def test_nothing_set_names_everything_that_is_missing(command: tuple[str, ...]) 
     assert "Traceback" not in done.stderr
 
 
-def test_every_fault_is_named_at_once_and_no_secret() -> None:
+def test_all_errors_are_reported_together_and_no_secret() -> None:
     done = manage(
         "serve",
         **GOOD
@@ -69,7 +69,7 @@ def test_every_fault_is_named_at_once_and_no_secret() -> None:
 
     assert done.returncode == 1
     assert done.stderr.startswith("The server cannot start with this configuration:\n\n")
-    for fault in (
+    for error in (
         '(config.E001) DEBUG must be "true" or "false".',
         "(config.E001) PORT must be a whole number from 1 to 65535.",
         "(config.E001) HOST must be an IP address, for instance 0.0.0.0.",
@@ -83,12 +83,12 @@ def test_every_fault_is_named_at_once_and_no_secret() -> None:
         "(config.E003) CORS_ALLOWED_ORIGIN_REGEXES",
         "(authjwt.E002)",
     ):
-        assert fault in done.stderr
+        assert error in done.stderr
     assert "hunter2" not in done.stdout + done.stderr
 
 
 NEEDED = {name: GOOD[name] for name in ("SECRET_KEY", "DATABASE_URL")}
-FAULTS_OF_THE_SERVER = {
+SERVER_ERRORS = {
     "ALLOWED_HOSTS": "https://tasks.example.com",
     "BETTER_AUTH_URL": "app.example.com",
     "BETTER_AUTH_SECRET": "short",
@@ -103,8 +103,8 @@ FAULTS_OF_THE_SERVER = {
 }
 
 
-@pytest.mark.parametrize("more", [{}, FAULTS_OF_THE_SERVER], ids=["missing", "wrong"])
-def test_other_commands_need_no_variable_of_the_server(
+@pytest.mark.parametrize("more", [{}, SERVER_ERRORS], ids=["missing", "wrong"])
+def test_other_commands_need_no_variables_of_the_server(
     more: dict[str, str], transactional_db: None
 ) -> None:
     """`migrate` and `createsuperuser` run the system checks as these do, and change more."""
@@ -125,7 +125,7 @@ def test_other_commands_need_no_variable_of_the_server(
         ("TASKS_RETENTION_DAYS", "month"),
     ],
 )
-def test_what_could_harm_data_stops_every_command(name: str, value: str) -> None:
+def test_an_error_that_could_harm_data_stops_every_command(name: str, value: str) -> None:
     done = manage("purge_tasks", **NEEDED | {name: value})
 
     assert done.returncode == 1
@@ -166,7 +166,7 @@ def test_a_weak_key_among_the_fallbacks_is_refused(
         ),
     ],
 )
-def test_strict_transport_security_speaks_for_this_host_alone_unless_told(
+def test_strict_transport_security_covers_other_hosts_only_if_configured(
     environment: dict[str, str], header: str
 ) -> None:
     ask = (
@@ -179,7 +179,7 @@ def test_strict_transport_security_speaks_for_this_host_alone_unless_told(
     assert done.stdout.splitlines()[-1] == header, done.stderr
 
 
-def test_a_session_of_an_earlier_key_goes_on() -> None:
+def test_a_session_of_an_earlier_key_remains_valid() -> None:
     earlier = "another-key-of-fifty-characters-or-more-for-the-tests-only-98765"
     sign = "from django.core.signing import dumps; print(dumps('root'))"
     signed = manage("shell", "--command", sign, **GOOD | {"SECRET_KEY": earlier}).stdout
@@ -190,10 +190,11 @@ def test_a_session_of_an_earlier_key_goes_on() -> None:
     assert "BadSignature" in manage("shell", "--command", read, **GOOD).stderr
 
 
-def test_the_version_is_that_of_the_package() -> None:
-    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+def test_the_version_of_the_package_is_read_from_config() -> None:
+    pyproject = tomllib.loads((ROOT / "pyproject.toml").read_text())
 
-    assert project["version"] == VERSION
+    assert pyproject["project"]["dynamic"] == ["version"]
+    assert pyproject["tool"]["setuptools"]["dynamic"]["version"] == {"attr": "config.VERSION"}
 
 
 @pytest.mark.parametrize(
@@ -207,7 +208,7 @@ def test_the_version_is_that_of_the_package() -> None:
         ([], [r"(?:[)\Z"], ["config.E003"]),
     ],
 )
-def test_an_origin_that_stands_for_all_is_refused(
+def test_an_origin_that_matches_all_is_refused(
     settings: Any, origins: list[str], regexes: list[str], ids: list[str]
 ) -> None:
     settings.CORS_ALLOWED_ORIGINS = origins

@@ -1,4 +1,4 @@
-"""Fixtures that the tests of all six endpoints share."""
+"""What the tests of all operations share."""
 
 from typing import Any
 

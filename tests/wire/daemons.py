@@ -1,4 +1,4 @@
-"""Programs of the machine that stand around the service, each as an unprivileged process."""
+"""Programs that surround the service in production, each as an unprivileged process."""
 
 import os
 import shutil
@@ -27,26 +27,26 @@ SYSTEM = ":/usr/sbin:/usr/local/sbin"
 
 
 def program(name: str) -> str:
-    """The path of a program; a machine without it skips the test, CI does not."""
+    """The path of a program. Without it, the test is skipped, but fails in CI."""
     path = shutil.which(name, path=os.environ["PATH"] + SYSTEM)
     if path:
         return path
-    sentence = f"This test needs {name}, not found here."
+    message = f"This test needs {name}, not found here."
     if os.environ.get("CI"):
-        pytest.fail(sentence)
-    pytest.skip(sentence)
+        pytest.fail(message)
+    pytest.skip(message)
 
 
 class Daemon:
-    """A program that listens on a port of loopback, with its files in a folder of its own.
+    """A program that listens on a port of the loopback interface, with a folder for its files.
 
-    `like` is a path whose owner it runs as, where the tests run as root.
+    run_as: a path whose owner it runs as, if the tests run as root; without it, `nobody`.
     """
 
-    def __init__(self, name: str, like: Path | None = None) -> None:
+    def __init__(self, name: str, run_as: Path | None = None) -> None:
         self.program = program(name)
         self.port = free_port()
-        self.like = like
+        self.run_as = run_as
         self._running = ExitStack()
 
     def configure(self, folder: Path) -> list[str]:
@@ -80,11 +80,11 @@ class Daemon:
         self._running.close()
 
     def _owner(self) -> tuple[int, int]:
-        if self.like is None:
+        if self.run_as is None:
             nobody = getpwnam("nobody")
             return nobody.pw_uid, nobody.pw_gid
-        found = self.like.stat()
-        return found.st_uid, found.st_gid
+        status = self.run_as.stat()
+        return status.st_uid, status.st_gid
 
     def _wait(self) -> None:
         deadline = time.monotonic() + START_UP
@@ -107,7 +107,7 @@ class Daemon:
 
 
 POOL = 4
-CARRIES_PREPARED_STATEMENTS = (1, 21)
+SUPPORTS_PREPARED_STATEMENTS = (1, 21)
 
 PGBOUNCER = """\
 [databases]
@@ -129,21 +129,23 @@ stats_users = {user}
 class PgBouncer(Daemon):
     """Debian's PgBouncer in transaction mode, with fewer connections than the server has threads.
 
-    It knows the login role from a file, and the API's role from PostgreSQL (`auth_query`).
-    before: the cluster that it leads to; without one, that of the tests' database.
-    url: a DATABASE_URL that leads through it, and does not tell so.
+    It reads the login role from a file, and the API's role from PostgreSQL (`auth_query`).
+    cluster: the cluster behind it; without one, that of the tests' database.
+    url: a DATABASE_URL that leads through it, but has no parameter that says so.
     """
 
-    def __init__(self, before: Cluster | None = None) -> None:
-        self.host, self.database_port = ("127.0.0.1", before.port) if before else database_address()
-        # The socket of the embedded server is open to its owner alone.
+    def __init__(self, cluster: Cluster | None = None) -> None:
+        self.host, self.database_port = (
+            ("127.0.0.1", cluster.port) if cluster else database_address()
+        )
+        # Only its owner may use the socket of the embedded server.
         super().__init__("pgbouncer", Path(self.host) if self.host.startswith("/") else None)
-        parts = urlsplit(before.url if before else database_url_at(self.port))
-        if before:
+        parts = urlsplit(cluster.url if cluster else database_url_at(self.port))
+        if cluster:
             self.user, self.password = parts.username, parts.password
         else:
             self.user = connection.settings_dict["USER"]
-            self.password = connection.settings_dict["PASSWORD"] or "known-to-the-pooler-alone"
+            self.password = connection.settings_dict["PASSWORD"] or "known-only-to-the-pooler"
         netloc = f"{self.user}:{self.password}@127.0.0.1:{self.port}"
         self.url = parts._replace(netloc=netloc, query="").geturl()
 
@@ -160,13 +162,13 @@ class PgBouncer(Daemon):
         )
         shown = subprocess.run([self.program, "--version"], capture_output=True, check=True)
         version = tuple(map(int, shown.stdout.split()[1].split(b".")[:2]))
-        if version >= CARRIES_PREPARED_STATEMENTS:
+        if version >= SUPPORTS_PREPARED_STATEMENTS:
             text += "max_prepared_statements = 0\n"
         (folder / "pgbouncer.ini").write_text(text)
         return [str(folder / "pgbouncer.ini")]
 
     def migrate(self) -> None:
-        """So that the role of the API gets the password that follows from this URL."""
+        """Gives the API's role the password that is derived from this URL."""
         environment = INHERITED | {"DATABASE_URL": self.url, "DEBUG": "true"}
         command = [sys.executable, "manage.py", "migrate", "--verbosity=0"]
         subprocess.run(command, cwd=ROOT, env=environment, check=True)
@@ -175,10 +177,10 @@ class PgBouncer(Daemon):
         """The roles of the connections that it holds for clients."""
         url = urlsplit(self.url)._replace(path="/pgbouncer", query="").geturl()
         with psycopg.connect(url, autocommit=True) as console:
-            found = console.execute("SHOW CLIENTS")
-            assert found.description
-            place = [column.name for column in found.description].index("user")
-            return [row[place] for row in found]
+            rows = console.execute("SHOW CLIENTS")
+            assert rows.description
+            user = [column.name for column in rows.description].index("user")
+            return [row[user] for row in rows]
 
 
 NGINX = """\
@@ -213,8 +215,8 @@ http {{
 class Nginx(Daemon):
     """nginx in front of instances of the service on these ports.
 
-    options, upstream, location: what else stands in its blocks of these names; the first is the
-    server's.
+    options, upstream, location: additional lines for its blocks `server`, `upstream` and
+    `location`.
     """
 
     def __init__(
@@ -253,7 +255,7 @@ scrape_configs:
 
 
 class Prometheus(Daemon):
-    """Debian's Prometheus, which scrapes this port and evaluates the alerts of `deploy`."""
+    """Debian's Prometheus, which scrapes this port and evaluates the alerts in `deploy`."""
 
     def __init__(self, scraped: int) -> None:
         super().__init__("prometheus")

@@ -1,4 +1,4 @@
-"""A TCP proxy in front of PostgreSQL: it tells what goes over the wire, and who waits for whom."""
+"""A TCP proxy in front of PostgreSQL that records the messages of both sides."""
 
 import socket
 import struct
@@ -17,13 +17,13 @@ BACKEND = "backend"
 SSL_REQUEST = 80877103
 UNTYPED = {SSL_REQUEST: "SSLRequest", 196608: "StartupMessage", 196610: "StartupMessage"}
 """The first messages of a client have a code instead of a type (PostgreSQL, section 54.7)."""
-LEAST = {True: 5, False: 8}
-"""Bytes of the shortest message, with a type and without."""
+MIN_BYTES = {True: 5, False: 8}
+"""The size of the shortest message, with a type and without."""
 
 
 @dataclass(frozen=True)
 class Message:
-    """One message of the protocol. Its kind is its letter, or its name where it has none."""
+    """One message of the protocol. Its kind is its letter, or its name if it has no letter."""
 
     connection: int
     side: str
@@ -31,7 +31,7 @@ class Message:
 
 
 class Messages:
-    """Cuts what one side sends into messages, and yields their kinds as soon as they are whole."""
+    """Splits what one side sends into messages, and yields the kind of each complete one."""
 
     def __init__(self, *, typed: bool) -> None:
         self.typed = typed
@@ -39,7 +39,7 @@ class Messages:
 
     def feed(self, chunk: bytes) -> Iterator[str]:
         self.unread += chunk
-        while len(self.unread) >= LEAST[self.typed]:
+        while len(self.unread) >= MIN_BYTES[self.typed]:
             kind, length = self._head()
             if len(self.unread) < length:
                 return
@@ -55,10 +55,10 @@ class Messages:
 
 
 class Proxy:
-    """Listens on loopback, and passes everything on to the database of the tests.
+    """Listens on the loopback interface, and passes everything on to the database of the tests.
 
     url: a DATABASE_URL that leads through it.
-    messages: all that was said over all connections, in the order in which it was heard.
+    messages: the messages of all connections, in the order of their arrival.
     """
 
     def __init__(self) -> None:
@@ -99,27 +99,27 @@ class Proxy:
         self, connection: int, side: str, source: socket.socket, target: socket.socket
     ) -> None:
         messages = Messages(typed=side == BACKEND)
-        refused = side == BACKEND
+        may_be_refusal = side == BACKEND
         with suppress(OSError):
             while chunk := source.recv(65536):
-                # An SSLRequest is answered by one letter, N where there is no TLS.
-                if refused and chunk == b"N":
-                    self._hear(connection, side, "N")
+                # The answer to an SSLRequest is a single letter: N without TLS.
+                if may_be_refusal and chunk == b"N":
+                    self._record(connection, side, "N")
                 else:
                     for kind in messages.feed(chunk):
-                        self._hear(connection, side, kind)
-                refused = False
+                        self._record(connection, side, kind)
+                may_be_refusal = False
                 target.sendall(chunk)
         with suppress(OSError):
             target.shutdown(socket.SHUT_WR)
 
-    def _hear(self, connection: int, side: str, kind: str) -> None:
+    def _record(self, connection: int, side: str, kind: str) -> None:
         with self._lock:
             self.messages.append(Message(connection, side, kind))
 
 
 def waits(messages: list[Message]) -> int:
-    """How often a client had to wait for an answer before it could go on."""
+    """How often a client had to wait for an answer before it could continue."""
     return sum(
         side == BACKEND
         for connection in {message.connection for message in messages}
@@ -130,7 +130,7 @@ def waits(messages: list[Message]) -> int:
 
 
 def sent(messages: list[Message]) -> str:
-    """What the client sent: its letters in a row, names in brackets."""
+    """The kinds of the messages of the client: letters, and names in brackets."""
     return "".join(
         message.kind if len(message.kind) == 1 else f"<{message.kind}>"
         for message in messages

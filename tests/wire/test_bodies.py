@@ -1,4 +1,4 @@
-"""Bodies that come slowly, or never: who waits for them, and who does not."""
+"""Bodies that arrive slowly, or never: how long they take, and what they do not delay."""
 
 import json
 import socket
@@ -24,8 +24,8 @@ HALF_A_BODY = f"{HEAD}Content-Length: 100\r\n\r\n{{"
 HALF_A_CHUNK = f"{HEAD}Transfer-Encoding: chunked\r\n\r\n64\r\n{{"
 HALF_A_HEADER = "GET /health HTTP/1.1\r\nHost: 127.0.0.1\r\nX-Slow: "
 SOCKETS = 2000
-QUICK = 0.2
-"""Seconds that a read may take, whatever drips (beside a busy machine: the median)."""
+MAX_MEDIAN = 0.2
+"""Seconds of a read while others drip; the median, because the machine may be busy."""
 
 
 def connect(server: Server) -> socket.socket:
@@ -87,12 +87,12 @@ def test_beyond_its_bound_a_body_is_refused_at_once(serve: Serve) -> None:
 
         assert monotonic() - start < 1
         assert (answer.status, answer.headers["Retry-After"]) == (503, "2")
-        assert answer.json()["detail"].startswith("Too many bodies are on their way")
+        assert answer.json()["detail"].startswith("Too many request bodies are arriving")
         assert server.request("GET", "/api/alice/tasks", token=token_of("alice")).status == 200
 
 
 @pytest.mark.parametrize("half", [HALF_A_HEADER, HALF_A_BODY], ids=["headers", "bodies"])
-def test_2000_sockets_that_drip_keep_no_read_waiting(serve: Serve, half: str) -> None:
+def test_2000_slow_clients_delay_no_read(serve: Serve, half: str) -> None:
     server = serve(BETTER_AUTH_SECRET=SECRET)
     durations = []
     with ExitStack() as stack:
@@ -101,7 +101,7 @@ def test_2000_sockets_that_drip_keep_no_read_waiting(serve: Serve, half: str) ->
             connection.sendall(half.encode())
         for _ in range(20):
             for connection in dripping[::10]:
-                # Those that were refused at once are closed by now.
+                # Those that were refused immediately are closed by now.
                 with suppress(OSError):
                     connection.sendall(b" ")
             for path in ("/health", "/api/alice/tasks"):
@@ -116,5 +116,5 @@ def test_2000_sockets_that_drip_keep_no_read_waiting(serve: Serve, half: str) ->
         assert monotonic() - end < 5
         sleep(0.1)
 
-    assert sorted(durations)[len(durations) // 2] < QUICK
+    assert sorted(durations)[len(durations) // 2] < MAX_MEDIAN
     assert max(durations) < 5

@@ -1,4 +1,4 @@
-"""What happens on the wire: the real server, spoken to byte by byte."""
+"""HTTP on the wire: exact bytes to and from the real server."""
 
 import json
 import socket
@@ -26,7 +26,7 @@ def server(
 
 
 class Wire:
-    """One connection; reads one answer at a time, so that what follows it can be seen."""
+    """One connection, which reads one answer at a time, so that a test sees what follows it."""
 
     def __init__(self, server: Server) -> None:
         self.socket = socket.create_connection(("127.0.0.1", server.port), timeout=10)
@@ -110,7 +110,7 @@ def wire_user() -> Any:
         ["Transfer-Encoding: chunked, identity"],
     ],
 )
-def test_a_length_that_is_none_is_refused(server: Server, wire: Wire, lines: list[str]) -> None:
+def test_an_invalid_length_is_refused(server: Server, wire: Wire, lines: list[str]) -> None:
     post(wire, *lines, body=b'{"title": "x"}')
 
     assert wire.file.readline().split()[1] in (b"400", b"413", b"501")
@@ -121,7 +121,7 @@ def test_a_length_that_is_none_is_refused(server: Server, wire: Wire, lines: lis
     ("line", "body"),
     [
         ("Content-Length: 100", b'{"title": "x"}'),
-        # Whole JSON before the break would be a task: the server tells no end from a break here.
+        # The server cannot tell this from a complete body, so the JSON must be incomplete.
         ("Transfer-Encoding: chunked", b'd\r\n{"title": "x"'),
     ],
 )
@@ -142,7 +142,7 @@ def count(server: Server) -> int:
     return int(server.request("GET", "/api/wire/tasks?limit=1", **wire_user()).json()["count"])
 
 
-def test_a_length_beside_chunks_smuggles_nothing(server: Server, wire: Wire) -> None:
+def test_a_length_with_chunks_smuggles_no_request(server: Server, wire: Wire) -> None:
     body = chunked(b'{"title": "x"}') + b"GET /smuggled HTTP/1.1\r\nHost: x\r\n\r\n"
     post(wire, "Content-Length: 5", "Transfer-Encoding: chunked", body=body)
     status, *_ = wire.answer()
@@ -188,9 +188,7 @@ def test_two_authorization_headers_are_401(wire: Wire, order: int) -> None:
 
 @pytest.mark.parametrize("name", ["authorization", "AUTHORIZATION"])
 @pytest.mark.parametrize("scheme", ["bearer", "BEARER", "Bearer "])
-def test_names_of_header_and_scheme_are_read_in_any_case(
-    wire: Wire, name: str, scheme: str
-) -> None:
+def test_header_names_and_schemes_are_case_insensitive(wire: Wire, name: str, scheme: str) -> None:
     wire.send("GET /api/wire/tasks HTTP/1.1", f"{name}: {scheme} {token_of('wire')}")
 
     assert wire.answer()[0] == 200
@@ -236,7 +234,7 @@ def test_a_user_id_may_hold_a_slash(server: Server, path: str, status: int) -> N
     assert server.request("GET", path, token=token_of("a/b")).status == status
 
 
-def test_a_link_and_a_location_lead_on(server: Server) -> None:
+def test_a_link_and_a_location_can_be_followed(server: Server) -> None:
     token = token_of("ü/?#")
     tasks = "/api/%C3%BC%2F%3F%23/tasks"
     for title in "ab":
@@ -252,7 +250,7 @@ def is_json_error(answer: Answer, status: int) -> bool:
     return answer.status == status and "error_code" in answer.json()
 
 
-def test_styles_and_scripts_are_served_beside_the_api(server: Server) -> None:
+def test_static_files_are_served(server: Server) -> None:
     script = server.request("GET", "/static/ninja/swagger-ui-bundle.js")
 
     assert script.status == 200
@@ -269,7 +267,7 @@ def test_http_1_0_is_answered(wire: Wire) -> None:
     assert wire.answer()[0] == 200
 
 
-def test_every_line_of_the_log_is_json_and_no_secret(server: Server) -> None:
+def test_every_line_of_the_log_is_json_without_secrets(server: Server) -> None:
     server.request("GET", "/api/wire/tasks", token=token_of("wire"))
     lines = [json.loads(line) for line in server.log.read_text().splitlines()]
 

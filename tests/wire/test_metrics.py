@@ -1,4 +1,4 @@
-"""Metrics of a running server: what they count, and who may disturb whom."""
+"""Metrics of a running server: what they count, and that scrapers do not disturb requests."""
 
 import os
 import re
@@ -45,21 +45,21 @@ class Measured:
         self.server = serve(
             BETTER_AUTH_SECRET=SECRET, METRICS_PORT=str(self.port), WEB_CONCURRENCY="2"
         )
-        wait_until(lambda: self.figures()["tasks_workers"] == 2)
+        wait_until(lambda: self.samples()["tasks_workers"] == 2)
 
     def scrape(self, method: str = "GET", path: str = "/metrics") -> Answer:
         return send(method, f"http://127.0.0.1:{self.port}{path}")
 
-    def figures(self) -> dict[str, float]:
+    def samples(self) -> dict[str, float]:
         lines = self.scrape().body.decode().splitlines()
         samples = (line.rpartition(" ") for line in lines if not line.startswith("#"))
         return {name: float(value) for name, _, value in samples}
 
     def requests(self) -> dict[str, float]:
-        """Without those that waited for the start."""
+        """Without the health checks that waited for the start."""
         return {
             name: value
-            for name, value in self.figures().items()
+            for name, value in self.samples().items()
             if name.startswith("tasks_requests_total") and '"health"' not in name
         }
 
@@ -87,7 +87,7 @@ def create(server: Server) -> Answer:
     return server.request("POST", "/api/alice/tasks", {"title": "x"}, token=token_of("alice"))
 
 
-def test_off_by_default(serve: Serve) -> None:
+def test_metrics_are_off_by_default(serve: Serve) -> None:
     server = serve(BETTER_AUTH_SECRET=SECRET)
     assert len(psutil.Process(server.process.pid).children()) == 1
 
@@ -135,10 +135,10 @@ def test_counts_are_exact_over_two_workers(measured: Measured) -> None:
         total("other", 405, "METHOD_NOT_ALLOWED"): times,
         total("admin", 302): times,
     }
-    figures = measured.figures()
-    assert figures['tasks_tokens_refused_total{reason="expired"}'] == times
-    assert figures['tasks_request_duration_seconds_count{operation="listTasks"}'] == 4 * times
-    assert figures["tasks_workers"] == 2
+    samples = measured.samples()
+    assert samples['tasks_tokens_refused_total{reason="expired"}'] == times
+    assert samples['tasks_request_duration_seconds_count{operation="listTasks"}'] == 4 * times
+    assert samples["tasks_workers"] == 2
 
 
 def test_counts_survive_the_death_of_a_worker(measured: Measured) -> None:
@@ -149,15 +149,15 @@ def test_counts_survive_the_death_of_a_worker(measured: Measured) -> None:
 
     os.kill(measured.workers()[0], signal.SIGKILL)
     assert measured.requests() == {total("createTask", 201): times}
-    wait_until(lambda: measured.figures()["tasks_workers_started_total"] == 3)
-    assert measured.figures()["tasks_workers"] == 2
+    wait_until(lambda: measured.samples()["tasks_workers_started_total"] == 3)
+    assert measured.samples()["tasks_workers"] == 2
 
     with ThreadPoolExecutor(8) as pool:
         list(pool.map(lambda _: create(server), range(times)))
     assert measured.requests() == {total("createTask", 201): 2 * times}
 
 
-def test_labels_are_closed_lists_and_hold_no_user(measured: Measured) -> None:
+def test_labels_have_a_fixed_set_of_values_and_name_no_user(measured: Measured) -> None:
     server = measured.server
     for user in ("somebody", "else"):
         token = token_of(user)
@@ -169,7 +169,7 @@ def test_labels_are_closed_lists_and_hold_no_user(measured: Measured) -> None:
         server.request(user.upper(), f"/{user}", headers={"X-Request-ID": user})
         server.request("GET", f"/api/{user}/tasks", token=token_of(user, aud=1, exp=user))
 
-    samples = [line for line in measured.figures() if "{" in line]
+    samples = [line for line in measured.samples() if "{" in line]
     labels = [found for line in samples for found in re.findall(r'(\w+)="([^"]*)"', line)]
 
     assert {name for name, _ in labels} == LABELS
@@ -180,7 +180,7 @@ def test_labels_are_closed_lists_and_hold_no_user(measured: Measured) -> None:
     assert '"else"' not in content
 
 
-def test_seconds_count_from_the_arrival(measured: Measured) -> None:
+def test_durations_are_measured_from_the_arrival(measured: Measured) -> None:
     name = 'tasks_request_duration_seconds_sum{operation="createTask"}'
     with socket.create_connection(("127.0.0.1", measured.server.port)) as client:
         client.sendall(HALF_A_BODY.encode())
@@ -188,8 +188,8 @@ def test_seconds_count_from_the_arrival(measured: Measured) -> None:
         client.sendall(b" " * 98 + b"}")
         assert client.recv(12) == b"HTTP/1.1 422"
 
-    wait_until(lambda: name in measured.figures())
-    assert 0.4 < measured.figures()[name] < 5
+    wait_until(lambda: name in measured.samples())
+    assert 0.4 < measured.samples()[name] < 5
 
 
 def test_age_of_the_keys(serve: Serve) -> None:
@@ -227,7 +227,7 @@ def test_anything_but_get_metrics_is_404(measured: Measured) -> None:
     assert answer.headers["Content-Type"] == "text/plain; version=0.0.4; charset=utf-8"
 
 
-def test_slow_scrapers_harm_nobody(measured: Measured) -> None:
+def test_slow_scrapers_delay_nobody(measured: Measured) -> None:
     with ExitStack() as stack:
         for number in range(40):
             slow = stack.enter_context(
@@ -240,7 +240,7 @@ def test_slow_scrapers_harm_nobody(measured: Measured) -> None:
         assert time.monotonic() - start < 2
 
 
-def test_a_taken_port_is_one_clear_sentence(serve: Serve) -> None:
+def test_a_port_in_use_is_reported_in_one_sentence(serve: Serve) -> None:
     environment = serve(BETTER_AUTH_SECRET=SECRET).environment | {"PORT": str(free_port())}
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
@@ -252,7 +252,7 @@ def test_a_taken_port_is_one_clear_sentence(serve: Serve) -> None:
     nowhere = {"METRICS_PORT": str(port), "METRICS_HOST": "192.0.2.1"}
     assert f"port {port} of 192.0.2.1 (" in refusal(environment | nowhere)
     same = {"METRICS_PORT": environment["PORT"]}
-    assert "METRICS_PORT must be another port than PORT." in refusal(environment | same)
+    assert "METRICS_PORT must differ from PORT." in refusal(environment | same)
 
 
 def is_served(port: int) -> bool:
@@ -263,13 +263,13 @@ def is_served(port: int) -> bool:
     return True
 
 
-def test_it_ends_with_the_server(measured: Measured) -> None:
+def test_the_exporter_ends_with_the_server(measured: Measured) -> None:
     measured.server.process.send_signal(signal.SIGTERM)
     assert measured.server.process.wait(10) == 0
     assert not is_served(measured.port)
 
 
-def test_it_ends_with_a_server_that_is_killed(measured: Measured) -> None:
+def test_the_exporter_ends_with_a_killed_server(measured: Measured) -> None:
     workers = measured.workers()
     measured.server.process.kill()
     try:

@@ -1,6 +1,6 @@
-"""Behind PgBouncer in transaction mode: a connection belongs to nobody for longer than a statement.
+"""Behind PgBouncer in transaction mode, where each statement may use another connection.
 
-What is left in a session would meet the next user there.
+Anything that is left in a session would affect the next client there.
 """
 
 import json
@@ -30,7 +30,7 @@ from django.db import connection
 from django.db.models import F
 from django.test import Client
 
-from config.database import configure, derived_role, of_the_api
+from config.database import configure, configure_api, derived_role
 from tasks.models import Task
 from tasks.operations.role import TIMEOUTS
 from tests.commands import wait_until
@@ -43,7 +43,7 @@ CONNECTIONS = 16
 CLIENTS = 24
 KEPT = 200
 READS = 2
-"""For each delete of the same client."""
+"""Per delete of the same client."""
 PEOPLE = [f"person-{number:02}" for number in range(50)]
 SHARES = {"create": 22, "list": 20, "read": 22, "replace": 12, "change": 12, "delete": 8, "spy": 4}
 
@@ -53,7 +53,7 @@ LENGTH = re.compile(rb"content-length: (\d+)", re.IGNORECASE)
 
 @pytest.fixture(scope="module")
 def migrated(django_db_setup: None) -> None:
-    """The password of the role is that of every pooler here: it does not follow from the port."""
+    """Once for all poolers: the password of the role does not depend on the port."""
     with PgBouncer() as pooler:
         pooler.migrate()
 
@@ -80,7 +80,7 @@ def role() -> str:
 
 
 class Crowd:
-    """People who take turns on one connection, and look at every byte that they are given."""
+    """Many users on one connection, who check every byte of their answers."""
 
     def __init__(self, port: int, seed: int) -> None:
         self.random = Random(seed)
@@ -93,7 +93,7 @@ class Crowd:
         self.deleted = 0
 
     def ask(self, person: str, method: str, path: str, body: Any = None) -> tuple[int, bytes]:
-        """The status and the body; neither they nor the headers know another person."""
+        """The status and the body. Neither the body nor the headers may name another person."""
         data = b"" if body is None else orjson.dumps(body)
         request_id = f"{person}.{self.random.getrandbits(64):x}"
         head = (
@@ -120,7 +120,7 @@ class Crowd:
 
     def _receive(self) -> None:
         chunk = self.socket.recv(65536)
-        assert chunk, "The server hung up."
+        assert chunk, "The server closed the connection."
         self.unread += chunk
 
     def task(self, person: str, method: str, path: str, body: Any = None) -> dict[str, Any]:
@@ -189,7 +189,7 @@ class Crowd:
             self.list(person)
 
 
-def test_a_crowd_on_shared_connections_sees_no_foreign_byte(
+def test_a_crowd_on_shared_connections_sees_no_data_of_others(
     pooler: PgBouncer, server: Server, record_property: Any
 ) -> None:
     crowds = [Crowd(server.port, seed) for seed in range(CONNECTIONS)]
@@ -210,11 +210,11 @@ def test_a_crowd_on_shared_connections_sees_no_foreign_byte(
     assert is_shared(pooler)
 
 
-@pytest.mark.parametrize("query", ["", "?pgbouncer=true"], ids=["not told", "told"])
+@pytest.mark.parametrize("query", ["", "?pgbouncer=true"], ids=["unset", "set"])
 def test_no_read_ever_runs_the_delete_of_another_client(
     pooler: PgBouncer, tmp_path: Path, query: str
 ) -> None:
-    """As it did when each connection prepared its statements under names that others used too."""
+    """As it did when connections prepared their statements under the same names."""
     kept, doomed = some_tasks(KEPT), some_tasks(OPERATIONS // (READS + 1))
     with behind(pooler.url + query, tmp_path) as server, ThreadPoolExecutor(CLIENTS) as pool:
         clients = [
@@ -238,7 +238,7 @@ def some_tasks(number: int) -> list[Task]:
 
 
 def read_and_delete(port: int, kept: list[Task], doomed: list[Task]) -> list[Any]:
-    """Returns the answers that are wrong. What comes first on a connection is left to chance."""
+    """Returns the answers that are wrong. The order of the requests is random."""
     random, wrong = Random(port + doomed[0].pk), list[Any]()
     headers = {"Authorization": f"Bearer {token_of('alice')}"}
     with closing(HTTPConnection("127.0.0.1", port, timeout=30)) as wire:
@@ -259,8 +259,8 @@ def read_and_delete(port: int, kept: list[Task], doomed: list[Task]) -> list[Any
 
 def as_answered(task: Task) -> bytes:
     created, updated = (
-        moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
-        for moment in (task.created_at, task.updated_at)
+        time.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+        for time in (task.created_at, task.updated_at)
     )
     return orjson.dumps(
         {
@@ -278,7 +278,7 @@ def as_answered(task: Task) -> bytes:
 
 
 def is_shared(pooler: PgBouncer) -> bool:
-    """Whether more connections of the API went in than out: each carried several of them."""
+    """Whether the API has more connections to the pooler than the pooler to the database."""
     with connection.cursor() as cursor:
         cursor.execute("SELECT count(*) FROM pg_stat_activity WHERE usename = %s", [role()])
         (out,) = cursor.fetchone()
@@ -286,8 +286,8 @@ def is_shared(pooler: PgBouncer) -> bool:
 
 
 def api_through(pooler: PgBouncer) -> psycopg.Connection[Any]:
-    """A connection of the API's role, as the server has it."""
-    password = of_the_api(configure(pooler.url, Path()), "", Path())["PASSWORD"]
+    """A connection of the API's role, as the server would open it."""
+    password = configure_api(configure(pooler.url, Path()), "", Path())["PASSWORD"]
     return psycopg.connect(
         pooler.url, user=role(), password=password, autocommit=True, prepare_threshold=None
     )
@@ -321,8 +321,8 @@ def test_a_lock_that_is_held_too_long_is_503(server: Server) -> None:
     assert Task.objects.filter(pk=task.pk).exists()
 
 
-def test_a_stranger_to_the_password_is_refused_by_the_pooler(pooler: PgBouncer) -> None:
-    """So the other tests have shown the way in: by `auth_query`, with the password of migrate."""
+def test_the_pooler_refuses_a_wrong_password(pooler: PgBouncer) -> None:
+    """So the other tests do sign in by `auth_query`, with the password that `migrate` set."""
     with pytest.raises(psycopg.OperationalError, match="SASL authentication failed"):
         psycopg.connect(pooler.url, user=role(), password="guessed")
 
@@ -415,13 +415,13 @@ def locks() -> list[Any]:
         ).fetchall()
 
 
-def test_readiness_goes_through_the_pooler(pooler: PgBouncer, server: Server) -> None:
+def test_readiness_is_checked_through_the_pooler(pooler: PgBouncer, server: Server) -> None:
     assert server.request("GET", "/health/ready").status == 200
     assert {role(), connection.settings_dict["USER"]} <= set(pooler.clients())
 
 
-def test_doctor_sees_the_pooler_that_nobody_told_of(server: Server) -> None:
-    found = json.loads(manage(server, "doctor", "--json"))
+def test_doctor_detects_the_pooler_without_configuration(server: Server) -> None:
+    report = json.loads(manage(server, "doctor", "--json"))
 
-    told = {check["name"]: check["detail"] for check in found["checks"]}
-    assert told["pooler"] == "one in between"
+    details = {check["name"]: check["detail"] for check in report["checks"]}
+    assert details["pooler"] == "one in between"

@@ -21,12 +21,12 @@ Serve = Callable[..., Server]
 DEPLOY = ROOT / "deploy"
 COMPARISON = re.compile(r" (?:[<>]=?|==) [0-9.]+")
 QUIET = "0+0x60"
-"""A series of promtool: no change in 60 steps."""
+"""A series of promtool without a change in 60 steps."""
 
 
 @pytest.fixture
 def prometheus(serve: Serve) -> Iterator[Prometheus]:
-    """It has scraped a server that answered some requests, good and bad."""
+    """It has scraped a server that answered some valid and invalid requests."""
     port = free_port()
     server = serve(
         BETTER_AUTH_SECRET=SECRET,
@@ -71,8 +71,8 @@ def test_every_panel_shows_something(prometheus: Prometheus) -> None:
     assert empty == []
 
 
-def test_alerts_are_evaluated_on_what_the_service_tells(prometheus: Prometheus) -> None:
-    """None of them fires; without its thresholds each expression has a value."""
+def test_alerts_are_evaluated_on_the_metrics_of_the_service(prometheus: Prometheus) -> None:
+    """None of them fires, and without its thresholds each expression has a value."""
     (group,) = ask(prometheus, "rules")["groups"]
     alerts = group["rules"]
     wait_until(
@@ -122,7 +122,7 @@ def gauges(**values: int) -> list[dict[str, str]]:
 
 
 UP = {"series": 'up{job="tasks"}', "values": "1+0x60"}
-WELL = [
+HEALTHY = [
     UP,
     requests(200, "0+1000x60"),
     requests(503, "0+9x60"),
@@ -135,7 +135,7 @@ WELL = [
         tasks_keys_fetch_failures=0,
     ),
 ]
-"""Ten hours old keys are well where nobody has asked for newer ones."""
+"""Keys that are ten hours old are no trouble while no token needs newer ones."""
 TROUBLE: dict[str, list[dict[str, str]]] = {
     "TasksErrors": [UP, requests(200, "0+980x60"), requests(503, "0+20x60")],
     "TasksSlow": [UP, *durations("0+980x60", "0+1000x60")],
@@ -151,11 +151,11 @@ TROUBLE: dict[str, list[dict[str, str]]] = {
 
 
 @pytest.mark.parametrize("trouble", [None, *TROUBLE])
-def test_each_alert_fires_for_its_trouble_alone(trouble: str | None, tmp_path: Path) -> None:
+def test_each_alert_fires_only_for_its_trouble(trouble: str | None, tmp_path: Path) -> None:
     name = trouble.partition(" ")[0] if trouble else None
-    moment = "ALERTS{alertstate='firing'}"
+    alerts = "ALERTS{alertstate='firing'}"
     firing = [{"labels": f'firing{{alertname="{name}"}}', "value": 1}] if name else []
-    query = f"label_replace(sum by (alertname) ({moment}), '__name__', 'firing', '', '')"
+    query = f"label_replace(sum by (alertname) ({alerts}), '__name__', 'firing', '', '')"
     path = tmp_path / "test.yml"
     path.write_text(
         json.dumps(
@@ -164,7 +164,7 @@ def test_each_alert_fires_for_its_trouble_alone(trouble: str | None, tmp_path: P
                 "tests": [
                     {
                         "interval": "1m",
-                        "input_series": TROUBLE[trouble] if trouble else WELL,
+                        "input_series": TROUBLE[trouble] if trouble else HEALTHY,
                         "promql_expr_test": [
                             {"expr": query, "eval_time": "30m", "exp_samples": firing}
                         ],

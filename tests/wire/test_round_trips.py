@@ -1,6 +1,6 @@
-"""What an operation costs on the way to PostgreSQL: how often it waits, and what it sends.
+"""The round trips of an operation to PostgreSQL: how often it waits, and what it sends.
 
-Beside a database that is 20 ms away all else that a request does is small change.
+With a database that is 20 ms away, everything else that a request does hardly matters.
 """
 
 from collections.abc import Iterator
@@ -35,9 +35,9 @@ OPERATIONS: dict[str, Request] = {
     "delete": ("DELETE", TASK, None, 204),
 }
 START_UP = ("<SSLRequest><StartupMessage>", 2)
-"""What every connection sends first, and its waits. TLS would have waits of its own."""
+"""What every connection sends first, and how often it waits. TLS would add round trips."""
 WITH_PASSWORD = (f"{START_UP[0]}pp", START_UP[1] + 2)
-"""SCRAM goes to and fro twice."""
+"""SCRAM takes two round trips."""
 STATEMENT = ("PBDES", 1)
 """Parse, Bind, Describe, Execute, Sync: the letters of PostgreSQL's protocol, section 54.7."""
 ROUNDS = 4
@@ -59,7 +59,7 @@ def start(proxy: Proxy, folder: Path, options: str = "") -> Server:
 
 
 def ask(proxy: Proxy, server: Server, request: Request) -> tuple[list[Message], Any]:
-    """What one request made the server say to PostgreSQL and hear from it, and the answer."""
+    """The messages between the server and PostgreSQL for one request, and its answer."""
     method, path, body, status = request
     before = len(proxy.messages)
     answer = server.request(method, path, body, token=token_of("alice"))
@@ -68,8 +68,8 @@ def ask(proxy: Proxy, server: Server, request: Request) -> tuple[list[Message], 
 
 
 def measure(proxy: Proxy, server: Server) -> Iterator[tuple[str, bool, tuple[str, int]]]:
-    """Each operation in turn: its name, whether its connection is a new one, and what was sent with
-    how many waits."""
+    """For each operation: its name, whether its connection is new, and what was sent with how many
+    waits."""
     known = set[int]()
     task: dict[str, int] = {}
     for _ in range(ROUNDS):
@@ -87,7 +87,7 @@ def measure(proxy: Proxy, server: Server) -> Iterator[tuple[str, bool, tuple[str
 def test_every_operation_waits_once_from_the_first(
     proxy: Proxy, tmp_path: Path, options: str
 ) -> None:
-    """Nothing is prepared: whoever has the connection next finds nothing of ours on it."""
+    """Nothing is prepared, so nothing is left on the connection for its next user."""
     with start(proxy, tmp_path, options) as server:
         for name, new, cost in measure(proxy, server):
             before = start_up() if new else ("", 0)
@@ -103,8 +103,8 @@ CHANGES: list[dict[str, Any]] = [
 ]
 
 
-def test_other_values_cost_the_same(proxy: Proxy, tmp_path: Path) -> None:
-    """Whatever is left out or null, and however large an id or an offset is."""
+def test_other_values_take_as_many_round_trips(proxy: Proxy, tmp_path: Path) -> None:
+    """Whichever fields are missing or null, and however large an id or an offset is."""
     with start(proxy, tmp_path) as server:
         _, task = ask(proxy, server, OPERATIONS["create"])
         others: list[Request] = [
@@ -142,7 +142,7 @@ def serving(
         pytest.param(("GET", "/health", None, 200), 0, id="health"),
     ],
 )
-def test_what_is_refused_waits_no_longer(
+def test_a_refused_request_takes_no_more_round_trips(
     serving: tuple[Proxy, Server], transactional_db: None, asked: Request, expected: int
 ) -> None:
     proxy, server = serving

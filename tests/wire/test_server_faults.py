@@ -1,4 +1,4 @@
-"""What clients see when the server itself is killed, or told to end, while they write."""
+"""What clients see when the server is killed, or ends, while they write."""
 
 import json
 import os
@@ -18,7 +18,7 @@ import pytest
 
 from config.server.process import pause_before
 from tests.commands import wait_until
-from tests.load import GIVEN_UP, Load
+from tests.load import TIMEOUT, Load
 from tests.outage import children
 from tests.people import SECRET, token_of
 from tests.server import Server, database_url
@@ -38,11 +38,11 @@ def workers(server: Server) -> set[int]:
 
 
 def kill_a_worker(server: Server) -> None:
-    """Returns when another stands in its place."""
+    """Returns when another worker has replaced it."""
     before = workers(server)
     killed = min(before)
     os.kill(killed, signal.SIGKILL)
-    deadline = time.monotonic() + GIVEN_UP
+    deadline = time.monotonic() + TIMEOUT
     while len(workers(server) - {killed}) < len(before):
         assert time.monotonic() < deadline
         time.sleep(0.02)
@@ -50,7 +50,7 @@ def kill_a_worker(server: Server) -> None:
 
 def test_a_killed_worker_is_replaced(serve: Serve) -> None:
     server = serve(BETTER_AUTH_SECRET=SECRET, WEB_CONCURRENCY="2")
-    with Load(server.url, "killed", doubtful=True) as writes:
+    with Load(server.url, "killed", uncertain=True) as writes:
         writes.wait_for(100, succeeded=True)
         kill_a_worker(server)
         writes.wait_for(100, succeeded=True, after=time.monotonic())
@@ -75,7 +75,7 @@ def test_five_deaths_of_a_worker_in_ten_seconds_do_not_end_the_server(serve: Ser
 
 
 def waits(server: Server) -> list[float]:
-    """How long workers waited before they started again."""
+    """How long workers waited before they restarted."""
     lines = map(json.loads, server.log.read_text().splitlines())
     return [line["seconds"] for line in lines if line["event"].startswith("worker waits")]
 
@@ -103,7 +103,7 @@ def test_workers_end_with_a_killed_master(serve: Serve) -> None:
         server.request("GET", "/health")
 
 
-def test_workers_that_have_only_begun_end_with_their_master(
+def test_workers_that_have_just_started_end_with_their_master(
     transactional_db: None, tmp_path: Path
 ) -> None:
     server = Server(tmp_path / "log", BETTER_AUTH_SECRET=SECRET)
@@ -112,7 +112,7 @@ def test_workers_that_have_only_begun_end_with_their_master(
     assert_none_outlives_the_master(server)
 
 
-def test_a_request_under_way_may_end_after_its_master(serve: Serve) -> None:
+def test_a_running_request_may_finish_after_its_master(serve: Serve) -> None:
     server = serve(BETTER_AUTH_SECRET=SECRET)
     body = {"title": "x"}
     created = server.request("POST", "/api/alice/tasks", body, token=token_of("alice"))
@@ -138,21 +138,21 @@ def assert_none_outlives_the_master(server: Server) -> None:
 
 
 def is_alive(process: psutil.Process) -> bool:
-    """Not if it has only not been reaped yet: it has no parent any more that would do it."""
+    """A zombie is not alive: its parent is dead, and nothing may have reaped it yet."""
     try:
         return bool(process.status() != psutil.STATUS_ZOMBIE)
     except psutil.NoSuchProcess:
         return False
 
 
-def test_no_request_is_cut_off_at_the_end(serve: Serve) -> None:
-    """A connection without a request may be closed: what is sent on it then was never taken."""
+def test_no_request_is_cut_off_when_the_server_ends(serve: Serve) -> None:
+    """An idle connection may be closed, so a request that is sent on it then was never accepted."""
     server = serve(BETTER_AUTH_SECRET=SECRET, WEB_CONCURRENCY="2")
-    with Load(server.url, "ended", doubtful=False) as writes:
+    with Load(server.url, "ended", uncertain=False) as writes:
         writes.wait_for(100, succeeded=True)
         end = time.monotonic()
         server.process.send_signal(signal.SIGTERM)
-        assert server.process.wait(GIVEN_UP) == 0
+        assert server.process.wait(TIMEOUT) == 0
 
     assert all(reply.sent > end for reply in writes.unanswered)
     assert writes.refused == []
@@ -167,24 +167,24 @@ def test_a_drain_breaks_no_request_of_clients_that_keep_their_connections(serve:
     server = serve(BETTER_AUTH_SECRET=SECRET, WEB_CONCURRENCY="2", DRAIN_SECONDS=str(DRAIN))
     busy = Barrier(CLIENTS + 1)
     with ThreadPoolExecutor(CLIENTS) as pool:
-        clients = [pool.submit(until_told_to_close, server, busy) for _ in range(CLIENTS)]
-        busy.wait(GIVEN_UP)
+        clients = [pool.submit(until_closed, server, busy) for _ in range(CLIENTS)]
+        busy.wait(TIMEOUT)
         start = time.monotonic()
         server.process.send_signal(signal.SIGTERM)
         answers = Counter[int]()
         for client in clients:
-            answers += client.result(GIVEN_UP)
+            answers += client.result(TIMEOUT)
         assert time.monotonic() - start < DRAIN
 
         assert set(answers) == {200, 201, 204}
-        assert_it_serves_and_sends_away(server)
-    assert server.process.wait(GIVEN_UP) == 0
+        assert_it_answers_and_closes_connections(server)
+    assert server.process.wait(TIMEOUT) == 0
     assert DRAIN <= time.monotonic() - start < DRAIN + 2
 
 
-def until_told_to_close(server: Server, busy: Barrier) -> Counter[int]:
-    """The statuses of the answers on one connection, up to the one that closes it."""
-    wire = HTTPConnection("127.0.0.1", server.port, timeout=GIVEN_UP)
+def until_closed(server: Server, busy: Barrier) -> Counter[int]:
+    """Counts the statuses of the answers on one connection, until one closes it."""
+    wire = HTTPConnection("127.0.0.1", server.port, timeout=TIMEOUT)
     wire.connect()
     wire.auto_open = 0  # a lost connection fails the test
     headers = {
@@ -206,10 +206,10 @@ def until_told_to_close(server: Server, busy: Barrier) -> Counter[int]:
                 return answers
             task = json.loads(content) if content else task
         if answers.total() == len(requests):
-            busy.wait(GIVEN_UP)
+            busy.wait(TIMEOUT)
 
 
-def assert_it_serves_and_sends_away(server: Server) -> None:
+def assert_it_answers_and_closes_connections(server: Server) -> None:
     answers = [
         server.request("GET", "/health"),
         server.request("GET", "/static/admin/css/base.css"),
@@ -236,7 +236,7 @@ def test_ctrl_c_and_a_second_sigterm_do_not_wait_for_the_drain(
         server.process.send_signal(number)
         time.sleep(0.5)
 
-    assert server.process.wait(GIVEN_UP) == 0
+    assert server.process.wait(TIMEOUT) == 0
 
 
 def test_a_worker_that_dies_while_the_server_drains_is_replaced(serve: Serve) -> None:
@@ -247,4 +247,4 @@ def test_a_worker_that_dies_while_the_server_drains_is_replaced(serve: Serve) ->
     server.wait_until_ready()
 
     assert server.request("GET", "/health").headers["Connection"] == "close"
-    assert server.process.wait(GIVEN_UP) == 0
+    assert server.process.wait(TIMEOUT) == 0

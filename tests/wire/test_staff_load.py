@@ -1,4 +1,4 @@
-"""What staff, and whoever tries their passwords, may do to a server without users noticing."""
+"""The load that staff, and attackers on their passwords, may cause without users noticing."""
 
 import os
 import re
@@ -33,13 +33,13 @@ Serve = Callable[..., Server]
 
 EXPORT = "/admin/tasks/task/export.jsonl"
 TASKS = 6000
-"""Of more than 1 kB each: together more than what sockets keep for a client that does not read."""
+"""Of more than 1 kB each: together more than sockets buffer for a client that does not read."""
 STALLED = 16
 WORKERS = 2
-AT_ONCE = 2
-"""Passwords that a worker looks at at once."""
+MAX_CONCURRENT = 2
+"""Passwords that a worker checks at the same time."""
 LIMIT = 5
-"""Failures of a name that lock it."""
+"""Failures after which a name is locked."""
 SECONDS = 4.0
 
 
@@ -50,7 +50,7 @@ def server(serve: Serve) -> Server:
 
 @pytest.fixture
 def staff(server: Server, settings: Any) -> dict[str, str]:
-    """Headers of somebody who is signed in."""
+    """Headers of a user of the staff who is signed in."""
     settings.SECRET_KEY = server.environment["SECRET_KEY"]  # signs the session
     client = Client()
     client.force_login(User.objects.create_superuser("root", password="unused"))
@@ -67,7 +67,7 @@ def _tasks(transactional_db: None) -> None:
 
 
 def ask_api(server: Server) -> tuple[int, float]:
-    """Status and seconds of a request that waits for nobody."""
+    """The status and the seconds of a request that waits for no other."""
     start = monotonic()
     status = server.request("GET", "/api/bob/tasks", token=token_of("bob")).status
     return status, monotonic() - start
@@ -75,7 +75,7 @@ def ask_api(server: Server) -> tuple[int, float]:
 
 @contextmanager
 def stalled_export(server: Server, staff: dict[str, str]) -> Iterator[None]:
-    """A client that reads the beginning of its file and then nothing more."""
+    """A client that reads only the beginning of its file."""
     lines = [f"GET {EXPORT} HTTP/1.1", "Host: 127.0.0.1", *(": ".join(it) for it in staff.items())]
     with closing(socket.socket()) as client:
         client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
@@ -112,7 +112,7 @@ def backends(condition: str) -> int:
 
 
 @pytest.mark.usefixtures("_tasks")
-def test_stalled_downloads_hold_no_connection_and_no_place(
+def test_stalled_downloads_hold_no_connection_and_no_slot(
     server: Server, staff: dict[str, str]
 ) -> None:
     with ExitStack() as stack:
@@ -131,7 +131,7 @@ def test_stalled_downloads_hold_no_connection_and_no_place(
 def test_the_api_does_not_notice_stalled_downloads_and_a_page_that_waits(
     server: Server, staff: dict[str, str]
 ) -> None:
-    """In turns with quiet runs: what one of 20 requests takes at most, as a ratio."""
+    """Compares the 95th percentile with that of quiet runs in between."""
     quiet, loaded = list[tuple[int, float]](), list[tuple[int, float]]()
     for _ in range(2):
         quiet += [ask_api(server) for _ in range(100)]
@@ -166,7 +166,7 @@ def test_a_page_that_waits_for_a_lock_is_ended_by_postgresql(
 def test_an_export_whose_connection_is_killed_is_no_file(
     server: Server, staff: dict[str, str]
 ) -> None:
-    """Between two batches another connection takes over, so it is killed until one is hit."""
+    """Each batch may use another connection, so all connections are killed until one is hit."""
     over = Event()
     kill = (
         "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
@@ -194,7 +194,7 @@ def test_an_export_whose_connection_is_killed_is_no_file(
 
 
 @pytest.mark.usefixtures("_tasks")
-def test_of_many_exports_at_once_some_are_complete_and_the_others_refused(
+def test_of_many_concurrent_exports_some_complete_and_the_others_are_refused(
     server: Server, staff: dict[str, str]
 ) -> None:
     with ThreadPoolExecutor(8) as pool:
@@ -207,7 +207,7 @@ def test_of_many_exports_at_once_some_are_complete_and_the_others_refused(
 
     done = [answer for answer in answers if answer.status == 200]
     refused = [answer for answer in answers if answer.status == 503]
-    assert len(done) >= AT_ONCE
+    assert len(done) >= MAX_CONCURRENT
     assert refused
     assert len(done) + len(refused) == len(answers)
     assert {answer.body.count(b"\n") for answer in done} == {TASKS}
@@ -261,7 +261,7 @@ class Guesser:
 
 @contextmanager
 def flood(server: Server, address: Callable[[int], str]) -> Iterator[list[Answer]]:
-    """20 threads of wrong passwords for one name, for as long as the block runs."""
+    """20 threads that try wrong passwords for one name, while the block runs."""
     guesser, over, numbers = Guesser(server), Event(), count()
     answers: list[Answer] = []
 
@@ -288,16 +288,16 @@ def ask_for(seconds: float, server: Server) -> list[tuple[int, float]]:
     return answers
 
 
-def looked_at() -> int:
-    counted = AccessAttempt.objects.aggregate(failures=Sum("failures_since_start"))["failures"]
-    return int(counted or 0)
+def checked_passwords() -> int:
+    failures = AccessAttempt.objects.aggregate(failures=Sum("failures_since_start"))["failures"]
+    return int(failures or 0)
 
 
 @pytest.mark.parametrize("workers", [1, WORKERS])
-def test_the_lock_engages_at_its_number_however_many_guess_at_once(
+def test_a_name_is_locked_at_its_limit_however_many_guess_at_the_same_time(
     serve: Serve, workers: int
 ) -> None:
-    """Four, and what is in flight at that moment: of each worker at most two."""
+    """Four failures, plus those that are being checked then: at most two per worker."""
     server = serve(BETTER_AUTH_SECRET=SECRET, WEB_CONCURRENCY=str(workers))
     User.objects.create_superuser("root", password="correct")
     with flood(server, lambda _: "192.0.2.1") as answers:
@@ -305,16 +305,16 @@ def test_the_lock_engages_at_its_number_however_many_guess_at_once(
 
     statuses = Counter(answer.status for answer in answers)
     assert {status for status, _ in api} == {200}
-    assert LIMIT <= looked_at() <= LIMIT - 1 + AT_ONCE * workers
+    assert LIMIT <= checked_passwords() <= LIMIT - 1 + MAX_CONCURRENT * workers
     assert statuses[200] == LIMIT - 1
     assert statuses.keys() <= {200, 429, 503}
     assert Guesser(server).guess("root", "correct", "192.0.2.1").status == 429
 
 
-def test_a_flood_of_passwords_costs_the_api_nothing_and_each_failure_counts(
+def test_a_flood_of_passwords_fails_no_request_of_the_api_and_each_failure_counts(
     server: Server,
 ) -> None:
-    """From a new address each, so that no lock engages and all the time something is hashed."""
+    """Each from a new address, so that no lock engages and passwords are hashed all the time."""
     User.objects.create_superuser("root", password="correct")
     with flood(server, lambda number: f"198.51.{number // 250}.{number % 250}") as answers:
         api = ask_for(SECONDS, server)
@@ -322,7 +322,7 @@ def test_a_flood_of_passwords_costs_the_api_nothing_and_each_failure_counts(
     statuses = Counter(answer.status for answer in answers)
     assert {status for status, _ in api} == {200}
     assert statuses.keys() <= {200, 503}
-    assert looked_at() == statuses[200] > 0
+    assert checked_passwords() == statuses[200] > 0
     refused = [answer for answer in answers if answer.status == 503]
     assert {answer.headers["Retry-After"] for answer in refused} == {"10"}
     assert all("Too many sign-ins at the same time" in answer.body.decode() for answer in refused)

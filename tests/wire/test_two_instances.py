@@ -1,4 +1,4 @@
-"""Two instances of the service behind nginx and PgBouncer, as a host with two machines runs it."""
+"""Two instances of the service behind nginx and PgBouncer, as on a host with two machines."""
 
 import json
 import signal
@@ -21,10 +21,10 @@ from tests.server import Answer, Server, free_port, send
 from tests.wire.daemons import Nginx, PgBouncer
 
 BUFFERS = "large_client_header_buffers 4 32k;"
-"""As the README has it: a header line of 16 kB is more than nginx takes by default."""
+"""As in the README: nginx refuses header lines of 16 kB by default."""
 UNBUFFERED = f"{BUFFERS} proxy_request_buffering off; proxy_http_version 1.1;"
 
-LONGEST = "🦆" * 255
+LONG_USER_ID = "🦆" * 255
 
 
 @contextmanager
@@ -54,11 +54,11 @@ def shared(
 
 @pytest.fixture
 def instances(shared: list[Server], transactional_db: None) -> list[Server]:
-    """For tests that leave them running."""
+    """For tests that do not stop an instance."""
     return shared
 
 
-def before(instances: list[Server], options: str = BUFFERS, **others: str) -> Nginx:
+def proxy(instances: list[Server], options: str = BUFFERS, **others: str) -> Nginx:
     return Nginx([server.port for server in instances], options, **others)
 
 
@@ -76,7 +76,7 @@ def handled(server: Server) -> list[str]:
 
 
 def test_a_task_made_by_one_instance_is_read_through_the_other(instances: list[Server]) -> None:
-    with before(instances) as nginx:
+    with proxy(instances) as nginx:
         for number in range(10):
             made = request(nginx, "alice", "POST", "", {"title": "x"}, **id_of(f"post-{number}"))
             address = nginx.url + made.headers["Location"]
@@ -96,9 +96,9 @@ def id_of(name: str) -> dict[str, str]:
     return {"X-Request-ID": name}
 
 
-@pytest.mark.parametrize("user", ["a/b", "a//b", "a%2Fb", "../admin", "ü ?#&;=", ".", LONGEST])
-def test_every_user_id_passes(instances: list[Server], user: str) -> None:
-    with before(instances) as nginx:
+@pytest.mark.parametrize("user", ["a/b", "a//b", "a%2Fb", "../admin", "ü ?#&;=", ".", LONG_USER_ID])
+def test_every_user_id_reaches_the_instances(instances: list[Server], user: str) -> None:
+    with proxy(instances) as nginx:
         made = [request(nginx, user, "POST", "", {"title": title}) for title in "ab"]
         page = request(nginx, user, "GET", "?limit=1&complete=false")
         following = page.headers["Link"].partition(">")[0].removeprefix("<")
@@ -118,16 +118,16 @@ def test_a_token_of_16_kb_needs_the_buffers_of_the_readme(
 ) -> None:
     token = token_of("alice", image="x" * 12_000)
     assert 16_000 < len(token) <= 16_384
-    with before(instances, options) as nginx:
+    with proxy(instances, options) as nginx:
         answer = request(nginx, "alice", "GET", Authorization=f"Bearer {token}")
 
     assert answer.status == status
 
 
 @pytest.mark.parametrize("options", [BUFFERS, UNBUFFERED], ids=["buffered", "passed on"])
-def test_a_chunked_body_passes(instances: list[Server], options: str) -> None:
-    # A body that nginx has whole before it asks an instance gets a length, also unbuffered.
-    with before(instances, options) as nginx:
+def test_a_chunked_body_reaches_the_instances(instances: list[Server], options: str) -> None:
+    # nginx adds a length if it has the whole body before it connects, even when unbuffered.
+    with proxy(instances, options) as nginx:
         wire = HTTPConnection("127.0.0.1", nginx.port, timeout=10)
         wire.request(
             "POST",
@@ -148,7 +148,7 @@ def test_a_chunked_body_passes(instances: list[Server], options: str) -> None:
 
 @pytest.fixture
 def dying() -> Iterator[int]:
-    """The port of an instance that takes a request and dies of it, without an answer."""
+    """The port of an instance that closes the connection of a request without an answer."""
 
     class Dying(BaseRequestHandler):
         def handle(self) -> None:
@@ -171,13 +171,13 @@ IDEMPOTENT = {"GET", "PUT", "DELETE"}
 
 
 @pytest.mark.parametrize("method", REQUESTS)
-def test_what_an_instance_died_of_is_asked_again_where_that_is_safe(
+def test_nginx_repeats_a_request_that_an_instance_died_of_if_that_is_safe(
     instances: list[Server], dying: int, method: str
 ) -> None:
-    """nginx does so by itself. The rest is 502: it may have been done, and only its client knows
-    whether to ask again. `proxy_next_upstream non_idempotent` may make a task twice."""
+    """By default. The other methods are 502: the request may have been done, and only its client
+    knows whether to repeat it. `proxy_next_upstream non_idempotent` could create a task twice."""
     path, body, status = REQUESTS[method]
-    with before(instances) as nginx:
+    with proxy(instances) as nginx:
         task = request(nginx, "alice", "POST", "", {"title": "x"}).json()
     with Nginx([dying, instances[0].port], BUFFERS) as nginx:
         answer = request(nginx, "alice", method, path.format(**task), body)
@@ -188,11 +188,11 @@ def test_what_an_instance_died_of_is_asked_again_where_that_is_safe(
 
 
 @pytest.mark.parametrize("method", REQUESTS)
-def test_what_an_instance_did_not_take_is_asked_of_the_other(
+def test_nginx_sends_a_request_that_an_instance_did_not_accept_to_the_other(
     instances: list[Server], method: str
 ) -> None:
     path, body, status = REQUESTS[method]
-    with before(instances) as nginx:
+    with proxy(instances) as nginx:
         task = request(nginx, "alice", "POST", "", {"title": "x"}).json()
     with Nginx([free_port(), instances[0].port], BUFFERS) as nginx:
         answer = request(nginx, "alice", method, path.format(**task), body)
@@ -201,7 +201,7 @@ def test_what_an_instance_did_not_take_is_asked_of_the_other(
 
 
 class Visitor:
-    """Somebody who goes on with the six operations until told to stop, and counts the answers."""
+    """A client that repeats all operations until `stop` is set, and counts the answers."""
 
     def __init__(self, nginx: Nginx, user: str, stop: Event, progress: Semaphore) -> None:
         self.wire = HTTPConnection("127.0.0.1", nginx.port, timeout=30)
@@ -237,7 +237,7 @@ class Visitor:
 
 VISITORS = 12
 ROUNDS = 120
-"""Of six operations, that are made before the end of an instance, and again after it."""
+"""Of all operations, before an instance ends, and again afterwards."""
 
 
 @pytest.fixture
@@ -247,15 +247,14 @@ def own_instances(transactional_db: None, tmp_path: Path) -> Iterator[list[Serve
 
 
 def test_the_end_of_an_instance_under_load_loses_no_request(own_instances: list[Server]) -> None:
-    """Of nginx this needs nothing: an instance that stops answers what it has taken.
+    """This needs no option of nginx: an instance that stops answers all requests that it accepted.
 
-    With connections that are kept, which nginx does not do by itself, a POST can come upon one that
-    is just closed: HTTP leaves nobody the means to know that it was not done.
-
-    What it has not taken was not sent, and nginx sends it to the other, whatever the method.
+    nginx sends the others to the other instance, whatever their method, because they were not sent.
+    With kept-alive connections, which nginx does not use by default, a POST could be sent on a
+    connection that is just closed, and HTTP has no means to find out that it was not done.
     """
     stop, progress = Event(), Semaphore(0)
-    with before(own_instances) as nginx, ThreadPoolExecutor(VISITORS) as pool:
+    with proxy(own_instances) as nginx, ThreadPoolExecutor(VISITORS) as pool:
         visitors = [Visitor(nginx, f"user-{n}", stop, progress) for n in range(VISITORS)]
         running = [pool.submit(visitor.run) for visitor in visitors]
         try:

@@ -1,6 +1,6 @@
-"""An upgrade and the way back under load: servers of two releases busy on one database.
+"""An upgrade and its rollback under load: servers of two releases use one database.
 
-The newer release is a copy of this one with a column more, which the operations set and show.
+The newer release is a copy of this one with another column, which the operations set and show.
 """
 
 import json
@@ -29,27 +29,27 @@ from tests.wire.daemons import PgBouncer
 
 CLIENTS = 20
 VERSIONS = (15, 18) if os.environ.get("CI") else (18,)
-"""At a desk the newest one has to do."""
+"""Outside CI only the newest one, to save time."""
 
 REQUESTS = int(os.environ.get("UPGRADE_REQUESTS", "20"))
-"""That a server, or all of them, answer in each of the states which an upgrade goes through."""
+"""That a server, or all of them, answer in each state of an upgrade."""
 INSTALLATIONS = REQUESTS // 5
-"""Of the operations, after each `migrate`: a short gap seldom shows in a single one."""
-LONGEST = 60.0
-"""Seconds that such a state may take before the test fails."""
+"""Of the operations, after each `migrate`, because one installation seldom reveals a short gap."""
+TIMEOUT = 60.0
+"""Seconds for each state before the test fails."""
 SHARES = {"list": 15, "create": 20, "read": 20, "replace": 15, "change": 20, "delete": 10}
-MOST_TASKS = 12
-"""Of a client; with more it deletes."""
-PACE, STAYS = (0.05, 0.95) if os.environ.get("CI") else (0.1, 0.8)
-"""Seconds from an answer to the next request of the same client, and how likely it is to keep its
-connection for that. At a desk a new server has its share of the clients sooner."""
-PAUSE = 0.1
-"""Seconds from one look at the readiness of all servers to the next."""
+MAX_TASKS = 12
+"""Of a client, before it deletes some."""
+PAUSE, KEEP_PROBABILITY = (0.05, 0.95) if os.environ.get("CI") else (0.1, 0.8)
+"""Seconds from an answer to the next request of the same client, and the probability that it keeps
+its connection. Outside CI it is lower, so that a new server gets its share of clients sooner."""
+READINESS_INTERVAL = 0.1
+"""Seconds between two checks of the readiness of all servers."""
 
 Task = dict[str, Any]
 FIELDS = {"id", "user_id", "title", "description", "complete", "priority"}
 TIMES = {"completed_at", "created_at", "updated_at"}
-# The copy has no place in the measured coverage of this tree.
+# The copy must not be measured as part of this tree's coverage.
 UNMEASURED = {"COVERAGE_PROCESS_CONFIG": "", "COVERAGE_PROCESS_START": ""}
 
 MIGRATION = """\
@@ -87,7 +87,7 @@ EDITS = {
         ("        complete = coalesce(", f"        colour = {GIVEN_OR_STORED},\n"),
     ],
 }
-"""What the newer release has in front of a place in a file."""
+"""For each file, existing text, and what the newer release has in front of it."""
 
 INSTALL_AGAIN = f"""
 from django.db import connection
@@ -184,7 +184,7 @@ class Instance(Server):
 class Fleet:
     """The servers on one database.
 
-    running: those that clients are sent to. A server leaves them before it is told to stop.
+    running: those that clients use. A server is removed before it is stopped.
     """
 
     def __init__(self, url: str, folder: Path) -> None:
@@ -213,7 +213,7 @@ class Fleet:
 
 
 class Client:
-    """A user on one connection at a time, who knows each of their tasks as it was last answered."""
+    """A user with one connection at a time, and the last answer about each of their tasks."""
 
     def __init__(self, load: "Load", number: int) -> None:
         self.load = load
@@ -231,16 +231,16 @@ class Client:
         try:
             while not self.load.over.is_set():
                 (name,) = self.random.choices([*SHARES], [*SHARES.values()])
-                if len(self.tasks) >= MOST_TASKS:
+                if len(self.tasks) >= MAX_TASKS:
                     name = "delete"
                 getattr(self, name if self.tasks or name == "list" else "create")()
-                self.load.over.wait(PACE)
+                self.load.over.wait(PAUSE)
             self.list()
         finally:
             self.hang_up()
 
     def ask(self, method: str, path: str, status: int, body: Any = None) -> Any:
-        """The body of the answer, without the new field; nothing but this status will do."""
+        """The body of the answer, without the new field. Any other status fails the test."""
         data = None if body is None else json.dumps(body).encode()
         before = self.load.shown
         found, content = self.exchange(method, f"/api/{self.user}/tasks{path}", data)
@@ -253,7 +253,7 @@ class Client:
         return answer
 
     def exchange(self, method: str, target: str, data: bytes | None) -> tuple[int, bytes]:
-        """Once more on another connection, where a stopping server gave no answer at all."""
+        """Repeats the request on another connection if a stopping server did not answer it."""
         while True:
             server, wire = self.connection()
             try:
@@ -271,7 +271,7 @@ class Client:
 
     def connection(self) -> tuple[Instance, HTTPConnection]:
         is_open = self.wire is not None and self.wire.sock is not None
-        if not is_open or self.random.random() > STAYS:
+        if not is_open or self.random.random() > KEEP_PROBABILITY:
             self.hang_up()
             self.server = self.random.choice(self.load.fleet.running)
             self.wire = HTTPConnection("127.0.0.1", self.server.port, timeout=10)
@@ -291,7 +291,7 @@ class Client:
         return f"{self.user} {self.random.random()}"
 
     def keep(self, answer: Task, expected: Task) -> None:
-        """A task as the answer to a write has it, which must have what was written."""
+        """Stores the answer to a write, which must contain what was written."""
         assert {name: answer[name] for name in FIELDS} == {name: expected[name] for name in FIELDS}
         assert (answer["completed_at"] is not None) == answer["complete"]
         assert answer["created_at"] == expected.get("created_at", answer["updated_at"])
@@ -332,11 +332,11 @@ class Client:
 
 
 class Load:
-    """Keeps its clients busy, and looks at the readiness of all servers, while its block runs.
+    """Keeps its clients busy, and checks the readiness of all servers, while its block runs.
 
     shown: whether answers may have the new field, and whether they may lack it.
-    answered: the port of the server, of each answer.
-    repeated: the method, of each request that a stopping server gave no answer.
+    answered: the port of the server, for each answer.
+    repeated: the method, for each request that a stopping server did not answer.
     """
 
     def __init__(self, fleet: Fleet) -> None:
@@ -345,13 +345,13 @@ class Load:
         self.shown = frozenset({False})
         self.answered: list[int] = []
         self.repeated: list[str] = []
-        self.looks = 0
+        self.readiness_checks = 0
         self.pool = ThreadPoolExecutor(CLIENTS + 1)
         self.running: list[Future[None]] = []
 
     def __enter__(self) -> Self:
         clients = [Client(self, number) for number in range(CLIENTS)]
-        runs = [self.look_at_readiness, *(client.run for client in clients)]
+        runs = [self.check_readiness, *(client.run for client in clients)]
         self.running = [self.pool.submit(run) for run in runs]
         return self
 
@@ -365,8 +365,8 @@ class Load:
             if each.done():
                 each.result()
 
-    def look_at_readiness(self) -> None:
-        while not self.over.wait(PAUSE):
+    def check_readiness(self) -> None:
+        while not self.over.wait(READINESS_INTERVAL):
             for instance in [*self.fleet.running]:
                 try:
                     answer = instance.ready()
@@ -376,12 +376,12 @@ class Load:
                 else:
                     if instance in self.fleet.running:
                         assert answer.status == 200, answer.body
-                        self.looks += 1
+                        self.readiness_checks += 1
 
-    def go_on(self, server: Instance | None = None) -> None:
-        """Until so many more answers have come, of this server or of any."""
+    def wait_for_answers(self, server: Instance | None = None) -> None:
+        """Waits for REQUESTS more answers, of this server or of any."""
         goal = self.answers(server) + REQUESTS
-        deadline = time.monotonic() + LONGEST
+        deadline = time.monotonic() + TIMEOUT
         while self.answers(server) < goal:
             self.fail_with_the_first()
             assert time.monotonic() < deadline, Counter(self.answered)
@@ -396,24 +396,24 @@ class Load:
         assert "The operations of the API were installed" in said
         run(self.fleet.url, root, "shell", "-c", INSTALL_AGAIN)
         self.shown = frozenset({shows_colour})
-        self.go_on()
+        self.wait_for_answers()
 
     def change_servers(self, root: Path) -> None:
-        """To those of the release in `root`, one by one."""
+        """Replaces all servers by those of the release in `root`, one by one."""
         for old in [*self.fleet.running]:
-            self.go_on(self.fleet.start(root))
+            self.wait_for_answers(self.fleet.start(root))
             self.fleet.stop(old)
-            self.go_on()
+            self.wait_for_answers()
 
 
-def test_an_upgrade_and_the_way_back_under_load_fail_no_request(
+def test_an_upgrade_and_its_rollback_under_load_fail_no_request(
     url: str, newer: Path, tmp_path: Path, record_property: Callable[[str, object], None]
 ) -> None:
     migrate(url, ROOT)
     with Fleet(url, tmp_path) as fleet:
         old, _ = fleet.start(ROOT), fleet.start(ROOT)
         with Load(fleet) as load:
-            load.go_on()
+            load.wait_for_answers()
             task = create(old)
 
             load.migrate(newer, shows_colour=True)
@@ -425,14 +425,14 @@ def test_an_upgrade_and_the_way_back_under_load_fail_no_request(
             load.migrate(ROOT, shows_colour=False)
             assert "colour" not in new.read(task)
             assert new.patch(task, {"title": "Buy bread"}).json()["title"] == "Buy bread"
-            # The field is gone for a while, and nothing takes what it cannot keep.
+            # The field is gone until the next upgrade, so a request that sets it is refused.
             assert new.patch(task, {"title": "Buy wine", "colour": "blue"}).status == 503
             load.change_servers(ROOT)
             assert fleet.running[0].read(task)["title"] == "Buy bread"
 
         record_property("answers", len(load.answered))
         record_property("repeated", load.repeated)
-        assert load.looks > 10
+        assert load.readiness_checks > 10
 
 
 def create(server: Instance) -> int:

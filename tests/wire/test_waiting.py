@@ -1,4 +1,4 @@
-"""Nobody waits for somebody else: a slow issuer, and a database that opens few connections."""
+"""Requests that do not delay each other, with a slow issuer or few database connections."""
 
 import json
 from collections.abc import Callable, Iterator
@@ -44,7 +44,7 @@ def slow(request: Request) -> None:
 
 
 def p99_of_reads(server: Server, token: str, seconds: float) -> float:
-    """Of a few clients that list all the time. No request fails."""
+    """The seconds of a few clients that list continuously. No request may fail."""
 
     def read_for_a_while(_: int) -> list[float]:
         durations, end = [], monotonic() + seconds
@@ -77,7 +77,7 @@ def test_known_users_do_not_notice_an_issuer_that_others_wait_for(
         while not over.is_set():
             made_up = signer(kid=f"made-up-{number}").token(payload)
             statuses.add(server.request("GET", TASKS, token=made_up).status)
-            # Some are refused at once, and this process is slow at asking again.
+            # Some are refused immediately, and this process could not keep up.
             over.wait(0.2)
 
     with ThreadPoolExecutor(MADE_UP_CLIENTS) as pool:
@@ -85,13 +85,13 @@ def test_known_users_do_not_notice_an_issuer_that_others_wait_for(
             pool.submit(ask_with_a_key_that_is_made_up, number) for number in range(MADE_UP_CLIENTS)
         ]
         sleep(0.5)
-        beside = p99_of_reads(server, token, 3)
+        loaded = p99_of_reads(server, token, 3)
         over.set()
         for each in asking:
             each.result()
 
     assert statuses <= {401, 503}
-    assert beside < max(0.1, 10 * quiet)
+    assert loaded < max(0.1, 10 * quiet)
 
 
 @pytest.fixture
@@ -125,7 +125,9 @@ def test_40_clients_share_10_connections(serve: Serve, environment: dict[str, st
     assert statuses == {201}
 
 
-def test_the_start_warns_of_connections_that_the_database_does_not_allow(serve: Serve) -> None:
+def test_the_first_line_warns_of_connections_that_the_database_does_not_allow(
+    serve: Serve,
+) -> None:
     server = serve(BETTER_AUTH_SECRET=SECRET, WEB_CONCURRENCY="1", DATABASE_CONNECTIONS="500")
     lines = [json.loads(line) for line in server.log.read_text().splitlines()]
     (line,) = (line for line in lines if line["event"] == "start")
@@ -135,7 +137,7 @@ def test_the_start_warns_of_connections_that_the_database_does_not_allow(serve: 
     assert line["connections_allowed"] < 500
 
 
-def test_a_log_that_cannot_be_written_costs_no_request(transactional_db: None) -> None:
+def test_a_full_disk_under_the_log_fails_no_request(transactional_db: None) -> None:
     with Server(Path("/dev/full"), BETTER_AUTH_SECRET=SECRET) as server:
         token = token_of("alice")
         body = {"title": "x"}

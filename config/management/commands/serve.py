@@ -1,16 +1,12 @@
-"""Runs the production server, and with --demo all that a first look at the project needs.
+"""Runs the production server, and with --demo prepares all that a first try of the project needs.
 
-System checks come first: a bad configuration is told whole, and nothing starts.
-SIGTERM and Ctrl-C let the requests under way finish; SIGTERM drains before (`config/server`).
+System checks run first: they report all errors of the configuration, and nothing starts.
+After SIGTERM and Ctrl-C, running requests finish; SIGTERM drains first (`config/server`).
 """
 
-import errno
-import io
 import os
-import resource
-import socket
 import sys
-from typing import Any, TextIO
+from typing import Any
 
 import structlog
 from django.conf import settings
@@ -36,13 +32,14 @@ from config.operator import demo
 from config.operator.diagnosis import database
 from config.server import exporter
 from config.server.master import Master
+from config.server.system import allow_open_files, check_port, unbuffered
 
 MAX_THREADS = 512
-SOCKETS = 8192
-"""Of each worker, at most: a client that is idle, or slow to send its headers, holds no thread."""
+MAX_SOCKETS = 8192
+"""Per worker. A client that is idle, or slow to send its headers, uses a socket but no thread."""
 
 WEAK_KEYS = {"security.W009": "SECRET_KEY", "security.W025": "SECRET_KEY_FALLBACKS"}
-"""They sign the sessions of staff. Django looks at them for deployments only, and then warns."""
+"""The keys that sign the sessions of staff. Django's check of them only warns."""
 
 log = structlog.get_logger()
 
@@ -54,12 +51,12 @@ class Command(BaseCommand):
         parser.add_argument(
             "--demo",
             action="store_true",
-            help="migrate, make a staff account and a demo user, and print how to use them",
+            help="migrate, create a staff account and a demo user, and print how to use them",
         )
 
     def check(self, *_: Any, **__: Any) -> None:
-        """All checks at once, with those of the server; what Django says of deployments, it says
-        in `check --deploy`."""
+        """Runs all checks, including the server's. Only `check --deploy` reports the other
+        deployment checks of Django."""
         errors: list[checks.CheckMessage] = []
         for message in checks.run_checks(include_deployment_checks=True):
             if message.id in WEAK_KEYS:
@@ -74,7 +71,7 @@ class Command(BaseCommand):
 
     def handle(self, *, demo: bool, **_: Any) -> None:
         sys.stdout, sys.stderr = unbuffered(sys.stdout), unbuffered(sys.stderr)
-        refuse_a_taken_port(settings.HOST, settings.PORT)
+        check_port(settings.HOST, settings.PORT)
         if settings.METRICS_PORT:
             exporter.start(
                 settings.METRICS_HOST,
@@ -83,14 +80,14 @@ class Command(BaseCommand):
                 operation_ids(api.get_openapi_schema()),
             )
         try:
-            pass_on_the_database()
+            start_embedded_database()
         except ImproperlyConfigured as error:
             raise CommandError(str(error)) from error
         if demo:
             self.prepare()
-        allow_files(SOCKETS + MAX_THREADS)
+        allow_open_files(MAX_SOCKETS + MAX_THREADS)
         log_start()
-        # Of the workers alone: the pool has a thread, and none may be here when they are forked.
+        # For the workers only: the pool has a thread, and there must be none when they are forked.
         owner = settings.DATABASES["default"]
         owner |= pooled(owner, settings.ADMIN_CONNECTIONS)
         Master(
@@ -102,9 +99,9 @@ class Command(BaseCommand):
             websockets=False,
             workers=settings.WEB_CONCURRENCY,
             blocking_threads=MAX_THREADS,
-            backpressure=SOCKETS,
+            backpressure=MAX_SOCKETS,
             http1_settings=HTTP1Settings(header_read_timeout=10_000),
-            # Its warnings come at every stop: it looks for a worker's end before the system tells.
+            # It warns at every stop, because it checks a worker's end before the system reports it.
             log_level=LogLevels.error,
             log_dictconfig=settings.LOGGING,
             respawn_failed_workers=True,
@@ -117,7 +114,7 @@ class Command(BaseCommand):
         demo.prepare()
 
     def announce(self, master: Master) -> None:
-        """Without a thread: a worker that is forked beside one may inherit a lock that it holds."""
+        """Not in a thread, because a worker that is forked now could inherit a lock it holds."""
         while not demo.answers(settings.HOST, settings.PORT):
             if master.main_loop_interrupt.wait(0.05):
                 return
@@ -126,61 +123,32 @@ class Command(BaseCommand):
 
 
 def load_application() -> Any:
-    """In a worker, where Django may open what the master must not have."""
+    """Called in a worker, where Django may open what must not exist in the master."""
     from config.wsgi import application  # noqa: PLC0415
 
     return application
 
 
-def unbuffered(stream: TextIO) -> TextIO:
-    """What a full disk has not taken would stay in the buffer, and no worker starts before that is
-    written: `multiprocessing` flushes both streams."""
-    file = io.FileIO(stream.fileno(), "w", closefd=False)
-    return io.TextIOWrapper(file, "utf-8", "backslashreplace", write_through=True)
-
-
-def allow_files(number: int) -> None:
-    """Each socket is an open file, and the soft limit of a system is often 1024."""
-    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    wanted = number if hard == resource.RLIM_INFINITY else min(number, hard)
-    if soft != resource.RLIM_INFINITY and soft < wanted:
-        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
-
-
 def weak(name: str) -> checks.Error:
     return checks.Error(
         f"{name} is weak: set it to 50 random characters or more.",
-        hint="openssl rand -base64 48 makes a good one.",
+        hint="openssl rand -base64 48 generates one.",
         id="config.E005",
     )
 
 
-def refuse_a_taken_port(host: str, port: int) -> None:
-    """Asks the system, since the server shares its port with whoever is willing to."""
-    with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET) as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind((host, port))
-        except OSError as error:
-            if error.errno == errno.EADDRNOTAVAIL:
-                raise CommandError(f"HOST {host} is not an address of this machine.") from error
-            raise CommandError(
-                f"Port {port} cannot be used ({error.strerror}): set PORT to another one."
-            ) from error
-
-
-def pass_on_the_database() -> None:
-    """Starts the embedded server here, so that workers only connect to it."""
+def start_embedded_database() -> None:
+    """In the master, so that the workers only need to connect."""
     if data := settings.DATABASES["default"].get("EMBEDDED"):
         os.environ["DATABASE_URL"] = embedded.url(data)
 
 
 def log_start() -> None:
-    """A warning where the database opens too few connections, or keeps no users apart."""
+    """A warning if the database allows too few connections, or does not isolate users."""
     isolated = is_isolated()
     allowed = database.connections_allowed()
-    wanted = settings.WEB_CONCURRENCY * settings.DATABASE_CONNECTIONS
-    is_enough = allowed is None or wanted <= allowed
+    needed = settings.WEB_CONCURRENCY * settings.DATABASE_CONNECTIONS
+    is_enough = allowed is None or needed <= allowed
     (log.info if isolated and is_enough else log.warning)(
         "start",
         version=VERSION,
@@ -200,6 +168,6 @@ def sources_of_keys() -> list[str]:
 
 
 def is_isolated() -> bool:
-    """Not where API_DATABASE_URL has the user of DATABASE_URL, which may read all tables."""
+    """False if API_DATABASE_URL has the user of DATABASE_URL, which may read all tables."""
     owner, api = (settings.DATABASES[alias] for alias in ("default", "api"))
     return bool(api["ROLE_IS_DERIVED"] or api.get("USER") != owner.get("USER"))

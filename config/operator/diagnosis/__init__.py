@@ -48,7 +48,7 @@ def _environment() -> Iterator[Check]:
 
 
 def _environment_errors() -> list[str]:
-    return [*settings.ENVIRONMENT_FAULTS, *settings.SERVER_FAULTS]
+    return [*settings.ENVIRONMENT_ERRORS, *settings.SERVER_ERRORS]
 
 
 def _debug() -> Iterator[Check]:

@@ -1,4 +1,4 @@
-"""Browsers on other origins."""
+"""Requests of browsers from other origins."""
 
 from typing import Any
 
@@ -35,7 +35,7 @@ def test_an_allowed_origin_may_read_the_answer_and_its_headers(charlie: Person) 
         ("GET", "/openapi.json", 200),
     ],
 )
-def test_errors_may_be_read_too(method: str, path: str, status: int) -> None:
+def test_an_allowed_origin_may_read_errors_too(method: str, path: str, status: int) -> None:
     response = Client().generic(method, path, headers={"Origin": ORIGIN})
 
     assert response.status_code == status
@@ -73,13 +73,13 @@ def test_preflight_needs_no_token(method: str) -> None:
         "",
     ],
 )
-def test_another_origin_gets_nothing(origin: str) -> None:
+def test_another_origin_is_not_allowed(origin: str) -> None:
     response = Client().get("/health", headers={"Origin": origin})
 
     assert "Access-Control-Allow-Origin" not in response.headers
 
 
-def test_the_admin_is_no_api() -> None:
+def test_the_admin_allows_no_origin() -> None:
     response = Client().get("/admin/login/", secure=True, headers={"Origin": ORIGIN})
 
     assert "Access-Control-Allow-Origin" not in response.headers

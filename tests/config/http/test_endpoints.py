@@ -1,4 +1,4 @@
-"""An endpoint that is written as in django-ninja's tutorial is safe here too."""
+"""Endpoints written as in django-ninja's tutorial are thread-safe here."""
 
 import os
 from collections.abc import Callable
@@ -10,7 +10,7 @@ from django.http import HttpRequest
 from django.test import RequestFactory
 from ninja import Schema
 
-from config.http import errors
+from config.http import handlers
 from config.http.openapi import DocumentedAPI
 
 CALLS = int(os.environ.get("ENDPOINT_CALLS", "2000"))
@@ -23,7 +23,7 @@ class Greeting(Schema):
 
 
 api = DocumentedAPI(urls_namespace="tutorial")
-errors.install(api)
+handlers.install(api)
 
 
 @api.get("/dict/{user}/{number}")
@@ -60,12 +60,12 @@ def by_number(user: str, number: int) -> tuple[int, bytes]:
     return status, b"" if status == 204 else body(user, number)
 
 
-@pytest.mark.filterwarnings("ignore:Returning tuple")  # as older tutorials have it
+@pytest.mark.filterwarnings("ignore:Returning tuple")  # as in older tutorials
 @pytest.mark.parametrize(
     ("name", "expected"),
     [("as_a_dict", plain), ("as_a_schema", plain), ("with_a_status", by_number)],
 )
-def test_two_users_in_parallel_threads_never_get_one_anothers_answer(
+def test_users_in_parallel_threads_never_get_the_answer_of_another(
     name: str, expected: Callable[[str, int], tuple[int, bytes]]
 ) -> None:
     view, requests = VIEWS[name], RequestFactory()

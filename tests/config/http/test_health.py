@@ -1,4 +1,4 @@
-"""Whether the process lives, and whether it can serve."""
+"""Liveness and readiness."""
 
 from typing import Any
 
@@ -16,10 +16,10 @@ from tests.people import Sends
 
 @pytest.fixture(autouse=True)
 def _not_migrated_yet() -> None:
-    health._migrated.cache_clear()  # noqa: SLF001
+    health._is_migrated.cache_clear()  # noqa: SLF001
 
 
-def test_health_touches_neither_token_nor_database(settings: Any) -> None:
+def test_health_needs_neither_keys_nor_a_database(settings: Any) -> None:
     settings.BETTER_AUTH_URL = "http://127.0.0.1:9"
     response = Client().get("/health")
 
@@ -29,14 +29,14 @@ def test_health_touches_neither_token_nor_database(settings: Any) -> None:
 
 
 @pytest.mark.django_db
-def test_ready_when_everything_is_there() -> None:
+def test_it_is_ready_when_everything_works() -> None:
     response = Client().get("/health/ready")
 
     assert (response.status_code, response.json()) == (200, {"status": "ok"})
 
 
 @pytest.mark.django_db
-def test_migrations_are_looked_at_once(sends: Sends) -> None:
+def test_migrations_are_checked_only_once(sends: Sends) -> None:
     Client().get("/health/ready")
 
     with sends(1):
@@ -68,12 +68,12 @@ def test_without_a_migration_it_is_not_ready() -> None:
 
 
 def test_without_a_database_it_is_not_ready(monkeypatch: pytest.MonkeyPatch) -> None:
-    def away(*_: object) -> None:
+    def unavailable(*_: object) -> None:
         raise OperationalError
 
     with monkeypatch.context() as patch:
-        patch.setattr(connection, "cursor", away)
-        patch.setattr(operations, "read", away)
+        patch.setattr(connection, "cursor", unavailable)
+        patch.setattr(operations, "read", unavailable)
 
         assert not_ready("Not ready: database.", "DATABASE_ERROR")
 
@@ -89,7 +89,7 @@ def test_without_a_database_it_is_not_ready(monkeypatch: pytest.MonkeyPatch) -> 
 )
 @pytest.mark.django_db(transaction=True, databases=["default", "api"])
 def test_without_an_operation_it_is_not_ready(change: str, put_back: None) -> None:
-    health._migrated()  # noqa: SLF001  as of a server that was ready before
+    health._is_migrated()  # noqa: SLF001  as if the server was ready before
     read = "tasks_api.read_task(text, bigint)"
     execute(change.format(read=read, role=derived_role(connection.settings_dict["NAME"])))
 
@@ -107,14 +107,14 @@ def test_with_the_operations_of_an_earlier_release_it_is_not_ready() -> None:
 
 
 @pytest.mark.django_db
-def test_with_those_of_a_later_release_it_is_ready() -> None:
+def test_with_the_operations_of_a_later_release_it_is_ready() -> None:
     execute(OTHER.format(MARK, REVISION + 1))
 
     assert Client().get("/health/ready").status_code == 200
 
 
 @pytest.mark.django_db
-def test_a_release_that_goes_back_leaves_running_servers_ready() -> None:
+def test_a_rollback_leaves_running_servers_ready() -> None:
     assert Client().get("/health/ready").status_code == 200
 
     execute(OTHER.format(MARK, REVISION - 1))

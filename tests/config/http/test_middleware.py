@@ -1,4 +1,4 @@
-"""Request ids, and the one line that a request leaves in the log."""
+"""Request ids, and the one line in the log for each request."""
 
 import json
 import logging
@@ -15,15 +15,15 @@ from django.db import IntegrityError, OperationalError
 from django.test import Client
 
 from authjwt.bearer import verifier
-from config.server.account import account
 from config.server.connection import AnswerLost, ConnectionFailed
 from config.server.logs import summary
+from config.server.stats import stats
 from tasks import operations
 from tests.people import Person, token_of
 
 
 @pytest.mark.parametrize("given", ["a", "0f8e-4b.1_x:y", "x" * 64])
-def test_a_sane_request_id_is_kept(given: str) -> None:
+def test_a_valid_request_id_is_kept(given: str) -> None:
     response = Client().get("/x", headers={"X-Request-ID": given})
 
     assert response["X-Request-ID"] == given
@@ -31,7 +31,7 @@ def test_a_sane_request_id_is_kept(given: str) -> None:
 
 
 @pytest.mark.parametrize("given", ["", " ", "x" * 65, "a b", "ä", 'a"b', "a\n"])
-def test_another_one_is_replaced(given: str) -> None:
+def test_an_invalid_request_id_is_replaced(given: str) -> None:
     response = Client().get("/health", headers={"X-Request-ID": given})
 
     assert re.fullmatch("[0-9a-f]{32}", response["X-Request-ID"])
@@ -48,7 +48,7 @@ def lines(capsys: pytest.CaptureFixture[str]) -> list[dict[str, Any]]:
 
 
 @pytest.mark.django_db
-def test_a_request_leaves_one_line(alice: Person, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_request_is_logged_in_one_line(alice: Person, capsys: pytest.CaptureFixture[str]) -> None:
     response = alice.create()
     capsys.readouterr()
     response = alice.get(alice.task(response["id"]))
@@ -78,7 +78,7 @@ def test_a_stranger_is_logged_with_the_id_of_the_token(
 
 
 @pytest.mark.django_db(transaction=True)
-def test_no_token_no_body_and_no_title_is_logged(
+def test_tokens_bodies_and_titles_are_not_logged(
     alice: Person, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     token = token_of("alice")
@@ -103,7 +103,7 @@ def test_no_token_no_body_and_no_title_is_logged(
 
 
 def test_a_crash_is_logged_without_the_row() -> None:
-    """For pages of the admin: there Django logs what was raised."""
+    """For the admin, where Django logs exceptions."""
     error = IntegrityError("Failing row contains (needle)")
     record = logging.makeLogRecord({"msg": "crash", "exc_info": (type(error), error, None)})
     (written,) = {
@@ -116,12 +116,12 @@ def test_a_crash_is_logged_without_the_row() -> None:
     assert "needle" not in written
 
 
-def test_the_summary_of_an_error_without_a_cause_is_its_name() -> None:
+def test_the_summary_of_an_error_without_a_cause_is_the_name_of_its_class() -> None:
     assert summary(IntegrityError("needle")) == "IntegrityError"
 
 
 @pytest.mark.django_db
-def test_a_refused_body_is_logged_with_its_fields_and_no_name_that_a_client_made_up(
+def test_an_invalid_body_is_logged_with_its_known_fields_only(
     alice: Person, capsys: pytest.CaptureFixture[str]
 ) -> None:
     alice.post(alice.tasks, {"title": "", "priority": 7, "needle": 1})
@@ -139,7 +139,7 @@ def test_a_refused_body_is_logged_with_its_fields_and_no_name_that_a_client_made
         ({"nbf": 4_000_000_000}, "not_yet_valid"),
     ],
 )
-def test_a_token_whose_signature_is_good_is_logged_with_its_user(
+def test_a_refused_token_with_a_valid_signature_is_logged_with_its_user(
     claims: dict[str, Any], reason: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     Client(headers={"Authorization": f"Bearer {token_of('alice', **claims)}"}).get("/api/x/tasks")
@@ -149,7 +149,7 @@ def test_a_token_whose_signature_is_good_is_logged_with_its_user(
 
 
 @pytest.mark.django_db
-def test_a_token_that_expired_since_it_was_remembered_is_too(
+def test_a_token_that_expired_in_the_cache_is_logged_with_its_user(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     person = Person("alice")
@@ -161,7 +161,7 @@ def test_a_token_that_expired_since_it_was_remembered_is_too(
     assert (line["status"], line["reason"], line["user_id"]) == (401, "expired", "alice")
 
 
-def test_a_token_that_anybody_could_have_written_names_nobody(
+def test_a_token_with_an_invalid_signature_is_logged_without_a_user(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     head, payload, _ = token_of("alice", exp=1).split(".")
@@ -181,12 +181,12 @@ def test_readiness_logs_what_is_missing(settings: Any, capsys: pytest.CaptureFix
     assert line["missing"] == ["database", "verification keys"]
 
 
-def test_a_wait_is_logged_with_what_it_was_for(
+def test_a_wait_is_logged_with_its_longest_part(
     alice: Person, capsys: pytest.CaptureFixture[str]
 ) -> None:
     def wait(*_: object) -> bytes:
-        account.waited("connection", 0.25)
-        account.waited("body", 0.01)
+        stats.add_wait("connection", 0.25)
+        stats.add_wait("body", 0.01)
         return b"{}"
 
     with patch.object(operations, "read", side_effect=wait):
@@ -202,7 +202,7 @@ TRACE = "0af7651916cd43dd8448eb211c80319c"
 
 
 @pytest.mark.parametrize(
-    ("parent", "kept"),
+    ("traceparent", "is_valid"),
     [
         (f"00-{TRACE}-b7ad6b7169203331-01", True),
         (f"01-{TRACE}-b7ad6b7169203331-01-of-a-later-version", True),
@@ -214,18 +214,18 @@ TRACE = "0af7651916cd43dd8448eb211c80319c"
         ("", False),
     ],
 )
-def test_the_trace_of_a_client_is_kept(
-    parent: str,
-    kept: bool,  # noqa: FBT001
+def test_the_trace_id_of_a_client_is_logged(
+    traceparent: str,
+    is_valid: bool,  # noqa: FBT001
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    Client().get("/health", headers={"traceparent": parent})
+    Client().get("/health", headers={"traceparent": traceparent})
     (line,) = lines(capsys)
 
-    assert line.get("trace_id") == (TRACE if kept else None)
+    assert line.get("trace_id") == (TRACE if is_valid else None)
 
 
-def test_a_log_that_cannot_be_written_costs_no_request(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_full_disk_under_the_log_fails_no_request(monkeypatch: pytest.MonkeyPatch) -> None:
     full = Path("/dev/full").open("w")  # noqa: SIM115
     monkeypatch.setattr("sys.stdout", full)
 
@@ -234,7 +234,7 @@ def test_a_log_that_cannot_be_written_costs_no_request(monkeypatch: pytest.Monke
         full.close()
 
 
-def test_neither_does_one_that_is_closed(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_closed_standard_output_fails_no_request(monkeypatch: pytest.MonkeyPatch) -> None:
     closed = Path("/dev/null").open("w")  # noqa: SIM115
     closed.close()
     monkeypatch.setattr("sys.stdout", closed)
@@ -249,7 +249,7 @@ def caused(kind: type[Exception], cause: Exception) -> Exception:
 
 
 @pytest.mark.parametrize(
-    ("error", "summed_up"),
+    ("error", "ending"),
     [
         (ConnectionFailed("too_many", "needle"), "ConnectionFailed too_many"),
         (AnswerLost("needle"), "AnswerLost"),
@@ -257,6 +257,6 @@ def caused(kind: type[Exception], cause: Exception) -> Exception:
         (caused(OperationalError, psycopg.errors.QueryCanceled("needle")), "57014"),
     ],
 )
-def test_each_kind_of_a_failed_connection_has_its_word(error: Any, summed_up: str) -> None:
-    assert summary(error).endswith(summed_up)
+def test_the_summary_of_a_failed_connection_names_its_cause(error: Any, ending: str) -> None:
+    assert summary(error).endswith(ending)
     assert "needle" not in summary(error)

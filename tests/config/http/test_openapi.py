@@ -1,8 +1,9 @@
-"""The OpenAPI document: what it says, and whether the API does as it says."""
+"""The OpenAPI document, and whether the API conforms to it."""
 
 import json
 import os
 import re
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,7 @@ from config.http.api import api
 from config.wsgi import application
 from tasks.models import Task
 from tasks.schemas import READ_ONLY
-from tests.people import token_of
+from tests.people import Person, token_of
 
 EXAMPLES = int(os.environ.get("SCHEMATHESIS_EXAMPLES", "15"))
 FIRST = 2**40
@@ -28,7 +29,7 @@ def document() -> Any:
 
 
 def test_the_committed_document_is_the_served_one() -> None:
-    """After a change that is meant: WRITE_OPENAPI=1 pytest -k committed_document"""
+    """After an intended change: WRITE_OPENAPI=1 pytest -k committed_document"""
     if os.environ.get("WRITE_OPENAPI"):
         COMMITTED.write_text(json.dumps(document(), indent=2) + "\n", encoding="utf-8")
 
@@ -37,7 +38,7 @@ def test_the_committed_document_is_the_served_one() -> None:
 
 
 def narrowed() -> Any:
-    """The document as one user sees it: `alice`, of whose four task ids three exist."""
+    """The document for the user `alice` and four task ids, of which three exist."""
     narrow = json.loads(COMMITTED.read_text(encoding="utf-8"))
     for path in narrow["paths"].values():
         for operation in path.values():
@@ -64,13 +65,13 @@ class Alice:
         case.headers["Authorization"] = f"Bearer {data}"
 
 
-# Without a parameter all operations have the same id, and of these xdist runs only one.
+# Without a parameter, all operations have the same test id, and xdist would run only one of them.
 @pytest.mark.parametrize("tasks", [3])
 @pytest.mark.django_db(transaction=True)
 @schema.parametrize()
 @settings(max_examples=EXAMPLES, deadline=None, suppress_health_check=list(HealthCheck))
-def test_the_api_does_as_its_document_says(case: schemathesis.Case[Any], tasks: int) -> None:
-    """Good and bad requests of every operation, through all checks that schemathesis has."""
+def test_the_api_conforms_to_its_document(case: schemathesis.Case[Any], tasks: int) -> None:
+    """Valid and invalid requests to every operation, with all checks of schemathesis."""
     Task.objects.bulk_create(
         (Task(id=FIRST + n, user_id="alice", title="Buy milk") for n in range(tasks)),
         ignore_conflicts=True,
@@ -79,7 +80,7 @@ def test_the_api_does_as_its_document_says(case: schemathesis.Case[Any], tasks: 
     case.call_and_validate()
 
 
-def test_each_operation_is_named_for_a_generated_client() -> None:
+def test_each_operation_has_an_id_for_generated_clients() -> None:
     operations = {
         operation["operationId"]: f"{method.upper()} {path}"
         for path, methods in document()["paths"].items()
@@ -98,7 +99,7 @@ def test_each_operation_is_named_for_a_generated_client() -> None:
     }
 
 
-def test_the_examples_are_of_their_schemas() -> None:
+def test_the_examples_match_their_schemas() -> None:
     found = document()
     examples = 0
     for path in found["paths"].values():
@@ -114,6 +115,30 @@ def test_the_examples_are_of_their_schemas() -> None:
     assert examples > 40
 
 
+FAILING: dict[int, Callable[[Person], Any]] = {
+    400: lambda alice: alice.patch(alice.task(1), {}),
+    401: lambda alice: Client(headers={"Authorization": f"Bearer {token_of('alice', exp=1)}"}).get(
+        alice.tasks
+    ),
+    403: lambda alice: alice.get("/api/bob/tasks"),
+    404: lambda alice: alice.get(alice.task(1)),
+    413: lambda alice: alice.post(alice.tasks, {"title": "x" * 70_000}),
+    415: lambda alice: alice.client.post(alice.tasks, "x", content_type="text/plain"),
+    422: lambda alice: alice.post(alice.tasks, {"title": " "}),
+}
+
+
+@pytest.mark.parametrize("status", FAILING)
+@pytest.mark.django_db
+def test_the_example_of_an_error_is_a_real_answer(alice: Person, status: int) -> None:
+    example = document()["components"]["responses"][str(status)]["content"]["application/json"]
+    varying = {"timestamp": "", "request_id": ""}
+    response = FAILING[status](alice)
+
+    assert response.status_code == status
+    assert response.json() | varying == example["example"] | varying
+
+
 def test_what_the_server_sets_is_marked_read_only() -> None:
     schemas = document()["components"]["schemas"]
     marked = {
@@ -124,7 +149,7 @@ def test_what_the_server_sets_is_marked_read_only() -> None:
     assert {frozenset(fields) for fields in marked.values()} == {frozenset(READ_ONLY)}
 
 
-def test_nullable_and_optional_are_told_apart() -> None:
+def test_nullable_and_optional_are_different() -> None:
     patch = document()["components"]["schemas"]["TaskPatch"]
 
     assert "required" not in patch
@@ -133,7 +158,7 @@ def test_nullable_and_optional_are_told_apart() -> None:
 
 
 @pytest.mark.parametrize("page", ["/docs", "/redoc"])
-def test_a_page_of_the_docs_loads_nothing_from_elsewhere(page: str) -> None:
+def test_a_page_of_the_docs_loads_nothing_from_other_hosts(page: str) -> None:
     response = Client().get(page)
     loaded = re.findall(r'(?:src|href)="([^"]*)"', response.content.decode())
 

@@ -115,8 +115,8 @@ def issuer() -> Iterator[Issuer]:
 def _working_installation(settings: Any, issuer: Issuer, monkeypatch: pytest.MonkeyPatch) -> None:
     """A development machine without problems."""
     settings.DEBUG = True
-    settings.ENVIRONMENT_FAULTS = []
-    settings.SERVER_FAULTS = []
+    settings.ENVIRONMENT_ERRORS = []
+    settings.SERVER_ERRORS = []
     settings.ALLOWED_HOSTS = ["tasks.example.com"]
     settings.CORS_ALLOWED_ORIGINS = ["https://app.example.com"]
     settings.CORS_ALLOWED_ORIGIN_REGEXES = []
@@ -206,7 +206,7 @@ def test_without_an_issuer_the_shared_secret_is_enough(settings: Any) -> None:
 def test_every_error_of_the_environment_has_exactly_one_line(settings: Any) -> None:
     settings.DEBUG = False
     settings.SECRET_KEY = "unset"
-    settings.ENVIRONMENT_FAULTS = ["SECRET_KEY must be set.", "PORT must be a whole number."]
+    settings.ENVIRONMENT_ERRORS = ["SECRET_KEY must be set.", "PORT must be a whole number."]
     output = StringIO()
 
     with pytest.raises(SystemExit) as end:
@@ -538,7 +538,7 @@ def test_host_that_is_no_name_is_a_problem(settings: Any) -> None:
 
     assert status == 1
     assert found["system checks"]["detail"] == (
-        "config.E004: ALLOWED_HOSTS must hold names of hosts alone, without scheme, port and path: "
+        "config.E004: ALLOWED_HOSTS must contain only host names, without scheme, port or path: "
         "https://tasks.example.com"
     )
 

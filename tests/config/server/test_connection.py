@@ -1,4 +1,4 @@
-"""What a call gives and takes, and how long it waits, whatever the database does."""
+"""What a call sends and returns, and how long it waits, whatever the database does."""
 
 import socket
 from collections.abc import Iterator
@@ -24,8 +24,8 @@ def connection(db: None) -> Iterator[Connection]:
 
 def test_all_addresses_of_a_host_share_the_deadline() -> None:
     start = perf_counter()
-    with socket.create_server(("127.0.0.1", 0)) as mute:
-        conninfo = f"host=127.0.0.1,127.0.0.1 port={mute.getsockname()[1]} connect_timeout=2"
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        conninfo = f"host=127.0.0.1,127.0.0.1 port={silent.getsockname()[1]} connect_timeout=2"
         with pytest.raises(ConnectionFailed) as caught:
             Connection(conninfo.encode(), start + SHORT)
 
@@ -33,19 +33,19 @@ def test_all_addresses_of_a_host_share_the_deadline() -> None:
     assert SHORT - 0.1 < perf_counter() - start < SHORT + 1
 
 
-def test_a_port_where_nothing_listens_is_refused() -> None:
+def test_a_closed_port_is_refused() -> None:
     with pytest.raises(ConnectionFailed) as caught:
         Connection(b"host=127.0.0.1 port=1", perf_counter() + LONG)
 
     assert caught.value.cause == "refused"
 
 
-def test_whatever_libpq_raises_meanwhile_is_a_failed_connection(
+def test_any_error_of_libpq_while_connecting_is_a_failed_connection(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """As where the socket is gone between two addresses."""
-    gone = Mock(side_effect=psycopg.OperationalError("the connection is lost"))
-    monkeypatch.setattr(Connection, "_open", gone)
+    """For example, when the socket is closed between two addresses."""
+    failing = Mock(side_effect=psycopg.OperationalError("the connection is lost"))
+    monkeypatch.setattr(Connection, "_open", failing)
     with pytest.raises(ConnectionFailed) as caught:
         Connection(b"host=127.0.0.1 port=1", perf_counter() + LONG)
 
@@ -72,11 +72,11 @@ def test_whatever_libpq_raises_meanwhile_is_a_failed_connection(
         ("FATAL:  the database system is starting up", "no_connection"),
     ],
 )
-def test_each_kind_of_failure_has_its_word(message: str, cause: str) -> None:
+def test_each_kind_of_failure_has_a_cause(message: str, cause: str) -> None:
     assert cause_of(message) == cause
 
 
-def test_a_connection_whose_answer_is_late_is_not_used_again(connection: Connection) -> None:
+def test_a_connection_is_closed_after_a_late_answer(connection: Connection) -> None:
     start = perf_counter()
     with pytest.raises(AnswerLost):
         connection.call(b"SELECT pg_sleep($1)", [b"3"], SHORT)
@@ -85,14 +85,14 @@ def test_a_connection_whose_answer_is_late_is_not_used_again(connection: Connect
     assert SHORT - 0.1 < perf_counter() - start < SHORT + 1
 
 
-def test_a_call_gives_and_takes_text(connection: Connection) -> None:
+def test_a_call_sends_and_returns_text(connection: Connection) -> None:
     statement = b"SELECT $1::int + 1, $2::text, repeat($2, 100000), nullif($2, 'x')"
     for _ in range(3):
         answer = [b"42", b"x", b"x" * 100_000, None]
         assert connection.call(statement, [b"41", b"x"], LONG) == answer
 
 
-def test_a_value_may_be_larger_than_what_the_socket_takes_at_once(connection: Connection) -> None:
+def test_a_value_may_be_larger_than_the_buffer_of_the_socket(connection: Connection) -> None:
     large = b"x" * 20_000_000
 
     assert connection.call(b"SELECT length($1::text)", [large], LONG) == [b"20000000"]
@@ -108,12 +108,12 @@ def test_a_call_that_fails_leaves_the_connection_as_it_was(connection: Connectio
         assert connection.call(b"SELECT 4 / $1::int", [b"2"], LONG) == [b"2"]
 
 
-def test_a_text_is_never_cut_short(connection: Connection) -> None:
+def test_a_text_is_never_truncated(connection: Connection) -> None:
     with pytest.raises(psycopg.DataError, match="NUL"):
         connection.call(b"SELECT $1::text", [b"alice\0's neighbour"], LONG)
 
 
-def test_a_call_that_breaks_off_leaves_no_answer_behind(
+def test_an_exception_during_a_call_closes_the_connection(
     connection: Connection, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(connection, "_next_result", Mock(side_effect=MemoryError))
@@ -129,7 +129,9 @@ def backend_of(connection: Connection) -> int:
     return int(pid)
 
 
-def test_the_answer_of_a_server_that_ends_during_a_call_is_lost(connection: Connection) -> None:
+def test_a_backend_that_is_terminated_during_a_call_loses_the_answer(
+    connection: Connection,
+) -> None:
     pid = b"%d" % backend_of(connection)
     with pytest.raises(AnswerLost):
         connection.call(b"SELECT pg_terminate_backend($1::int)", [pid], LONG)
@@ -138,17 +140,17 @@ def test_the_answer_of_a_server_that_ends_during_a_call_is_lost(connection: Conn
 
 
 def test_an_answer_that_is_cut_off_is_lost(connection: Connection) -> None:
-    """As that of a server that was killed, or of a network that broke."""
+    """As by a server that is killed, or by a broken network."""
     with socket.socket(fileno=socket.dup(connection._libpq.socket)) as wire:  # noqa: SLF001
         wire.shutdown(socket.SHUT_RD)
     with pytest.raises(AnswerLost):
-        # An answer that comes at once could still be read.
+        # An immediate answer could still be read.
         connection.call(b"SELECT pg_sleep($1::float)", [b"0.5"], LONG)
 
     assert not connection.is_open
 
 
-def test_what_went_stale_while_idle_is_seen_without_a_word(connection: Connection) -> None:
+def test_a_connection_that_was_closed_while_idle_is_stale(connection: Connection) -> None:
     assert not connection.is_stale
     with psycopg.connect(database_url()) as other:
         other.execute("SELECT pg_terminate_backend(%s, 5000)", [backend_of(connection)])

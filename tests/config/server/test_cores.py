@@ -1,4 +1,4 @@
-"""The cores that a process may use, by its affinity and by made-up control groups."""
+"""The cores that a process may use, by its affinity and its control groups."""
 
 import os
 import subprocess
@@ -19,7 +19,7 @@ def _host_of_32_cores(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(os, "sched_getaffinity", lambda _: set(range(32)), raising=False)
 
 
-def found(folder: Path, files: dict[str, str], memberships: str) -> int:
+def cores_in(folder: Path, files: dict[str, str], memberships: str) -> int:
     for name, content in files.items():
         path = folder / "cgroup" / name
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -43,14 +43,14 @@ def found(folder: Path, files: dict[str, str], memberships: str) -> int:
     ],
 )
 def test_the_quota_of_a_container_is_rounded_up(tmp_path: Path, quota: str, expected: int) -> None:
-    assert found(tmp_path, {"cpu.max": quota}, "0::/\n") == expected
+    assert cores_in(tmp_path, {"cpu.max": quota}, "0::/\n") == expected
 
 
 @pytest.mark.parametrize(("quota", "expected"), [("-1", 32), ("250000", 3), ("1000", 1)])
 def test_the_quota_of_version_1(tmp_path: Path, quota: str, expected: int) -> None:
     files = {"cpu/cpu.cfs_quota_us": quota, "cpu/cpu.cfs_period_us": "100000"}
 
-    assert found(tmp_path, files, "4:cpu,cpuacct:/\n") == expected
+    assert cores_in(tmp_path, files, "4:cpu,cpuacct:/\n") == expected
 
 
 @pytest.mark.parametrize(
@@ -68,17 +68,17 @@ def test_the_quota_of_version_1(tmp_path: Path, quota: str, expected: int) -> No
             V1,
             3,
         ),
-        # Docker on version 1: the group has the name that the host gave it, and is the topmost one.
+        # Docker on version 1: the path is the one on the host, but the group is the root here.
         ({"cpu/cpu.cfs_quota_us": "300000", "cpu/cpu.cfs_period_us": "100000"}, V1, 3),
     ],
 )
-def test_every_group_that_holds_the_process_counts(
+def test_every_ancestor_of_the_group_counts(
     tmp_path: Path, files: dict[str, str], memberships: str, expected: int
 ) -> None:
-    assert found(tmp_path, files, memberships) == expected
+    assert cores_in(tmp_path, files, memberships) == expected
 
 
-def test_affinity_alone_counts_where_there_are_no_groups(tmp_path: Path) -> None:
+def test_without_groups_only_the_affinity_counts(tmp_path: Path) -> None:
     assert cores(tmp_path / "none", tmp_path / "none") == 32
 
 

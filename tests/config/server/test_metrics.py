@@ -1,4 +1,4 @@
-"""Figures in memory that processes share."""
+"""Metrics in the memory that processes share."""
 
 import os
 import signal
@@ -12,7 +12,7 @@ from config.http.api import api
 from config.http.openapi import operation_ids
 from config.server import metrics
 from config.server.exporter import collect, text
-from config.server.metrics import CELLS, NAME, Region, Slot
+from config.server.memory import CELLS, NAME_BYTES, Region, Slot
 
 fork = get_context("fork")
 
@@ -25,20 +25,20 @@ def region() -> Iterator[Region]:
 
 @pytest.fixture
 def worker(region: Region) -> Callable[[Callable[[], None]], Any]:
-    """Forks a worker that counts something and then waits for its death."""
+    """Forks a worker that calls a function and then waits until it is killed."""
 
-    def start(counts: Callable[[], None]) -> Any:
-        counted = fork.Event()
+    def start(record: Callable[[], None]) -> Any:
+        recorded = fork.Event()
 
         def run() -> None:
             metrics.attach()
-            counts()
-            counted.set()
+            record()
+            recorded.set()
             signal.pause()
 
         process = fork.Process(target=run, daemon=True)
         process.start()
-        assert counted.wait(10)
+        assert recorded.wait(10)
         return process
 
     return start
@@ -60,8 +60,8 @@ def test_without_shared_memory_nothing_is_counted() -> None:
     assert metrics.state.recorder is None
 
 
-def test_counters_of_a_dead_worker_stay_and_its_gauges_do_not(region: Region, worker: Any) -> None:
-    def counts() -> None:
+def test_the_counters_of_a_dead_worker_stay_but_not_its_gauges(region: Region, worker: Any) -> None:
+    def record() -> None:
         metrics.request("readTask", 200, "", 0.1)
         metrics.waited("connection", 0.5)
         metrics.refused("expired")
@@ -77,22 +77,22 @@ def test_counters_of_a_dead_worker_stay_and_its_gauges_do_not(region: Region, wo
     }
     gauges = ("tasks_workers",), ("tasks_database_connections_in_use",)
 
-    process = worker(counts)
-    figures = collect(region)
-    assert counters.items() <= figures.items()
-    assert [figures[gauge] for gauge in gauges] == [1, 3]
+    process = worker(record)
+    samples = collect(region)
+    assert counters.items() <= samples.items()
+    assert [samples[gauge] for gauge in gauges] == [1, 3]
 
     kill(process)
-    figures = collect(region)
-    assert counters.items() <= figures.items()
-    assert [figures[gauge] for gauge in gauges] == [0, 0]
-    assert figures[("tasks_database_requests_waiting",)] == 0
+    samples = collect(region)
+    assert counters.items() <= samples.items()
+    assert [samples[gauge] for gauge in gauges] == [0, 0]
+    assert samples[("tasks_database_requests_waiting",)] == 0
 
     names = region.slots[0].names()
     successor = worker(lambda: metrics.request("readTask", 200, "", 0.1))
-    figures = collect(region)
-    assert figures[("tasks_requests_total", "readTask", "200", "")] == 2
-    assert figures[("tasks_database_connections_in_use",)] == 0
+    samples = collect(region)
+    assert samples[("tasks_requests_total", "readTask", "200", "")] == 2
+    assert samples[("tasks_database_connections_in_use",)] == 0
     assert region.slots[0].names() == names
     kill(successor)
 
@@ -100,14 +100,14 @@ def test_counters_of_a_dead_worker_stay_and_its_gauges_do_not(region: Region, wo
 def test_a_worker_and_its_successor_count_at_the_same_time(region: Region, worker: Any) -> None:
     processes = [worker(lambda: metrics.request("readTask", 200, "", 0.1)) for _ in range(3)]
 
-    figures = collect(region)
-    assert figures[("tasks_workers",)] == 3
-    assert figures[("tasks_requests_total", "readTask", "200", "")] == 3
+    samples = collect(region)
+    assert samples[("tasks_workers",)] == 3
+    assert samples[("tasks_requests_total", "readTask", "200", "")] == 3
     for process in processes:
         kill(process)
 
 
-def test_a_worker_without_a_slot_serves_uncounted(region: Region, worker: Any) -> None:
+def test_a_worker_without_a_slot_is_not_counted(region: Region, worker: Any) -> None:
     slots = len(region.slots)
     processes = [worker(lambda: metrics.request("readTask", 200, "", 0)) for _ in range(slots + 1)]
 
@@ -117,11 +117,11 @@ def test_a_worker_without_a_slot_serves_uncounted(region: Region, worker: Any) -
 
 
 def test_buckets_include_those_below_them(region: Region, worker: Any) -> None:
-    def counts() -> None:
+    def record() -> None:
         for seconds in (0.001, 0.0011, 0.3, 99.0):
             metrics.request("readTask", 200, "", seconds)
 
-    process = worker(counts)
+    process = worker(record)
     lines = [line for line in text(region).splitlines() if "duration_seconds_" in line]
 
     def line(name: str) -> str:
@@ -135,10 +135,10 @@ def test_buckets_include_those_below_them(region: Region, worker: Any) -> None:
     kill(process)
 
 
-def test_more_figures_than_fit_and_names_that_are_too_long_harm_nobody(region: Region) -> None:
+def test_too_many_samples_and_names_that_are_too_long_do_no_harm(region: Region) -> None:
     slot: Slot = region.slots[0]
-    assert slot.add(b"x" * (NAME + 1)) == 1
-    cells = [slot.add(b"figure %d" % n) for n in range(CELLS + 5)]
+    assert slot.add(b"x" * (NAME_BYTES + 1)) == 1
+    cells = [slot.add(b"sample %d" % n) for n in range(CELLS + 5)]
 
     assert cells[: CELLS - 2] == list(range(2, CELLS))
     assert cells[CELLS - 2 :] == [1] * 7

@@ -1,4 +1,4 @@
-"""Many threads, few connections: who waits for one, and for how long."""
+"""Many threads and few connections: which requests wait for one, and for how long."""
 
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -18,7 +18,7 @@ from config.server.connection import AnswerLost, Connection, ConnectionFailed
 from config.server.pool import ANSWER_TIMEOUT, CONNECTION_TIMEOUT, Pool
 from tasks.operations.role import TIMEOUTS
 from tests.commands import execute, wait_until
-from tests.load import SLOWEST
+from tests.load import MAX_SECONDS
 from tests.server import database_url
 
 pytestmark = pytest.mark.django_db(transaction=True, databases=["default", "api"])
@@ -48,23 +48,23 @@ def test_the_timeouts_fit_into_one_another() -> None:
     statement, lock = (seconds(TIMEOUTS[f"{name}_timeout"]) for name in ("statement", "lock"))
 
     assert lock < statement < ANSWER_TIMEOUT
-    assert CONNECTION_TIMEOUT + ANSWER_TIMEOUT < SLOWEST
+    assert CONNECTION_TIMEOUT + ANSWER_TIMEOUT < MAX_SECONDS
 
 
-def test_whatever_requests_wait_for_threads_are_left_for_others() -> None:
+def test_threads_remain_when_as_many_requests_wait_as_may() -> None:
     waiting = bodies.MAX_BODIES + pool.MAX_WAITING + keys.MAX_WAITING
 
     assert MAX_THREADS - waiting >= 64
 
 
-def test_a_connection_is_given_back_and_used_again(make: Callable[[int], Pool]) -> None:
+def test_a_connection_is_released_and_used_again(make: Callable[[int], Pool]) -> None:
     pool = make(4)
 
     assert len({pool.call(BACKEND, [])[0] for _ in range(5)}) == 1
     assert pool.in_use == 0
 
 
-def test_the_last_one_used_is_the_first_one_used_again(make: Callable[[int], Pool]) -> None:
+def test_the_last_one_used_is_used_next(make: Callable[[int], Pool]) -> None:
     pool = make(2)
     with ThreadPoolExecutor(2) as threads:
         list(threads.map(lambda _: pool.call(SLEEP, [b"0.1"]), range(2)))
@@ -72,12 +72,12 @@ def test_the_last_one_used_is_the_first_one_used_again(make: Callable[[int], Poo
     assert len({pool.call(BACKEND, [])[0] for _ in range(5)}) == 1
 
 
-def test_there_are_never_more_than_its_size(make: Callable[[int], Pool]) -> None:
+def test_there_are_never_more_connections_than_its_size(make: Callable[[int], Pool]) -> None:
     pool = make(3)
     with ThreadPoolExecutor(30) as threads:
-        found = set(threads.map(lambda _: pool.call(BACKEND, [])[0], range(300)))
+        backends = set(threads.map(lambda _: pool.call(BACKEND, [])[0], range(300)))
 
-    assert 1 <= len(found) <= 3
+    assert 1 <= len(backends) <= 3
 
 
 def test_a_request_waits_until_one_is_free(make: Callable[[int], Pool]) -> None:
@@ -91,7 +91,7 @@ def test_a_request_waits_until_one_is_free(make: Callable[[int], Pool]) -> None:
         slow.result()
 
 
-def test_who_waits_in_vain_is_told_that_all_are_in_use(
+def test_a_request_that_waits_too_long_fails_because_all_are_in_use(
     make: Callable[[int], Pool], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     pool = make(1)
@@ -107,7 +107,7 @@ def test_who_waits_in_vain_is_told_that_all_are_in_use(
     assert pool.waiting == 0
 
 
-def test_when_many_wait_the_next_one_is_refused_at_once(
+def test_when_many_requests_wait_the_next_one_is_refused_immediately(
     make: Callable[[int], Pool], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("config.server.pool.MAX_WAITING", 1)
@@ -133,7 +133,7 @@ def test_a_statement_that_fails_gives_its_connection_back(make: Callable[[int], 
     assert pool.call(b"SELECT 1", []) == [b"1"]
 
 
-def test_one_that_breaks_is_replaced(
+def test_a_broken_connection_is_replaced(
     make: Callable[[int], Pool], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     pool = make(1)
@@ -146,7 +146,9 @@ def test_one_that_breaks_is_replaced(
     assert pool.call(BACKEND, []) != before
 
 
-def test_one_that_went_stale_while_idle_costs_no_request(make: Callable[[int], Pool]) -> None:
+def test_a_connection_that_was_closed_while_idle_fails_no_request(
+    make: Callable[[int], Pool],
+) -> None:
     pool = make(1)
     (before,) = pool.call(BACKEND, [])
     assert before
@@ -156,7 +158,7 @@ def test_one_that_went_stale_while_idle_costs_no_request(make: Callable[[int], P
     assert pool.call(BACKEND, []) != [before]
 
 
-def test_idle_ones_are_closed_after_a_while(
+def test_idle_connections_are_closed(
     make: Callable[[int], Pool], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("config.server.pool.MAX_IDLE", 0.2)
@@ -167,7 +169,7 @@ def test_idle_ones_are_closed_after_a_while(
     assert pool.call(b"SELECT 1", []) == [b"1"]
 
 
-def test_where_the_server_opens_no_further_one_requests_wait_for_those_that_are_open(
+def test_if_the_server_refuses_further_connections_requests_wait_for_the_open_ones(
     make: Callable[[int], Pool], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     pool = make(8)
@@ -189,11 +191,13 @@ def test_where_the_server_opens_no_further_one_requests_wait_for_those_that_are_
         execute(f"ALTER ROLE {role} CONNECTION LIMIT -1")
 
     assert answers == [[b""]] * 64
-    # Those that were on their way when the first was refused; nobody asks again for a while.
+    # Only those that had begun when the first was refused. The next attempt is later.
     assert len(attempts) < pool.size
 
 
-def test_a_worker_without_any_says_why_at_once(make: Callable[[int], Pool]) -> None:
+def test_without_any_connection_requests_fail_immediately_with_the_cause(
+    make: Callable[[int], Pool],
+) -> None:
     pool = make(2)
     role = connections["api"].get_connection_params()["user"]
     execute(f"ALTER ROLE {role} CONNECTION LIMIT 0")
@@ -209,7 +213,7 @@ def test_a_worker_without_any_says_why_at_once(make: Callable[[int], Pool]) -> N
     assert pool.call(b"SELECT 1", []) == [b"1"]
 
 
-def test_what_the_server_says_to_the_first_is_told_to_all_who_wait(
+def test_the_error_of_the_first_attempt_is_the_result_of_all_waiting_requests(
     make: Callable[[int], Pool], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     pool = make(8)
@@ -229,15 +233,15 @@ def test_what_the_server_says_to_the_first_is_told_to_all_who_wait(
     assert len(attempts) == 1
 
 
-def test_a_connection_that_comes_first_serves_all_who_wait_for_slower_ones(
+def test_the_first_open_connection_serves_requests_that_wait_for_slower_ones(
     make: Callable[[int], Pool], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     pool = make(5)
-    began = []
+    starts = []
 
     def attempt(*args: Any) -> Connection:
-        began.append(perf_counter())
-        if len(began) < 3:
+        starts.append(perf_counter())
+        if len(starts) < 3:
             sleep(CONNECTION_TIMEOUT)
             raise ConnectionFailed("timeout", "connecting took too long")
         return Connection(*args)
@@ -249,10 +253,10 @@ def test_a_connection_that_comes_first_serves_all_who_wait_for_slower_ones(
 
     assert answers == [[b"1"]] * 10
     assert perf_counter() - start < 0.8 * CONNECTION_TIMEOUT
-    assert began[1] - began[0] > 0.9 * CONNECTION_TIMEOUT / 5
+    assert starts[1] - starts[0] > 0.9 * CONNECTION_TIMEOUT / 5
 
 
-def test_who_finds_no_thread_to_connect_is_told_so(
+def test_without_a_thread_to_connect_the_request_fails_with_that_error(
     make: Callable[[int], Pool], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     pool = make(2)
@@ -265,7 +269,7 @@ def test_who_finds_no_thread_to_connect_is_told_so(
     assert pool.call(b"SELECT 1", []) == [b"1"]
 
 
-def test_a_lost_answer_is_told_from_a_failed_connection(
+def test_a_lost_answer_is_not_a_failed_connection(
     make: Callable[[int], Pool], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("config.server.pool.ANSWER_TIMEOUT", 0.2)

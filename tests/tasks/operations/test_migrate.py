@@ -12,7 +12,7 @@ from typing import Any
 import psycopg
 import pytest
 
-from config.database import configure, derived_role, of_the_api
+from config.database import configure, configure_api, derived_role
 from tasks.operations.installation import COMMENT, OPERATIONS
 from tests.cluster import BINARIES, Cluster, environment, manage
 from tests.cluster import PASSWORD as CLUSTER_PASSWORD
@@ -371,7 +371,7 @@ def test_the_role_may_connect_even_if_not_everybody_may(newest: Cluster) -> None
 def test_no_password_is_in_the_server_log_or_in_the_output(newest: Cluster) -> None:
     database = Database(newest, "CREATEROLE")
     config = configure(database.url, Path())
-    password = of_the_api(config, "", Path())["PASSWORD"]
+    password = configure_api(config, "", Path())["PASSWORD"]
     database.execute(f"ALTER DATABASE {database.name} SET log_statement TO 'all'")
     lacking = Database(newest, "NOCREATEROLE")
     lacking.execute(f"ALTER DATABASE {lacking.name} SET log_statement TO 'all'")

@@ -1,0 +1,190 @@
+"""Handlers that turn what an endpoint raises into an error of the API."""
+
+from collections.abc import Callable, Iterable, Mapping
+from http import HTTPStatus
+from typing import Any
+
+import structlog
+from django.conf import settings
+from django.core.exceptions import RequestDataTooBig, TooManyFieldsSent
+from django.db import DatabaseError, InterfaceError, OperationalError
+from django.http import HttpRequest, HttpResponse
+from ninja import NinjaAPI
+from ninja.errors import HttpError, ValidationError
+
+from authjwt.exceptions import Forbidden, InvalidToken, KeysUnavailable, MissingToken
+from config.http.errors import (
+    BY_STATUS,
+    CRASH,
+    DATABASE_UNREACHABLE,
+    NO_SUCH_TASK,
+    RETRY_AFTER,
+    error,
+    explain,
+)
+from config.http.parser import UnreadableBody
+from config.server.connection import AnswerLost, ConnectionFailed
+from config.server.logs import summary
+from tasks.models import Task
+from tasks.schemas import sentence
+
+log = structlog.get_logger()
+
+MAX_ERRORS = 20
+MAX_NAME_LENGTH = 100
+
+WRONG_RELEASE_SQLSTATES = ("42883", "3F000", "42501", "22023")
+"""A function that does not exist, may not be called, or refuses its arguments."""
+TIMEOUT_SQLSTATES = ("57014", "55P03")
+"""PostgreSQL has ended a statement, or its wait for a lock."""
+SAFE_METHODS = ("GET", "HEAD")
+
+
+def install(api: NinjaAPI) -> None:
+    """Registers a handler for everything that an endpoint may raise."""
+    handlers: Mapping[type[Exception], Callable[[HttpRequest, Any], HttpResponse]] = {
+        MissingToken: _missing_token,
+        InvalidToken: _invalid_token,
+        Forbidden: _forbidden,
+        KeysUnavailable: _keys_unavailable,
+        Task.DoesNotExist: _not_found,
+        ValidationError: _invalid,
+        HttpError: _unreadable,
+        RequestDataTooBig: _too_large,
+        TooManyFieldsSent: _too_many_parameters,
+        OperationalError: _database_unavailable,
+        InterfaceError: _database_unavailable,
+        DatabaseError: _database_error,
+        Exception: _internal_error,
+    }
+    for exception, handler in handlers.items():
+        api.add_exception_handler(exception, handler)
+
+
+def _missing_token(request: HttpRequest, exc: MissingToken) -> HttpResponse:
+    return error(request, 401, "AUTH_MISSING", str(exc), headers={"WWW-Authenticate": "Bearer"})
+
+
+def _invalid_token(request: HttpRequest, exc: InvalidToken) -> HttpResponse:
+    explain(request, reason=exc.reason, **({"user_id": exc.user_id} if exc.user_id else {}))
+    challenge = f'Bearer error="invalid_token", error_description="{exc.reason}: {exc.detail}"'
+    return error(
+        request,
+        401,
+        "AUTH_INVALID",
+        exc.detail,
+        headers={"WWW-Authenticate": challenge},
+        reason=exc.reason,
+    )
+
+
+def _forbidden(request: HttpRequest, exc: Forbidden) -> HttpResponse:
+    return error(request, 403, "AUTH_FORBIDDEN", str(exc))
+
+
+def _keys_unavailable(request: HttpRequest, exc: KeysUnavailable) -> HttpResponse:
+    return error(
+        request,
+        503,
+        "AUTH_UNAVAILABLE",
+        "The keys that verify tokens cannot be fetched at the moment. Please try again.",
+        headers={"Retry-After": str(exc.retry_after)},
+    )
+
+
+def _not_found(request: HttpRequest, _exc: Exception) -> HttpResponse:
+    return error(request, 404, "NOT_FOUND", NO_SUCH_TASK)
+
+
+def _too_large(request: HttpRequest, _exc: Exception) -> HttpResponse:
+    return error(request, 413, *BY_STATUS[413])
+
+
+def _too_many_parameters(request: HttpRequest, _exc: Exception) -> HttpResponse:
+    message = f"must have at most {settings.DATA_UPLOAD_MAX_NUMBER_FIELDS} parameters"
+    errors = [{"loc": ["query"], "msg": message, "type": "too_many_parameters"}]
+    return error(request, 400, "VALIDATION_ERROR", f"query: {message}", errors=errors)
+
+
+def _unreadable(request: HttpRequest, exc: HttpError) -> HttpResponse:
+    """django-ninja raises HttpError from any exception of the body parser."""
+    cause = exc.__cause__
+    if isinstance(cause, UnreadableBody):
+        members: dict[str, Any] = {}
+        if cause.error_code == "VALIDATION_ERROR":
+            members["errors"] = [{"loc": ["body"], "msg": str(cause), "type": "json_invalid"}]
+        return error(request, cause.status, cause.error_code, str(cause), **members)
+    return error(request, exc.status_code, *BY_STATUS.get(exc.status_code, BY_STATUS[400]))
+
+
+def _invalid(request: HttpRequest, exc: ValidationError) -> HttpResponse:
+    if any(item["loc"][0] == "path" for item in exc.errors):
+        return _not_found(request, exc)
+    errors = list(_readable_errors(exc.errors))
+    # The name of an unknown field is made up by the client, and may contain private text.
+    explain(request, fields=[_field(item) for item in errors if item["type"] != "extra_forbidden"])
+    first = errors[0]
+    detail = ": ".join([*map(str, first["loc"][1:]), first["msg"]])
+    status = HTTPStatus.UNPROCESSABLE_ENTITY
+    if first["type"] in ("empty_body", "empty_change"):
+        status = HTTPStatus.BAD_REQUEST
+    return error(request, status, "VALIDATION_ERROR", detail, errors=errors)
+
+
+def _readable_errors(errors: Iterable[Mapping[str, Any]]) -> Iterable[dict[str, Any]]:
+    """Pydantic's errors, with `loc` and `msg` as a client understands them."""
+    for item in list(errors)[:MAX_ERRORS]:
+        source, *path = item["loc"]
+        kind = item["type"]
+        if source == "body" and kind == "missing" and len(path) == 1:
+            kind, message = "empty_body", "The body is empty: send a JSON object."
+        else:
+            message = sentence(item)
+        # django-ninja puts the name of the endpoint's argument first, if at all.
+        place = path[1:] if source == "body" else path[-1:]
+        yield {"loc": [source, *map(_readable_part, place)], "msg": message, "type": kind}
+
+
+def _field(item: Mapping[str, Any]) -> str:
+    return ".".join(map(str, item["loc"]))
+
+
+def _readable_part(part: str | int) -> str | int:
+    """A name that the client made up may be very long, or contain lone surrogates."""
+    if isinstance(part, int):
+        return part
+    return part[:MAX_NAME_LENGTH].encode("utf-8", "replace").decode()
+
+
+def _database_unavailable(request: HttpRequest, exc: DatabaseError) -> HttpResponse:
+    log.error("database unavailable", error=summary(exc), request_id=getattr(request, "id", ""))
+    headers = {"Retry-After": RETRY_AFTER}
+    if isinstance(exc, AnswerLost) and request.method not in SAFE_METHODS:
+        detail = "It is not known whether this was done: the answer of the database was lost."
+        if request.method == "POST":
+            headers = {}  # a client that retries automatically could create the task twice
+    elif isinstance(exc, ConnectionFailed) and exc.cause == "no_connection":
+        detail = "Too many requests are waiting for the database. Nothing was done: try again."
+    elif getattr(exc.__cause__, "sqlstate", None) in TIMEOUT_SQLSTATES:
+        detail = "The database took too long. Nothing was done: please try again."
+    else:
+        detail = DATABASE_UNREACHABLE
+    return error(request, 503, "DATABASE_ERROR", detail, headers=headers)
+
+
+def _database_error(request: HttpRequest, exc: DatabaseError) -> HttpResponse:
+    log.error("database error", error=summary(exc), request_id=getattr(request, "id", ""))
+    if getattr(exc.__cause__, "sqlstate", None) in WRONG_RELEASE_SQLSTATES:
+        return error(
+            request,
+            503,
+            "DATABASE_ERROR",
+            "The database does not fit this release of the service yet. Please try again.",
+            headers={"Retry-After": RETRY_AFTER},
+        )
+    return error(request, 500, "DATABASE_ERROR", "The database could not carry this out.")
+
+
+def _internal_error(request: HttpRequest, exc: Exception) -> HttpResponse:
+    log.error("internal error", exc_info=exc, request_id=getattr(request, "id", ""))
+    return error(request, 500, "INTERNAL_ERROR", CRASH)
