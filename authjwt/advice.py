@@ -285,7 +285,7 @@ def user(token: UncheckedToken) -> Text:
         advice = "Write the user id into the token as sub or user_id."
     return Text(
         f"{name} {_claim(token, name)}" if token.claims else "",
-        f"{'sub' if token.from_key_set else 'sub or user_id'}: {user_ids.RULE}",
+        f"{'sub' if token.from_key_set else 'sub or user_id'}: a string; it {user_ids.RULE}",
         advice,
     )
 

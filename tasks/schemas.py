@@ -77,6 +77,9 @@ def _lower(priority: Any) -> Any:
     return priority.lower() if isinstance(priority, str) else priority
 
 
+SPACE = r"\u0009-\u000d\u001c-\u0020\u0085\u00a0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000"
+r"""WHITE_SPACE for a pattern of JSON Schema, whose `\s` is another set."""
+
 Title = Annotated[
     str,
     AfterValidator(storable),
@@ -87,7 +90,10 @@ Title = Annotated[
             "description": (
                 f"1 to {TITLE_LENGTH} characters after white space at both ends is taken off."
             ),
-            "pattern": rf"^\s*[^\s\u0000]([^\u0000]{{0,{TITLE_LENGTH - 2}}}[^\s\u0000])?\s*$",
+            "pattern": (
+                rf"^[{SPACE}]*[^\u0000{SPACE}]"
+                rf"([^\u0000]{{0,{TITLE_LENGTH - 2}}}[^\u0000{SPACE}])?[{SPACE}]*$"
+            ),
             "examples": ["Buy milk"],
         }
     ),

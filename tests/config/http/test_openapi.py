@@ -15,8 +15,8 @@ from hypothesis import HealthCheck, settings
 
 from config.http.api import api
 from config.wsgi import application
-from tasks.models import Task
-from tasks.schemas import READ_ONLY
+from tasks.models import WHITE_SPACE, Task
+from tasks.schemas import READ_ONLY, SPACE
 from tests.people import Person, token_of
 
 EXAMPLES = int(os.environ.get("SCHEMATHESIS_EXAMPLES", "15"))
@@ -35,6 +35,12 @@ def test_the_committed_document_is_the_served_one() -> None:
 
     assert Client().get("/openapi.json").json() == document()
     assert json.loads(COMMITTED.read_text(encoding="utf-8")) == document()
+
+
+def test_the_pattern_of_a_title_has_the_white_space_of_the_rule() -> None:
+    characters = map(chr, [*range(0xD800), *range(0xE000, 0x110000)])
+
+    assert "".join(re.findall(f"[{SPACE}]", "".join(characters))) == WHITE_SPACE
 
 
 def narrowed() -> Any:

@@ -31,7 +31,7 @@ from jwt.algorithms import ECAlgorithm, OKPAlgorithm
 
 from config.database import derived_role
 from config.operator.diagnosis.database import connection_advice, in_the_clear, server_version
-from tasks.operations.installation import COMMENT, MARK
+from tasks.operations.installation import COMMENT, MARK, REVISION
 from tests.authjwt.conftest import signer
 from tests.commands import execute
 from tests.server import connect, database_address, database_url
@@ -184,7 +184,7 @@ def test_working_installation_is_ok_in_every_line(issuer: Issuer) -> None:
         "pooler": "none: direct",
         "TLS": "off, on a private network",
         "migrations": "all applied",
-        "operations": "all installed, revision 1",
+        "operations": f"all installed, revision {REVISION}",
         "role of the API": (f"{role}: operations only, {TIMEOUTS.format('1500ms')}"),
     }
 
