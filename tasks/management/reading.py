@@ -66,7 +66,7 @@ Timestamp = Annotated[datetime, BeforeValidator(_read_timestamp)]
 
 
 class Row(TaskFields):
-    """A task of a file, held to the rules of the API
+    """A task of a file, held to the rules of the API.
 
     `model_fields_set` has what the file gives.
     """
