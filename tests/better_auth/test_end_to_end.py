@@ -84,7 +84,7 @@ def wait_for(condition: Callable[[], bool]) -> None:
         pytest.param(signing_with("RS256"), "RS256", id="RS256"),
     ],
 )
-def test_token_of_every_algorithm_opens_all_six_endpoints(
+def test_token_of_every_algorithm_opens_all_endpoints(
     deploy: Deploy, variant: dict[str, Any], algorithm: str
 ) -> None:
     issuer, server = deploy(variant)
