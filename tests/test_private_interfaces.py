@@ -92,10 +92,10 @@ CONTEXT = {
     "class_name": "Task",
     "error": "x",
     "expected": "'x'",
-    "ge": 7,
-    "le": 7,
-    "max_length": 7,
-    "min_length": 7,
+    "ge": 11,
+    "le": 12,
+    "max_length": 13,
+    "min_length": 14,
 }
 """What pydantic puts into the `ctx` of the errors that have a sentence, of all of them together."""
 

@@ -118,6 +118,16 @@ def test_the_history_has_what_was_really_there(support: Any, alice: Person) -> N
     assert line.changes == [("title", "Buy bread", "Buy beer")]
 
 
+def test_a_task_is_locked_while_staff_change_it(support: Any) -> None:
+    task = make()
+    form = shown(support, task)
+
+    with CaptureQueriesContext(connection) as sent:
+        support.post(page_of(task), {**form, "title": "Buy bread"})
+
+    assert any(each["sql"].endswith("FOR UPDATE") for each in sent.captured_queries)
+
+
 def test_completing_and_reopening_keep_the_times(support: Any) -> None:
     task = make()
     support.post(page_of(task), {**shown(support, task), "complete": "on"})
@@ -240,7 +250,8 @@ def test_only_an_administrator_adds(viewer: Any, support: Any, administrator: An
     task = Task.objects.get()
     assert (task.user_id, task.title, task.description) == (" a/b ", "Buy milk", None)
     assert task.created_at == task.updated_at == task.completed_at
-    (line,) = history.lines(history.of_owner(" a/b "))
+    (line,) = history.lines(history.of_task(task.pk))
+    assert line.owner == " a/b "
     assert line.changes == [
         ("user id", "nothing", " a/b "),
         ("title", "nothing", "Buy milk"),
