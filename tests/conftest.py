@@ -20,6 +20,7 @@ from config.server.pool import ANSWER_TIMEOUT, Pool
 from config.server.stats import stats
 from tasks import operations
 from tasks.operations.installation import install
+from tests.contract import checked_answers
 from tests.people import SECRET, Person, Sends
 from tests.server import Server
 
@@ -38,6 +39,12 @@ def _shared_secret(settings: Any) -> None:
     settings.BETTER_AUTH_ISSUER = ""
     settings.BETTER_AUTH_AUDIENCE = []
     settings.BETTER_AUTH_SECRET = SECRET
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _answers_as_documented() -> Iterator[None]:
+    with checked_answers():
+        yield
 
 
 class InTheTransaction:

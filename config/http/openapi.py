@@ -36,12 +36,19 @@ EXAMPLES = {
 }
 
 TEXT = {"schema": {"type": "string"}}
+ALWAYS = {"required": True, **TEXT}
 RETRY_AFTER = {
-    "Retry-After": {"description": "Seconds to wait.", "schema": {"type": "integer", "minimum": 1}}
+    "Retry-After": {
+        "description": "Seconds to wait. Missing where a repeated POST could make a second task.",
+        "schema": {"type": "integer", "minimum": 1},
+    }
 }
-CHALLENGE = {"WWW-Authenticate": {"description": "RFC 6750, section 3.", **TEXT}}
+CHALLENGE = {"WWW-Authenticate": {"description": "RFC 6750, section 3.", **ALWAYS}}
 NEXT = {"Link": {"description": 'The next page, `rel="next"`, if there is one.', **TEXT}}
-LOCATION = {"Location": {"description": "The address of the new task.", **TEXT}}
+LOCATION = {"Location": {"description": "The address of the new task.", **ALWAYS}}
+REQUEST_ID = {
+    "X-Request-ID": {"description": "Of the request, or a new one; also in the log.", **ALWAYS}
+}
 
 ERROR = {
     "type": "object",
@@ -87,6 +94,7 @@ def _response(description: str, code: ErrorCode, detail: str, **more: Any) -> di
     return {
         "description": description,
         "content": {"application/json": {"schema": schema, "example": example}},
+        "headers": more.pop("headers", {}) | REQUEST_ID,
         **more,
     }
 
@@ -97,7 +105,7 @@ def _broken_rule(name: str, message: str, kind: str) -> dict[str, Any]:
 
 RESPONSES = {
     "400": _response(
-        "The body is not JSON, or names no field to change.",
+        "The body is not JSON, the change is empty, or the query has too many parameters.",
         "VALIDATION_ERROR",
         "At least one field must be provided",
         members=_broken_rule("", "At least one field must be provided", "empty_change"),
@@ -122,7 +130,7 @@ RESPONSES = {
     ),
     "500": _response("An error of the server.", "INTERNAL_ERROR", CRASH),
     "503": _response(
-        "The database, or the keys that verify tokens, cannot be reached.",
+        "The database or the keys that verify tokens cannot be reached, or the server is busy.",
         "DATABASE_ERROR",
         DATABASE_UNREACHABLE,
         headers=RETRY_AFTER,
@@ -169,16 +177,19 @@ def _mark_read_only(schemas: dict[str, Any]) -> None:
 
 
 def _complete(operation: dict[str, Any]) -> None:
-    responses = {str(status): response for status, response in operation["responses"].items()}
+    responses = {
+        str(status): {**response, "headers": {**REQUEST_ID}}
+        for status, response in operation["responses"].items()
+    }
     for status in _statuses(operation):
         responses[status] = {"$ref": f"#/components/responses/{status}"}
     for response in responses.values():
         for content in response.get("content", {}).values():
             content["example"] = EXAMPLES[content["schema"]["$ref"].rpartition("/")[2]]
     if operation["operationId"] == "listTasks":
-        responses["200"]["headers"] = NEXT
+        responses["200"]["headers"] |= NEXT
     if operation["operationId"] == "createTask":
-        responses["201"]["headers"] = LOCATION
+        responses["201"]["headers"] |= LOCATION
     operation["responses"] = dict(sorted(responses.items()))
 
 
@@ -193,7 +204,7 @@ def _statuses(operation: dict[str, Any]) -> set[str]:
     if "task_id" in names:
         statuses.add("404")
     if "limit" in names:
-        statuses.add("422")
+        statuses |= {"400", "422"}
     if "requestBody" in operation:
         statuses |= {"400", "408", "413", "415", "422"}
     return statuses

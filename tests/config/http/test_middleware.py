@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 from unittest.mock import patch
 
+import orjson
 import psycopg
 import pytest
 import structlog
@@ -15,6 +16,7 @@ from django.db import IntegrityError, OperationalError
 from django.test import Client
 
 from authjwt.bearer import verifier
+from config.http.openapi import EXAMPLES
 from config.server.connection import AnswerLost, ConnectionFailed
 from config.server.logs import summary
 from config.server.stats import stats
@@ -187,7 +189,7 @@ def test_a_wait_is_logged_with_its_longest_part(
     def wait(*_: object) -> bytes:
         stats.add_wait("connection", 0.25)
         stats.add_wait("body", 0.01)
-        return b"{}"
+        return orjson.dumps(EXAMPLES["TaskOut"])
 
     with patch.object(operations, "read", side_effect=wait):
         alice.get(alice.task(1))

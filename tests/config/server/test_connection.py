@@ -3,11 +3,13 @@
 import socket
 from collections.abc import Iterator
 from contextlib import closing
+from threading import Thread
 from time import perf_counter
 from unittest.mock import Mock
 
 import psycopg
 import pytest
+from psycopg.conninfo import make_conninfo
 
 from config.server.connection import AnswerLost, Connection, ConnectionFailed, cause_of
 from tests.server import database_url
@@ -74,6 +76,39 @@ def test_any_error_of_libpq_while_connecting_is_a_failed_connection(
 )
 def test_each_kind_of_failure_has_a_cause(message: str, cause: str) -> None:
     assert cause_of(message) == cause
+
+
+@pytest.mark.parametrize(
+    ("changed", "cause"),
+    [
+        ({"host": "nobody.invalid"}, "dns"),
+        ({"host": "127.0.0.1", "port": "1"}, "refused"),
+        ({"host": "/nowhere"}, "refused"),
+        ({"user": "nobody"}, "password"),
+    ],
+)
+def test_libpq_names_the_cause(db: None, changed: dict[str, str], cause: str) -> None:
+    conninfo = make_conninfo(database_url(), **changed).encode()
+    with pytest.raises(ConnectionFailed) as caught:
+        Connection(conninfo, perf_counter() + LONG)
+
+    assert caught.value.cause == cause
+
+
+def test_libpq_says_that_a_server_has_no_tls() -> None:
+    def refuse(server: socket.socket) -> None:
+        client, _ = server.accept()
+        with client:
+            client.recv(8)  # SSLRequest
+            client.sendall(b"N")
+
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        Thread(target=refuse, args=[server], daemon=True).start()
+        conninfo = f"host=127.0.0.1 port={server.getsockname()[1]} sslmode=require"
+        with pytest.raises(ConnectionFailed) as caught:
+            Connection(conninfo.encode(), perf_counter() + LONG)
+
+    assert caught.value.cause == "tls"
 
 
 def test_a_connection_is_closed_after_a_late_answer(connection: Connection) -> None:

@@ -119,6 +119,16 @@ def test_the_history_has_the_true_old_value(support: Any, alice: Person) -> None
     assert line.changes == [("title", "Buy bread", "Buy beer")]
 
 
+def test_a_task_is_locked_while_staff_change_it(support: Any) -> None:
+    task = make()
+    form = form_of(support, task)
+
+    with CaptureQueriesContext(connection) as sent:
+        support.post(change_page(task), {**form, "title": "Buy bread"})
+
+    assert any(each["sql"].endswith("FOR UPDATE") for each in sent.captured_queries)
+
+
 def test_completing_and_reopening_keep_the_times(support: Any) -> None:
     task = make()
     support.post(change_page(task), {**form_of(support, task), "complete": "on"})
@@ -243,7 +253,8 @@ def test_only_an_administrator_can_add(viewer: Any, support: Any, administrator:
     task = Task.objects.get()
     assert (task.user_id, task.title, task.description) == (" a/b ", "Buy milk", None)
     assert task.created_at == task.updated_at == task.completed_at
-    (line,) = history.lines(history.of_owner(" a/b "))
+    (line,) = history.lines(history.of_task(task.pk))
+    assert line.owner == " a/b "
     assert line.changes == [
         ("user id", "(none)", " a/b "),
         ("title", "(none)", "Buy milk"),

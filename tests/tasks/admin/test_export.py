@@ -160,6 +160,12 @@ def test_an_anonymous_visitor_is_asked_to_sign_in(client: Client) -> None:
     assert response["Location"].startswith(SIGN_IN)
 
 
+def test_a_file_is_sent_in_large_pieces() -> None:
+    first, *_ = export.Download(io.BytesIO(b"x" * 200_000))
+
+    assert len(first) == export.Download.block_size
+
+
 def test_a_file_has_a_length_and_is_read_in_batches(page: Any, monkeypatch: Any) -> None:
     monkeypatch.setattr(export, "BATCH_SIZE", 10)
     Task.objects.bulk_create(Task(user_id="alice", title=f"Task {n}") for n in range(25))
