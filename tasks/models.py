@@ -89,7 +89,7 @@ class Task(models.Model):
     """A task of one user. `user_id` is the subject of that user's tokens, and not a foreign key.
 
     A trigger of the table keeps `updated_at` and `completed_at` (migration `0007`), so that
-    they are right whoever writes, and however.
+    they are right for every writer.
     """
 
     id = models.BigAutoField(primary_key=True)

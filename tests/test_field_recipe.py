@@ -54,7 +54,6 @@ BELOW: dict[str, list[tuple[str, str]]] = {
         ),
         ("    description: Annotated[", "    note: Annotated[str, Field(max_length=500)] | None"),
     ],
-    "config/http/openapi.py": [('    "description": None,', '    "note": None,')],
 }
 # By file: a part of a line, and what is written in its place.
 INSTEAD: dict[str, list[tuple[str, str]]] = {
@@ -67,7 +66,6 @@ INSTEAD: dict[str, list[tuple[str, str]]] = {
     "tasks/operations/installation.py": [
         (f"REVISION = {REVISION}", f"REVISION = {REVISION + 1}"),
     ],
-    "tasks/admin/change.py": [('"description", "complete"', '"description", "note", "complete"')],
     "README.md": [("description, complete,", "description, note, complete,")],
     "CHANGELOG.md": [("## Unreleased\n", "## Unreleased\n\n* Tasks have a `note`.\n")],
 }

@@ -16,16 +16,14 @@ from config.http.errors import (
     NOT_JSON,
     ErrorCode,
 )
-from tasks.schemas import READ_ONLY
+from tasks.schemas import READ_ONLY, TaskOut
 
-TASK = {
+TASK: dict[str, Any] = dict.fromkeys(TaskOut.model_fields) | {
     "id": 7,
     "user_id": "hT3kV0mB9cQx2LrNfYwZ5sJd8aGpEu1R",
     "title": "Buy milk",
-    "description": None,
     "complete": False,
     "priority": "medium",
-    "completed_at": None,
     "created_at": "2026-01-31T12:00:00.000000Z",
     "updated_at": "2026-01-31T12:00:00.000000Z",
 }

@@ -3,19 +3,23 @@
 Nothing here depends on how a worker is started, by fork or by spawn.
 """
 
+import math
 import os
 import signal
+import threading
 import time
 from ctypes import c_bool, c_int
 from multiprocessing import Pipe
 from multiprocessing.sharedctypes import RawValue
-from threading import Thread
 from typing import Any
 
 import structlog
 
 ORPHAN_SECONDS = 1.0
 """How long a worker may continue to serve its requests after its master has died."""
+WAKE_INTERVAL = 1.0
+"""Seconds between signals that only wake the main thread. A SIGTERM that arrives just before it
+starts to wait would otherwise be noticed with the next signal, which never comes."""
 STABLE_SECONDS = 10.0
 """A worker that has lived this long counts as stable, so the next restart is without a pause."""
 MIN_PAUSE = 0.2
@@ -43,15 +47,20 @@ class SharedState:
         self.writer.close()
         self.restarts.value += 1
         pause = pause_before(self.restarts.value)
-        Thread(target=self._watch, args=[pause], name="watch-master", daemon=True).start()
+        signal.signal(signal.SIGUSR1, lambda *_: None)
+        watch = threading.Thread(target=self._watch, args=[pause], name="watch-master", daemon=True)
+        watch.start()
         if pause:
             structlog.get_logger().warning("worker waits before it starts again", seconds=pause)
             time.sleep(pause)
 
     def _watch(self, pause: float) -> None:
-        if not self.reader.poll(pause + STABLE_SECONDS):
-            self.restarts.value = min(self.restarts.value, 0)
-            self.reader.poll(None)
+        stable_at = time.monotonic() + pause + STABLE_SECONDS
+        while not self.reader.poll(WAKE_INTERVAL):
+            signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGUSR1)
+            if time.monotonic() >= stable_at:
+                self.restarts.value = min(self.restarts.value, 0)
+                stable_at = math.inf
         os.kill(os.getpid(), signal.SIGTERM)
         time.sleep(ORPHAN_SECONDS)
         os._exit(1)

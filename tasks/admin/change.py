@@ -13,7 +13,9 @@ from authjwt import user_ids
 from tasks import history
 from tasks.admin.action_views import ActionsMixin
 from tasks.admin.columns import time_column
+from tasks.exchange import NULLABLE
 from tasks.models import DESCRIPTION_LENGTH, TITLE_LENGTH, USER_ID_LENGTH, Task
+from tasks.schemas import TaskFields
 
 NO_SURROGATES = RegexValidator(
     "[\ud800-\udfff]", "Must not contain a lone surrogate.", inverse_match=True
@@ -64,7 +66,7 @@ class TaskForm(forms.ModelForm):  # type: ignore[type-arg] # not subscriptable a
 
     class Meta:
         model = Task
-        fields = ("user_id", "title", "description", "complete", "priority")
+        fields = ("user_id", *TaskFields.model_fields)
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -75,8 +77,9 @@ class TaskForm(forms.ModelForm):  # type: ignore[type-arg] # not subscriptable a
         data = super().clean() or self.cleaned_data
         if self.instance.pk is not None:
             data |= {name: self.initial[name] for name in data if name not in self.changed_data}
-        if "description" in self.changed_data or self.instance.pk is None:
-            data["description"] = data.get("description") or None
+        for name in NULLABLE & data.keys():
+            if name in self.changed_data or self.instance.pk is None:
+                data[name] = data[name] or None
         return data
 
     def changes(self) -> history.Values:

@@ -5,7 +5,7 @@ from tasks.migrations._online import BESIDE_OTHERS, EXCLUSIVELY, RESET, IndexCon
 
 
 class Migration(migrations.Migration):
-    """Gives tasks a trash, while the service goes on: its table is never locked for long."""
+    """Adds the trash while the service is in use: the table is never locked for long."""
 
     atomic = False
 

@@ -6,7 +6,7 @@ from tasks.migrations._online import BESIDE_OTHERS, RESET, IndexConcurrently
 
 
 class Migration(migrations.Migration):
-    """Lets staff search a large table; concurrently, so that the service goes on."""
+    """Adds the indexes of the staff's search, concurrently, while the service is in use."""
 
     atomic = False
 
@@ -28,7 +28,7 @@ class Migration(migrations.Migration):
             ),
         ),
         IndexConcurrently("task", BrinIndex(models.F("created_at"), name="task_created")),
-        # An index of an expression is known to the planner by the words in it, once they are counted.
+        # The planner knows the words in an index of an expression only after ANALYZE has counted them.
         migrations.RunSQL("ANALYZE public.tasks_task", migrations.RunSQL.noop),
         migrations.RunSQL(RESET, BESIDE_OTHERS),
     ]

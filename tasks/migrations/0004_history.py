@@ -4,7 +4,7 @@ from tasks.migrations._online import BESIDE_OTHERS, RESET
 
 
 class Migration(migrations.Migration):
-    """Finds what staff changed by task, by owner and by member of staff, in a log of millions."""
+    """Adds indexes that find changes by task, owner or member of staff in a log of millions."""
 
     atomic = False
 
@@ -17,7 +17,7 @@ class Migration(migrations.Migration):
         migrations.RunSQL(BESIDE_OTHERS, RESET),
         migrations.RunSQL(
             [
-                # Entries of other models hold whatever they like: only ours are read as JSON.
+                # Entries of other models may hold any text, so only those of tasks are read as JSON.
                 """
                 CREATE OR REPLACE FUNCTION task_owner(message text) RETURNS text LANGUAGE sql IMMUTABLE
                 RETURN CASE WHEN message LIKE '[{"owner": %' THEN message::jsonb -> 0 ->> 'owner' END
@@ -25,7 +25,7 @@ class Migration(migrations.Migration):
             ],
             ["DROP FUNCTION IF EXISTS task_owner"],
         ),
-        # As IndexConcurrently does it.
+        # As in IndexConcurrently.
         *(
             migrations.RunSQL(
                 [

@@ -21,7 +21,7 @@ GROUPS = {
 
 
 def make_groups(apps: Any, _schema_editor: Any) -> None:
-    """With their permissions, which Django itself makes only after all migrations have run."""
+    """Creates the permissions too, which Django does only after all migrations."""
     task, _ = apps.get_model("contenttypes", "ContentType").objects.get_or_create(
         app_label="tasks", model="task"
     )
@@ -38,7 +38,7 @@ def make_groups(apps: Any, _schema_editor: Any) -> None:
 
 
 class Migration(migrations.Migration):
-    """Three groups of staff. What an operator changes about them later stays as it is."""
+    """Creates three groups of staff. Later changes by an operator are kept."""
 
     replaces = [("tasks", "0006_groups")]
     dependencies = [

@@ -31,9 +31,9 @@ ON_INSERT = """
 
 
 class Migration(migrations.Migration):
-    """Keeps the times of a task in one place, whoever writes: API, staff, commands, SQL by hand.
+    """Keeps the times of a task right for every writer: the API, staff, commands and SQL by hand.
 
-    `updated_at` is later after every change of what a client can set, and `completed_at` is there
+    `updated_at` grows with every change of a field that clients set, and `completed_at` is set
     while the task is complete.
     """
 

@@ -1,26 +1,26 @@
-"""How a migration runs while the service goes on, and can be run again where it was interrupted."""
+"""Migrations that run while the service is in use, and can be repeated after an interruption."""
 
 from typing import Any
 
 from django.contrib.postgres.operations import AddIndexConcurrently
 
 BRIEFLY = ("SET LOCAL lock_timeout = '1s'", "SET LOCAL statement_timeout = '5s'")
-"""For a migration that is one transaction: others wait behind it."""
+"""For a migration in one transaction. Requests wait behind it, so it must be short."""
 
 EXCLUSIVELY = ("SET lock_timeout = '1s'", "SET statement_timeout = '5s'")
-"""The same for one that is not: others wait behind its statement."""
+"""The same for a migration without a transaction. Requests wait behind its statement."""
 
 BESIDE_OTHERS = ("SET lock_timeout = '5min'", "SET statement_timeout = 0")
-"""For statements that wait for others, who read and write meanwhile. An index takes what it takes,
-whatever timeout a host has given the role: interrupted, it is invalid."""
+"""For statements that wait for others while those read and write. Building an index must not time
+out, whatever timeout the role has: an interrupted build leaves an invalid index."""
 
 RESET = ("RESET lock_timeout", "RESET statement_timeout")
 
 
 class IndexConcurrently(AddIndexConcurrently):
-    """Drops first what an interrupted build has left: an invalid index, which no query uses.
+    """First drops the invalid index that an interrupted build has left, which no query uses.
 
-    IF NOT EXISTS alone would take it for the real one.
+    IF NOT EXISTS alone would mistake it for a valid one.
     """
 
     def database_forwards(
