@@ -30,6 +30,17 @@ def pytest_xdist_auto_num_workers() -> int:
     return (os.cpu_count() or 1) + 1
 
 
+SLOW = ("test_upgrade", "test_migrate", "test_restore", "wire", "benchmarks", "browser")
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Starts with the slow files, or one of them would run alone at the end."""
+    items.sort(
+        key=lambda item: not any(name in SLOW for name in (*item.path.parts, item.path.stem))
+    )
+
+
 @pytest.fixture(autouse=True)
 def _shared_secret(settings: Any) -> None:
     """The tests have their own configuration, whatever is set on the machine."""
