@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 from django.core.exceptions import ImproperlyConfigured
-from django.db import connection
 
 from config.database import EMBEDDED, configure, configure_api, derived_role, embedded
+from config.settings import LOCAL
 
 DATA = Path("data")
 DIRECT = "postgresql://tasks:p%40ss@ep-cool-1.eu.aws.neon.tech/tasks?sslmode=require"
@@ -120,10 +120,6 @@ def test_the_embedded_server_may_not_be_installed(
 
 
 def test_the_embedded_server_is_found_at_its_socket() -> None:
-    data = connection.settings_dict.get("EMBEDDED")
-    if data is None:
-        pytest.skip("the tests run on another PostgreSQL")
-
-    host = embedded.start(data)
+    host = embedded.start(LOCAL / "postgres")
 
     assert host == "127.0.0.1" or list(Path(host).glob(".s.PGSQL.*"))
