@@ -18,8 +18,8 @@ import structlog
 ORPHAN_SECONDS = 1.0
 """How long a worker may continue to serve its requests after its master has died."""
 WAKE_INTERVAL = 1.0
-"""Seconds between signals that only wake the main thread. A SIGTERM that arrives just before it
-starts to wait would otherwise be noticed with the next signal, which never comes."""
+"""Seconds between signals that only wake the main thread. Without them, it would not notice a
+SIGTERM that arrives just before it starts to wait."""
 STABLE_SECONDS = 10.0
 """A worker that has lived this long counts as stable, so the next restart is without a pause."""
 MIN_PAUSE = 0.2
@@ -48,16 +48,20 @@ class SharedState:
         self.restarts.value += 1
         pause = pause_before(self.restarts.value)
         signal.signal(signal.SIGUSR1, lambda *_: None)
-        watch = threading.Thread(target=self._watch, args=[pause], name="watch-master", daemon=True)
-        watch.start()
+        threading.Thread(
+            target=self._watch,
+            args=[pause, threading.get_ident()],
+            name="watch-master",
+            daemon=True,
+        ).start()
         if pause:
             structlog.get_logger().warning("worker waits before it starts again", seconds=pause)
             time.sleep(pause)
 
-    def _watch(self, pause: float) -> None:
+    def _watch(self, pause: float, main_thread: int) -> None:
         stable_at = time.monotonic() + pause + STABLE_SECONDS
         while not self.reader.poll(WAKE_INTERVAL):
-            signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGUSR1)
+            signal.pthread_kill(main_thread, signal.SIGUSR1)
             if time.monotonic() >= stable_at:
                 self.restarts.value = min(self.restarts.value, 0)
                 stable_at = math.inf
