@@ -256,6 +256,19 @@ def test_the_first_open_connection_serves_requests_that_wait_for_slower_ones(
     assert starts[1] - starts[0] > 0.9 * CONNECTION_TIMEOUT / 5
 
 
+def test_a_closed_pool_closes_a_connection_in_use_when_it_is_released(
+    make: Callable[[int], Pool],
+) -> None:
+    pool = make(1)
+    with ThreadPoolExecutor(1) as threads:
+        call = threads.submit(pool.call, SLEEP, [b"0.3"])
+        wait_until(lambda: pool.in_use == 1)
+        pool.close()
+        assert call.result() == [b""]
+
+    assert pool.open == 0
+
+
 def test_without_a_thread_to_connect_the_request_fails_with_that_error(
     make: Callable[[int], Pool], monkeypatch: pytest.MonkeyPatch
 ) -> None:
