@@ -22,6 +22,11 @@ MAX_CONNECTIONS = 20
 READY = b"Z\0\0\0\5I"
 """The end of PostgreSQL's answers: it is ready for a statement, and not in a transaction."""
 
+END_BACKENDS = (
+    "SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity WHERE application_name = 'tasks'"
+)
+RUNNING = "SELECT pid FROM pg_stat_activity WHERE pid = ANY (%s)"
+
 
 def children(parent: int) -> list[int]:
     with suppress(psutil.NoSuchProcess):
@@ -101,24 +106,26 @@ class Postgres:
     @contextmanager
     def exhausted(self) -> Iterator[None]:
         """Other clients hold every connection, and the service's are closed."""
-        self.end_backends()
-        others: list[psycopg.Connection[Any]] = []
+        others = [psycopg.connect(self.cluster.url, autocommit=True)]
         try:
-            with suppress(psycopg.OperationalError):
-                while len(others) <= MAX_CONNECTIONS:
-                    others.append(psycopg.connect(self.cluster.url))
+            # A connection that the service was opening meanwhile is ended as well.
+            while others[0].execute(END_BACKENDS).fetchall() or len(others) < MAX_CONNECTIONS:
+                with suppress(psycopg.OperationalError):
+                    while len(others) < MAX_CONNECTIONS:
+                        others.append(psycopg.connect(self.cluster.url))
             yield
         finally:
-            for other in others:
+            pids = [other.info.backend_pid for other in others[1:]]
+            for other in others[1:]:
                 other.close()
+            # PostgreSQL counts a connection until its process has ended.
+            while others[0].execute(RUNNING, [pids]).fetchall():
+                time.sleep(0.01)
+            others[0].close()
 
     def end_backends(self) -> int:
         """Ends the connections of the service, waits for that, and returns their number."""
-        ended = self.query(
-            "SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity "
-            "WHERE application_name = 'tasks'"
-        )
-        return len(ended)
+        return len(self.query(END_BACKENDS))
 
 
 class Wire:
