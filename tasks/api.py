@@ -1,15 +1,16 @@
 """The endpoints. Who may call them is decided before, in `authjwt.bearer`."""
 
 from typing import Annotated, Any
-from urllib.parse import quote, urlencode
+from urllib.parse import quote
 
+import orjson
 from django.conf import settings
 from django.http import HttpRequest, HttpResponse
 from ninja import Path, Query, Router
 from pydantic import BeforeValidator
 
 from authjwt.bearer import BearerToken
-from tasks import operations
+from tasks import cursor, operations
 from tasks.models import MAX_ID, USER_ID_LENGTH
 from tasks.query import ListQuery
 from tasks.schemas import TaskIn, TaskList, TaskOut, TaskPatch, TaskPut
@@ -39,14 +40,29 @@ TaskId = Annotated[int, BeforeValidator(_canonical), Path(ge=1, le=MAX_ID)]
 
 @router.get(TASKS, operation_id="listTasks", response=TaskList)
 def list_tasks(request: HttpRequest, user_id: UserId, query: Query[ListQuery]) -> HttpResponse:
-    """Newest first. `Link` names the next page, where there is one."""
-    page, total = operations.page(user_id, query.model_dump_json(exclude_none=True))
-    next_offset = query.offset + query.limit
+    """The newest first, unless `sort` says otherwise. `Link` and `next_cursor` name the next page,
+    if there is one.
+    """
+    selection = query.selection()
+    page = operations.page(
+        user_id,
+        {
+            **selection,
+            "sort": query.sort,
+            "limit": query.limit,
+            "offset": query.offset,
+            "after": query.cursor and cursor.read(query.cursor, user_id, selection),
+        },
+    )
+    following = page.last and cursor.write(page.last, user_id, selection)
+    body = b'{"tasks":%b,"count":%d,"next_cursor":%b}'
     headers = {}
-    if next_offset < total:
-        params = urlencode({**request.GET.dict(), "limit": query.limit, "offset": next_offset})
-        headers["Link"] = f'<{_address(user_id)}?{params}>; rel="next"'
-    return _json(page, headers=headers)
+    if following:
+        params = request.GET.copy()
+        params.pop("offset", None)
+        params["cursor"] = following
+        headers["Link"] = f'<{_address(user_id)}?{params.urlencode()}>; rel="next"'
+    return _json(body % (page.tasks, page.count, orjson.dumps(following)), headers=headers)
 
 
 @router.post(TASKS, operation_id="createTask", response={201: TaskOut})

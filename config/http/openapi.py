@@ -24,12 +24,14 @@ TASK: dict[str, Any] = dict.fromkeys(TaskOut.model_fields) | {
     "title": "Buy milk",
     "complete": False,
     "priority": "medium",
+    "due_date": "2026-02-14",
+    "tags": ["home"],
     "created_at": "2026-01-31T12:00:00.000000Z",
     "updated_at": "2026-01-31T12:00:00.000000Z",
 }
 EXAMPLES = {
     "Health": {"status": "ok"},
-    "TaskList": {"tasks": [TASK], "count": 1},
+    "TaskList": {"tasks": [TASK], "count": 1, "next_cursor": None},
     "TaskOut": TASK,
 }
 
@@ -186,6 +188,9 @@ def _complete(operation: dict[str, Any]) -> None:
             content["example"] = EXAMPLES[content["schema"]["$ref"].rpartition("/")[2]]
     if operation["operationId"] == "listTasks":
         responses["200"]["headers"] |= NEXT
+        for parameter in operation["parameters"]:
+            if parameter["name"] in ("priority", "sort"):
+                parameter |= {"style": "form", "explode": False}  # with commas in between
     if operation["operationId"] == "createTask":
         responses["201"]["headers"] |= LOCATION
     operation["responses"] = dict(sorted(responses.items()))

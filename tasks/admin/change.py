@@ -64,6 +64,9 @@ class TaskForm(forms.ModelForm):  # type: ignore[type-arg] # not subscriptable a
         widget=forms.Textarea(attrs={"class": "vLargeTextField"}),
     )
 
+    due_date = forms.CharField(required=False)
+    tags = forms.CharField(required=False)
+
     class Meta:
         model = Task
         fields = ("user_id", *TaskFields.model_fields)
