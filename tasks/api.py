@@ -1,7 +1,7 @@
 """The endpoints. Who may call them is decided before, in `authjwt.bearer`."""
 
 from typing import Annotated, Any
-from urllib.parse import quote
+from urllib.parse import quote, urlencode
 
 import orjson
 from django.conf import settings
@@ -44,25 +44,18 @@ def list_tasks(request: HttpRequest, user_id: UserId, query: Query[ListQuery]) -
     if there is one.
     """
     selection = query.selection()
+    after = None if query.cursor is None else cursor.read(query.cursor, user_id, selection)
     page = operations.page(
         user_id,
-        {
-            **selection,
-            "sort": query.sort,
-            "limit": query.limit,
-            "offset": query.offset,
-            "after": query.cursor and cursor.read(query.cursor, user_id, selection),
-        },
+        selection
+        | {"sort": query.sort, "limit": query.limit, "offset": query.offset, "after": after},
     )
-    following = page.last and cursor.write(page.last, user_id, selection)
+    next_cursor, headers = None, {}
+    if page.last:
+        next_cursor = cursor.write(page.last, user_id, selection)
+        headers["Link"] = f'<{_address(user_id)}?{_next_page(request, next_cursor)}>; rel="next"'
     body = b'{"tasks":%b,"count":%d,"next_cursor":%b}'
-    headers = {}
-    if following:
-        params = request.GET.copy()
-        params.pop("offset", None)
-        params["cursor"] = following
-        headers["Link"] = f'<{_address(user_id)}?{params.urlencode()}>; rel="next"'
-    return _json(body % (page.tasks, page.count, orjson.dumps(following)), headers=headers)
+    return _json(body % (page.tasks, page.count, orjson.dumps(next_cursor)), headers=headers)
 
 
 @router.post(TASKS, operation_id="createTask", response={201: TaskOut})
@@ -101,6 +94,15 @@ def delete_task(request: HttpRequest, user_id: UserId, task_id: TaskId) -> HttpR
     response = HttpResponse(status=204, headers=PRIVATE)
     del response["Content-Type"]
     return response
+
+
+def _next_page(request: HttpRequest, next_cursor: str) -> str:
+    kept = [
+        (name, values)
+        for name, values in request.GET.lists()
+        if name not in ("cursor", "offset") and not name.startswith("_")
+    ]
+    return urlencode([*kept, ("cursor", next_cursor)], doseq=True)
 
 
 def _sent_fields(body: TaskIn) -> str:

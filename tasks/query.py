@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, cast
 from urllib.parse import unquote_to_bytes
 
 from pydantic import (
-    AfterValidator,
     BaseModel,
     BeforeValidator,
     ConfigDict,
@@ -21,7 +20,7 @@ from pydantic_core import PydanticCustomError
 
 from tasks import dates
 from tasks.models import Priority
-from tasks.schemas import Tag, storable
+from tasks.schemas import TAG, storable, trimmed_tag
 
 if TYPE_CHECKING:
     from django.http import HttpRequest
@@ -66,16 +65,18 @@ def _sort(text: str) -> list[str]:
     if not set(names) <= set(SORT_KEYS) or len(names) > MAX_SORT_KEYS:
         raise PydanticCustomError(
             "sort",
-            f"must be one to {MAX_SORT_KEYS} of {', '.join(SORT_KEYS)} with commas in between, "
-            "each with - in front for descending",
+            f"must be one to three of {', '.join(SORT_KEYS[:-1])} and {SORT_KEYS[-1]}, "
+            "with commas in between and - in front for descending",
         )
     if len(names) > len(set(names)):
         raise PydanticCustomError("sort", "must not name a key twice")
     return keys
 
 
-def _tags(tags: Iterable[str]) -> list[str]:
-    return sorted({tag.casefold() for tag in tags})
+def _tags(texts: list[str]) -> list[str]:
+    if any("," in text for text in texts):
+        raise PydanticCustomError("comma", "must not contain a comma: repeat tag for several")
+    return sorted({trimmed_tag(text).casefold() for text in texts})
 
 
 def _words(q: str) -> list[str]:
@@ -120,9 +121,10 @@ class ListQuery(BaseModel):
         _listed(Priority.values, len(Priority.values)),
     ] = []
     tag: Annotated[
-        list[Tag],
-        AfterValidator(_tags),
+        list[str],
+        BeforeValidator(_tags),
         Field(description="Only tasks with this tag, ignoring case. Repeat it for several tags."),
+        WithJsonSchema({"type": "array", "items": TAG}),
     ] = []
     due: Annotated[
         Literal["none", "any"] | None,
@@ -209,4 +211,4 @@ def _check_utf8(query: str) -> None:
     try:
         unquote_to_bytes(query.encode("latin-1")).decode()  # as WSGI passes it on
     except UnicodeDecodeError:
-        raise PydanticCustomError("string_unicode", "must be UTF-8") from None
+        raise PydanticCustomError("query_unicode", "must be UTF-8") from None

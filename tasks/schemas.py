@@ -87,8 +87,8 @@ def _title(text: str) -> str:
     return _trimmed(text, TITLE_LENGTH)
 
 
-def _tag(text: str) -> str:
-    tag = _trimmed(text, TAG_LENGTH)
+def trimmed_tag(text: str) -> str:
+    tag = _trimmed(storable(text), TAG_LENGTH)
     if "," in tag:
         raise PydanticCustomError("comma", "must not contain a comma")
     if CONTROL.search(tag):
@@ -98,14 +98,16 @@ def _tag(text: str) -> str:
 
 def _unique(tags: list[str]) -> list[str]:
     """Case is ignored as Unicode defines it, so `Straße` and `STRASSE` are one tag."""
-    first: dict[str, str] = {}
+    by_fold: dict[str, str] = {}
     for tag in tags:
-        if (other := first.setdefault(tag.casefold(), tag)) is not tag:
+        fold = tag.casefold()
+        if fold in by_fold:
             raise PydanticCustomError(
                 "duplicate",
                 "must not name a tag twice: {other} and {tag} differ at most in case",
-                {"other": other, "tag": tag},
+                {"other": by_fold[fold], "tag": tag},
             )
+        by_fold[fold] = tag
     return tags
 
 
@@ -157,14 +159,11 @@ DUE_DATE: dict[str, Any] = {
     "examples": ["2026-01-31", "2026-01-31T17:30:00+01:00"],
 }
 DueDate = Annotated[str | None, BeforeValidator(_due_date), WithJsonSchema(DUE_DATE)]
-Tag = Annotated[
-    str,
-    AfterValidator(storable),
-    AfterValidator(_tag),
-    WithJsonSchema(
-        {"type": "string", "pattern": _trimmed_pattern(r"\u0000-\u001f\u007f-\u009f,", TAG_LENGTH)}
-    ),
-]
+TAG = {
+    "type": "string",
+    "pattern": _trimmed_pattern(r"\u0000-\u001f\u007f-\u009f,", TAG_LENGTH),
+}
+Tag = Annotated[str, AfterValidator(trimmed_tag), WithJsonSchema(TAG)]
 Tags = Annotated[
     list[Tag],
     Field(

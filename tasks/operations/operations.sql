@@ -56,8 +56,9 @@ LANGUAGE sql IMMUTABLE AS $$
         AND coalesce(jsonb_typeof(given -> 'complete') = 'boolean', true)
         AND coalesce(jsonb_typeof(given -> 'priority') = 'string', true)
         AND coalesce(jsonb_typeof(given -> 'due_date') IN ('string', 'null'), true)
+        AND coalesce(given ->> 'due_date' LIKE '____-__-__%', true)
         AND coalesce(jsonb_typeof(given -> 'tags') = 'array', true)
-        AND NOT given @? '$.tags[*] ? (@.type() != "string")'
+        AND coalesce(NOT given @? 'strict $.tags[*] ? (@.type() != "string")', true)
 $$;
 
 
@@ -247,8 +248,8 @@ DECLARE
     page_limit bigint NOT NULL := (query -> 'limit')::bigint;
     page_offset bigint NOT NULL := (query -> 'offset')::bigint;
     filters jsonb := query - '{limit,offset,sort,after}'::text[];
-    after_time timestamptz := coalesce((query -> 'after' ->> 1)::timestamptz, 'infinity');
-    after_id bigint := coalesce((query -> 'after' ->> 0)::bigint, 0);
+    last_time timestamptz := 'infinity';
+    last_id bigint := 0;
     rows_read bigint;
     total bigint;
     last jsonb;
@@ -270,6 +271,10 @@ BEGIN
             last := NULL;
         END IF;
     ELSE
+        IF jsonb_typeof(query -> 'after') = 'array' THEN
+            last_id := query -> 'after' ->> 0;
+            last_time := query -> 'after' ->> 1;
+        END IF;
         -- One row more than the page. If there is none, the page is the last one, and the count is
         -- known without counting.
         SELECT count(*),
@@ -280,7 +285,7 @@ BEGIN
             SELECT tasks_api.json_of(task) AS json, id, created_at, row_number() OVER () AS place
             FROM (
                 SELECT * FROM tasks_api.matching(whose, filters)
-                WHERE (created_at, id) < (after_time, after_id)
+                WHERE (created_at, id) < (last_time, last_id)
                 ORDER BY created_at DESC, id DESC LIMIT page_limit + 1 OFFSET page_offset
             ) AS task
         ) AS page;
@@ -288,7 +293,7 @@ BEGIN
         IF rows_read <= page_limit THEN
             last := NULL;
         END IF;
-        IF rows_read <= page_limit AND (rows_read > 0 OR page_offset = 0) AND after_id = 0 THEN
+        IF rows_read <= page_limit AND (rows_read > 0 OR page_offset = 0) AND last_id = 0 THEN
             total := page_offset + rows_read;
         ELSIF filters = '{}' THEN
             -- With a constant the plan has no filter, so an index-only scan can count.
