@@ -61,7 +61,7 @@ BROKEN: dict[str, tuple[Any, str, str]] = {
         "priority",
         "must be one of 'low', 'medium' or 'high'",
     ),
-    "misspelt field": ({"titel": "Buy milk"}, "titel", "is not a known field"),
+    "misspelt field": ({"titel": "Buy milk"}, "titel", "is not a known field; did you mean title?"),
 }
 
 
