@@ -1,6 +1,6 @@
 """Refuses query parameters that an operation does not have. django-ninja ignores them."""
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from typing import TYPE_CHECKING, Any, ClassVar
 from urllib.parse import unquote_to_bytes
 
@@ -53,16 +53,20 @@ class KnownParameters(QueryModel):
     @classmethod
     def _check(cls, request: HttpRequest) -> None:
         query = request.GET
-        unknown = [name for name in query if name not in cls.known and not name.startswith(IGNORED)]
-        undecodable = set(_undecodable(request.META["QUERY_STRING"])).difference(unknown)
-        readable = query.keys() & cls.known - undecodable
-        if len(readable) < len(query):
-            request.GET = _only(readable, query)  # type: ignore[assignment]
+        others = [name for name in query if name not in cls.known]
+        undecodable = set(_undecodable(request.META["QUERY_STRING"]))
+        if not others and not undecodable:
+            return
+        request.GET = _only(cls.known - undecodable, query)  # type: ignore[assignment]
+        unknown = [name for name in others if not name.startswith(IGNORED)]
         errors = [
             _error(name, "extra_forbidden", unknown_parameter(name, cls.known, request.method))
             for name in unknown[:MAX_ERRORS]
         ]
-        errors += [_error(name, "not_utf8", "must be UTF-8") for name in sorted(undecodable)]
+        errors += [
+            _error(name, "not_utf8", "must be UTF-8")
+            for name in sorted(undecodable.difference(unknown))
+        ]
         if errors:
             raise ValidationError.from_exception_data("query", errors)
 
@@ -83,7 +87,7 @@ def _undecodable(query: str) -> Iterator[str]:
             yield name.decode(errors="replace")
 
 
-def _only(names: set[str], query: QueryDict) -> QueryDict:
+def _only(names: Collection[str], query: QueryDict) -> QueryDict:
     kept = QueryDict(mutable=True)
     for name in query:
         if name in names:
