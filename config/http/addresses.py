@@ -18,6 +18,8 @@ from authjwt.exceptions import ANOTHER_USER
 API_URL = settings.API_URL
 USER, TASK = "{user_id}", "{task_id}"
 MAX_ID_LENGTH = 40
+MAX_LENGTH = 1000
+"""Longer paths are not compared with ours: anybody can send them, without a token."""
 
 NOTHING_HERE = "There is nothing at this address."
 NO_SUCH_TASK = "There is no such task."
@@ -104,6 +106,8 @@ class Meant(NamedTuple):
 
 
 def _meant(path: str) -> Meant | None:
+    if len(path) > MAX_LENGTH:
+        return None
     parts = [part for part in path.split("/") if part]
     mistakes = ["ends with a slash"] if path.endswith("/") else []
     other = f"/{'/'.join(parts)}".lower().removeprefix(API_URL.rstrip("/"))

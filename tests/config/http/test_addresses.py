@@ -76,6 +76,10 @@ def test_an_address_without_a_known_mistake_names_the_routes(path: str) -> None:
     assert is_error(Client().get(path), 404, "NOT_FOUND", f"{NOTHING_HERE}. {ROUTES}")
 
 
+def test_a_long_address_is_not_searched_for_mistakes() -> None:
+    assert unknown(f"{'/api' * 9000}/tasks/") == f"{NOTHING_HERE}. {ROUTES}"
+
+
 @pytest.mark.parametrize("action", ["complete", "completed", "toggle", "done", "close", "Complete"])
 @pytest.mark.parametrize("method", ["PATCH", "PUT", "POST"])
 def test_completing_is_a_change(action: str, method: str) -> None:
