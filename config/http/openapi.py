@@ -6,13 +6,13 @@ from typing import Any, get_args
 from ninja import NinjaAPI
 from ninja.openapi.schema import OpenAPISchema
 
-from authjwt.exceptions import ANOTHER_USER, EXPIRED
+from authjwt.exceptions import EXPIRED
+from config.http.addresses import NO_SUCH_TASK, another_user
 from config.http.errors import (
     BODY_TOO_LARGE,
     BODY_TOO_LATE,
     CRASH,
     DATABASE_UNREACHABLE,
-    NO_SUCH_TASK,
     NOT_JSON,
     ErrorCode,
 )
@@ -117,7 +117,7 @@ RESPONSES = {
         members={"reason": "expired"},
         headers=CHALLENGE,
     ),
-    "403": _response("The token belongs to another user.", "AUTH_FORBIDDEN", ANOTHER_USER),
+    "403": _response("The token belongs to another user.", "AUTH_FORBIDDEN", another_user("bob")),
     "404": _response("The user has no such task.", "NOT_FOUND", NO_SUCH_TASK),
     "408": _response("The body did not arrive in time.", "REQUEST_TIMEOUT", BODY_TOO_LATE),
     "413": _response("The body is too large.", "PAYLOAD_TOO_LARGE", BODY_TOO_LARGE),
@@ -202,14 +202,12 @@ def _statuses(operation: dict[str, Any]) -> set[str]:
         return set()
     if operation["operationId"] == "checkReadiness":
         return {"503"}
-    statuses = {"401", "403", "500", "503"}
+    statuses = {"400", "401", "403", "422", "500", "503"}
     names = {parameter["name"] for parameter in operation["parameters"]}
     if "task_id" in names:
         statuses.add("404")
-    if "limit" in names:
-        statuses |= {"400", "422"}
     if "requestBody" in operation:
-        statuses |= {"400", "408", "413", "415", "422"}
+        statuses |= {"408", "413", "415"}
     return statuses
 
 

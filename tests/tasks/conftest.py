@@ -87,7 +87,7 @@ BROKEN: dict[str, tuple[Any, str, str]] = {
         "tags",
         "must not name a tag twice: Straße and STRASSE differ at most in case",
     ),
-    "misspelt field": ({"titel": "Buy milk"}, "titel", "is not a known field"),
+    "misspelt field": ({"titel": "Buy milk"}, "titel", "is not a known field; did you mean title?"),
 }
 
 

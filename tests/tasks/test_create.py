@@ -135,10 +135,10 @@ def test_all_broken_rules_are_reported_together(alice: Person) -> None:
     response = alice.post(alice.tasks, {"description": 5, "complete": "no", "colour": "red"})
 
     assert [item["loc"][1] for item in response.json()["errors"]] == [
+        "colour",
         "title",
         "description",
         "complete",
-        "colour",
     ]
 
 
