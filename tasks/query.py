@@ -13,11 +13,11 @@ from pydantic import (
     model_validator,
 )
 
-from tasks.models import MAX_ID
-
 if TYPE_CHECKING:
     from django.http import HttpRequest
 
+MAX_OFFSET = 2**53 - 1
+"""The largest integer that JavaScript represents exactly."""
 WHOLE_NUMBER = re.compile("-?[0-9]{1,20}")
 
 
@@ -42,7 +42,7 @@ class ListQuery(BaseModel):
     limit: Annotated[int, Field(ge=1, le=1000), BeforeValidator(whole_number)] = Field(
         default=1000, description="The maximum number of tasks on the page."
     )
-    offset: Annotated[int, Field(ge=0, le=MAX_ID), BeforeValidator(whole_number)] = Field(
+    offset: Annotated[int, Field(ge=0, le=MAX_OFFSET), BeforeValidator(whole_number)] = Field(
         default=0, description="How many tasks to skip."
     )
 

@@ -24,6 +24,8 @@ ERROR = {
     "request_id": "7",
 }
 
+INVALID = {**ERROR, "error_code": "VALIDATION_ERROR"}
+
 
 def check(
     method: str, path: str, status: int, body: Any, headers: dict[str, str] | None = None
@@ -69,6 +71,9 @@ def test_what_the_document_does_not_describe_is_left_alone(
         ("GET", 404, JSON, {**ERROR, "error_code": "NEW"}, "body: error_code: "),
         ("GET", 404, JSON, {**ERROR, "timestamp": "today"}, "body: timestamp: "),
         ("GET", 404, JSON, {**ERROR, "hint": "x"}, "'hint' was unexpected"),
+        ("GET", 404, JSON, {**ERROR, "error_code": "VALIDATION_ERROR"}, "body: error_code: "),
+        ("PATCH", 400, JSON, INVALID, '"errors" is a required property'),
+        ("PATCH", 400, JSON, {**INVALID, "errors": []}, "body: errors: "),
     ],
 )
 def test_an_answer_that_is_not_as_documented_fails(

@@ -85,7 +85,12 @@ MAY_IMPORT = {
     "config.database": {"config.database", "config.server.stats"},
     "config.http.errors": {"config.server.bodies"},
     "config.http.parser": {"config.http.errors"},
-    "config.http.openapi": {"authjwt.exceptions", "config.http.errors", "tasks.schemas"},
+    "config.http.openapi": {
+        "authjwt.exceptions",
+        "config.http.errors",
+        "tasks.models",
+        "tasks.schemas",
+    },
     "config.http.docs": set[str](),
     "config.http.handlers": {
         "authjwt.exceptions",

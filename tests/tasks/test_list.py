@@ -99,7 +99,7 @@ def test_without_a_limit_a_page_holds_1000_tasks(alice: Person) -> None:
 
 def test_a_page_past_the_end_is_empty_and_still_counts(alice: Person) -> None:
     fill("alice", 2)
-    response = alice.get(f"{alice.tasks}?offset=9223372036854775807")
+    response = alice.get(f"{alice.tasks}?offset=9007199254740991")
 
     assert response.json() == {"tasks": [], "count": 2}
     assert "Link" not in response.headers
@@ -118,7 +118,7 @@ def test_a_page_past_the_end_is_empty_and_still_counts(alice: Person) -> None:
         ("limit=%D9%A3", "limit: must be a whole number"),
         ("limit=1&limit=2", "limit: must be a whole number"),
         ("offset=-1", "offset: must be at least 0"),
-        ("offset=9223372036854775808", "offset: must be at most 9223372036854775807"),
+        ("offset=9007199254740992", "offset: must be at most 9007199254740991"),
         (f"offset={'9' * 5000}", "offset: must be a whole number"),
         ("complete=1", "complete: must be true or false"),
         ("complete=True", "complete: must be true or false"),
