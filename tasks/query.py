@@ -16,9 +16,8 @@ from pydantic import (
 if TYPE_CHECKING:
     from django.http import HttpRequest
 
-MAX_OFFSET = 2**53 - 1
-"""The largest integer that JavaScript represents exactly."""
 WHOLE_NUMBER = re.compile("-?[0-9]{1,20}")
+MAX_OFFSET = 2**53 - 1
 
 
 def boolean(text: Any) -> Any:

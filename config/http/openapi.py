@@ -243,9 +243,11 @@ def _describe_default(described: dict[str, Any], schema: dict[str, Any]) -> None
     Because of a `default`, openapi-typescript makes a property required, and openapi-python-client
     sends a parameter that nobody has set.
     """
-    if "default" in schema:
-        default = f"Default: `{json.dumps(schema.pop('default'))}`."
-        described["description"] = f"{described.get('description', '')} {default}".lstrip()
+    default = schema.pop("default", [])
+    if default != []:
+        text = ",".join(default) if isinstance(default, list) else json.dumps(default).strip('"')
+        sentence = f"Default: `{text}`."
+        described["description"] = f"{described.get('description', '')} {sentence}".lstrip()
 
 
 def _mention_read_only(body: dict[str, Any]) -> None:
@@ -276,8 +278,9 @@ def _complete(operation: dict[str, Any]) -> None:
 
 
 def _simplify_parameter(parameter: dict[str, Any]) -> None:
-    """A URL has no null, and django-ninja repeats the description in the schema."""
+    """A URL has no null, and django-ninja repeats what the schema says."""
     schema = parameter["schema"]
+    parameter.pop("examples", None)
     if isinstance(schema.get("type"), list):
         (schema["type"],) = (kind for kind in schema["type"] if kind != "null")
         if "enum" in schema:
