@@ -1,5 +1,3 @@
-import { QueryClient } from "@tanstack/react-query";
-import { listTasksInfiniteOptions } from "./generated/@tanstack/react-query.gen.ts";
 import { client } from "./generated/client.gen.ts";
 import { changeTask, createTask, deleteTask, listTasks, replaceTask } from "./generated/sdk.gen.ts";
 import { BASE, TOKEN, USER, check } from "./scenario.ts";
