@@ -102,10 +102,10 @@ Bound = Annotated[
 ]
 
 
-def _listed(values: Iterable[str], max_items: int) -> WithJsonSchema:
+def _listed(values: Iterable[str], **rules: Any) -> WithJsonSchema:
     """Written with commas in between."""
     items = {"type": "string", "enum": list(values)}
-    return WithJsonSchema({"type": "array", "items": items, "minItems": 1, "maxItems": max_items})
+    return WithJsonSchema({"type": "array", "items": items, "minItems": 1, **rules})
 
 
 class ListQuery(BaseModel):
@@ -123,7 +123,7 @@ class ListQuery(BaseModel):
         BeforeValidator(_priorities),
         BeforeValidator(_once),
         Field(description="Only tasks of these priorities, with commas in between."),
-        _listed(Priority.values, len(Priority.values)),
+        _listed(Priority.values),
     ] = []
     tag: Annotated[
         list[str],
@@ -167,7 +167,11 @@ class ListQuery(BaseModel):
             description="The order, by up to three keys with commas in between; - in front means "
             "descending. Tasks without a value come last. The id decides between equals."
         ),
-        _listed([f"{sign}{key}" for key in SORT_KEYS for sign in ("", "-")], MAX_SORT_KEYS),
+        _listed(
+            [f"{sign}{key}" for key in SORT_KEYS for sign in ("", "-")],
+            maxItems=MAX_SORT_KEYS,
+            uniqueItems=True,
+        ),
     ] = DEFAULT_SORT
     limit: Annotated[
         int, Field(ge=1, le=1000), BeforeValidator(whole_number), BeforeValidator(_once)

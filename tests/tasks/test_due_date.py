@@ -3,7 +3,7 @@
 import os
 import time
 from collections.abc import Iterator
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta, timezone
 
 import pytest
 from django.db import connection
@@ -111,7 +111,7 @@ def test_due_dates_come_back_in_one_form(
         "2026-W05-6",
         " 2026-01-31",
         "2026-01-31 ",
-        "２０２６-01-31",
+        "\uff12\uff10\uff12\uff16-01-31",
         "2026-01-31T12:00Z",
         "2026-01-31T12:00:60Z",
         "2026-01-31T24:00:00Z",
@@ -151,21 +151,11 @@ def test_a_time_that_leaves_the_years_in_utc_is_422(alice: Person, text: str) ->
 
 @many
 @given(
-    due=st.datetimes(timezones=st.timezones()).filter(
-        lambda due: (
-            timedelta(days=2) < due.replace(tzinfo=None) - datetime.min < timedelta(3_652_000)
-        )
-    )
+    due=st.datetimes(datetime(1, 1, 2), datetime(9999, 12, 30)),  # noqa: DTZ001
+    minutes=st.integers(-1439, 1439),
 )
-def test_any_time_comes_back_as_the_same_moment(alice: Person, due: datetime) -> None:
-    offset = due.utcoffset() or timedelta()
-    due = (due - timedelta(seconds=offset.total_seconds() % 60)).replace(
-        microsecond=due.microsecond
-    )
-    text = due.replace(tzinfo=None).isoformat(timespec="microseconds")
-    minutes = int(offset.total_seconds() // 60)
-    sign, (hours, minutes) = "-" if minutes < 0 else "+", divmod(abs(minutes), 60)
-    sent = f"{text}{sign}{hours:02}:{minutes:02}"
+def test_any_time_comes_back_as_the_same_moment(alice: Person, due: datetime, minutes: int) -> None:
+    sent = due.replace(tzinfo=timezone(timedelta(minutes=minutes))).isoformat()
 
     returned = alice.create(due_date=sent)["due_date"]
 

@@ -4,9 +4,9 @@ from typing import Any
 
 import pytest
 
-from tasks.models import Task
 from tasks.dates import LOST_PLUS, NO_OFFSET, OUT_OF_RANGE
 from tasks.dates import RULE as DAY_OR_TIME
+from tasks.models import Task
 from tests.people import Person, Sends, is_error
 
 pytestmark = pytest.mark.django_db

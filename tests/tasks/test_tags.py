@@ -71,13 +71,13 @@ def test_a_tag_that_breaks_a_rule_is_422(alice: Person, tag: Any, sentence: str)
     [
         ("home", "HOME"),
         ("Straße", "STRASSE"),
-        ("ς", "Σ"),
-        ("ﬀ", "FF"),
-        ("Ⓐ", "ⓐ"),
-        ("Ǆ", "ǆ"),
-        ("K", "k"),  # the Kelvin sign
-        ("𐐀", "𐐨"),
-        ("Ꭰ", "ꭰ"),
+        ("\u03c2", "\u03a3"),  # both forms of the small sigma
+        ("\ufb00", "FF"),
+        ("\u24b6", "\u24d0"),
+        ("\u01c4", "\u01c6"),
+        ("\u212a", "k"),  # the Kelvin sign
+        ("\U00010400", "\U00010428"),
+        ("\u13a0", "\uab70"),
         (" a", "A "),
         ("a", "a"),
     ],
@@ -85,15 +85,11 @@ def test_a_tag_that_breaks_a_rule_is_422(alice: Person, tag: Any, sentence: str)
 def test_tags_that_differ_only_in_case_are_422(alice: Person, one: str, other: str) -> None:
     response = alice.post(alice.tasks, {"title": "x", "tags": [one, "between", other]})
 
-    assert is_error(
-        response,
-        422,
-        "VALIDATION_ERROR",
-        f"tags: must not name a tag twice: {one.strip()} and {other.strip()} differ at most in case",
-    )
+    twice = f"{one.strip()} and {other.strip()} differ at most in case"
+    assert is_error(response, 422, "VALIDATION_ERROR", f"tags: must not name a tag twice: {twice}")
 
 
-@pytest.mark.parametrize(("one", "other"), [("é", "e\u0301"), ("I", "ı"), ("ae", "æ")])
+@pytest.mark.parametrize(("one", "other"), [("é", "e\u0301"), ("I", "\u0131"), ("ae", "æ")])
 def test_tags_that_only_look_alike_are_two(alice: Person, one: str, other: str) -> None:
     assert alice.create(tags=[one, other])["tags"] == [one, other]
 

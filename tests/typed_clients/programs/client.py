@@ -1,0 +1,52 @@
+"""The typed client for Python, used as a program would."""
+
+import os
+
+from generated import AuthenticatedClient
+from generated.api.tasks import change_task, create_task, delete_task, list_tasks, replace_task
+from generated.models import (
+    Priority,
+    TaskIn,
+    TaskList,
+    TaskOut,
+    TaskPatch,
+    TaskPut,
+    ValidationErrorResponse,
+)
+
+USER = os.environ["USER_ID"]
+client = AuthenticatedClient(base_url=os.environ["BASE"], token=os.environ["TOKEN"])
+
+created: list[TaskOut] = []
+for title in ("one", "two", "three"):
+    task = create_task.sync(USER, client=client, body=TaskIn(title=title))
+    assert isinstance(task, TaskOut)
+    created.append(task)
+one, two, three = created
+assert (one.description, one.complete, one.priority) == (None, False, Priority.MEDIUM)
+
+change = TaskPatch(complete=True, priority=Priority.HIGH)
+changed = change_task.sync(USER, two.id, client=client, body=change)
+assert isinstance(changed, TaskOut)
+assert changed.completed_at is not None
+assert changed.completed_at >= changed.created_at
+
+whole = TaskPut(title=three.title, complete=True, description="3", priority=three.priority)
+replaced = replace_task.sync(USER, three.id, client=client, body=whole)
+assert isinstance(replaced, TaskOut)
+assert replaced.description == "3"
+
+titles: list[str] = []
+for offset in range(3):
+    page = list_tasks.sync(USER, client=client, complete=True, limit=1, offset=offset)
+    assert isinstance(page, TaskList)
+    assert page.count == 2
+    titles += [task.title for task in page.tasks]
+assert titles == ["three", "two"]
+
+refused = create_task.sync(USER, client=client, body=TaskIn(title=" "))
+assert isinstance(refused, ValidationErrorResponse)
+assert refused.errors[0].loc == ["body", "title"]
+
+for task in created:
+    assert delete_task.sync_detailed(USER, task.id, client=client).status_code == 204

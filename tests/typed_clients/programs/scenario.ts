@@ -1,0 +1,58 @@
+// What every typed client must do with a running service, and the types that it must do it with.
+import assert from "node:assert/strict";
+
+export const { BASE = "", TOKEN = "", USER_ID: USER = "" } = process.env;
+
+export type Priority = "low" | "medium" | "high";
+export type Task = {
+  id: number;
+  user_id: string;
+  title: string;
+  description: string | null;
+  complete: boolean;
+  priority: Priority;
+  completed_at: string | null;
+  created_at: string;
+  updated_at: string;
+};
+export type Page = { tasks: Task[]; count: number };
+export type Query = { complete?: boolean; limit?: number; offset?: number };
+export type Fields = { description?: string | null; complete?: boolean; priority?: Priority };
+
+/** Properties, not methods, so that TypeScript compares the arguments strictly too. */
+export type Tasks = {
+  list: (query: Query) => Promise<Page>;
+  create: (task: Fields & { title: string }) => Promise<Task>;
+  change: (id: number, change: Fields & { title?: string }) => Promise<Task>;
+  replace: (id: number, task: Task) => Promise<Task>;
+  remove: (id: number) => Promise<unknown>;
+  /** `errors[0].loc` of the answer to a task that is refused with 422. */
+  refuse: (task: { title: string }) => Promise<(string | number)[] | undefined>;
+};
+
+export async function check(tasks: Tasks): Promise<void> {
+  const created: Task[] = [];
+  for (const title of ["one", "two", "three"]) created.push(await tasks.create({ title }));
+  const [one, two, three] = created;
+  assert(one && two && three);
+  assert.deepEqual([one.description, one.complete, one.priority], [null, false, "medium"]);
+
+  const changed = await tasks.change(two.id, { complete: true, priority: "high" });
+  assert.equal(typeof changed.completed_at, "string");
+  const sentBack = await tasks.replace(three.id, { ...three, description: "3", complete: true });
+  assert.equal(sentBack.description, "3");
+
+  const titles: string[] = [];
+  for (let offset = 0; ; offset += 1) {
+    const page = await tasks.list({ complete: true, limit: 1, offset });
+    assert.equal(page.count, 2);
+    titles.push(...page.tasks.map((task) => task.title));
+    if (page.tasks.length === 0) break;
+  }
+  assert.deepEqual(titles, ["three", "two"]);
+
+  assert.deepEqual(await tasks.refuse({ title: " " }), ["body", "title"]);
+
+  for (const task of created) await tasks.remove(task.id);
+  assert.equal((await tasks.list({})).count, 0);
+}
