@@ -94,18 +94,20 @@ Bound = Annotated[
     BeforeValidator(_once),
     WithJsonSchema(
         {
-            "type": "string",
-            "anyOf": [{"format": "date"}, {"format": "date-time"}],
+            "anyOf": [
+                {"type": "string", "format": "date"},
+                {"type": "string", "format": "date-time"},
+            ],
             "examples": ["2026-01-31", "2026-01-31T16:30:00Z"],
         }
     ),
 ]
 
 
-def _listed(values: Iterable[str], **rules: Any) -> WithJsonSchema:
-    """Written with commas in between."""
-    items = {"type": "string", "enum": list(values)}
-    return WithJsonSchema({"type": "array", "items": items, "minItems": 1, **rules})
+def _listed(pattern: str, max_items: int, example: str) -> WithJsonSchema:
+    """As text: some generated clients would repeat the parameter for each item of an array."""
+    rule = f"^{pattern}(,{pattern}){{0,{max_items - 1}}}$"
+    return WithJsonSchema({"type": "string", "pattern": rule, "examples": [example]})
 
 
 class ListQuery(BaseModel):
@@ -123,7 +125,7 @@ class ListQuery(BaseModel):
         BeforeValidator(_priorities),
         BeforeValidator(_once),
         Field(description="Only tasks of these priorities, with commas in between."),
-        _listed(Priority.values),
+        _listed(f"({'|'.join(Priority.values)})", len(Priority.values), "high,medium"),
     ] = []
     tag: Annotated[
         list[str],
@@ -167,11 +169,7 @@ class ListQuery(BaseModel):
             description="The order, by up to three keys with commas in between; - in front means "
             "descending. Tasks without a value come last. The id decides between equals."
         ),
-        _listed(
-            [f"{sign}{key}" for key in SORT_KEYS for sign in ("", "-")],
-            maxItems=MAX_SORT_KEYS,
-            uniqueItems=True,
-        ),
+        _listed(f"-?({'|'.join(SORT_KEYS)})", MAX_SORT_KEYS, "-priority,due_date"),
     ] = DEFAULT_SORT
     limit: Annotated[
         int, Field(ge=1, le=1000), BeforeValidator(whole_number), BeforeValidator(_once)

@@ -150,8 +150,11 @@ Description = Annotated[
     AfterValidator(storable),
 ]
 DUE_DATE: dict[str, Any] = {
-    "type": ["string", "null"],
-    "anyOf": [{"format": "date"}, {"format": "date-time"}],
+    "anyOf": [
+        {"type": "string", "format": "date"},
+        {"type": "string", "format": "date-time"},
+        {"type": "null"},
+    ],
     "description": (
         "A day, which is the same in every time zone, or a time with its offset from UTC. "
         "A time is returned in UTC."

@@ -274,9 +274,6 @@ def _complete(operation: dict[str, Any]) -> None:
             content["example"] = EXAMPLES[content["schema"]["$ref"].rpartition("/")[2]]
     if operation["operationId"] == "listTasks":
         responses["200"]["headers"] |= NEXT
-        for parameter in operation["parameters"]:
-            if parameter["name"] in ("priority", "sort"):
-                parameter |= {"style": "form", "explode": False}  # with commas in between
     if operation["operationId"] == "createTask":
         responses["201"]["headers"] |= LOCATION
     operation["responses"] = dict(sorted(responses.items()))

@@ -73,7 +73,9 @@ def test_no_task_is_repeated_or_skipped_while_others_change(
     found: list[int] = []
     position: str | None = None
     while True:
-        query = {"sort": sort, "limit": limit, **({"cursor": position} if position else {})}
+        query: dict[str, Any] = {"sort": sort, "limit": limit}
+        if position:
+            query["cursor"] = position
         answer = alice.client.get(alice.tasks, query).json()
         found += [task["id"] for task in answer["tasks"]]
         position = answer["next_cursor"]

@@ -228,7 +228,9 @@ def test_the_database_folds_case_as_python_does() -> None:
     assert folded == [character.casefold() for character in characters]
 
 
-@pytest.mark.parametrize("text", ["GRÜẞE, ΟΔΥΣΣΕΎΣ", "ﬀ ΐ İ", "\u24b6\U00010400 \u13a0", "ASCII [\\^'] only"])
+@pytest.mark.parametrize(
+    "text", ["GRÜẞE, ΟΔΥΣΣΕΎΣ", "ﬀ ΐ İ", "\u24b6\U00010400 \u13a0", "ASCII [\\^'] only"]
+)
 def test_the_database_folds_texts_as_python_does(text: str) -> None:
     with connection.cursor() as cursor:
         cursor.execute("SELECT tasks_casefold(%s)", [text])

@@ -96,19 +96,21 @@ def selects(task: Mapping[str, Any], name: str, value: Any) -> bool:
     if name == "complete":
         return bool(task["complete"]) == (value == "true")
     if name == "priority":
-        return task["priority"] in value.lower().split(",")
+        return str(task["priority"]) in value.lower().split(",")
     if name == "tag":
         tags = [tag.casefold() for tag in task["tags"]]
         return all(tag.strip().casefold() in tags for tag in value)
     if name == "due":
-        return (task["due_date"] is not None) == (value == "any")
+        return (task["due_date"] is not None) is (value == "any")
     if name == "q":
         text = f"{task['title']}\n{task['description'] or ''}".casefold()
         return all(word in text for word in value.casefold().split())
     field, _, end = name.rpartition("_")
     found = moment(task["due_date" if field == "due" else f"{field}_at"])
     bound = moment(value)
-    return found is not None and (found >= bound if end == "after" else found < bound)
+    if found is None or bound is None:
+        return False
+    return found >= bound if end == "after" else found < bound
 
 
 def in_order(tasks: Iterable[dict[str, Any]], sort: str) -> list[dict[str, Any]]:
@@ -122,7 +124,7 @@ def in_order(tasks: Iterable[dict[str, Any]], sort: str) -> list[dict[str, Any]]
             if a is None or b is None:
                 return 1 if a is None else -1
             return (1 if a > b else -1) * (-1 if descending else 1)
-        return (one["id"] - other["id"]) * (-1 if keys[-1][1] else 1)
+        return int(one["id"] - other["id"]) * (-1 if keys[-1][1] else 1)
 
     return sorted(tasks, key=cmp_to_key(compare))
 
@@ -137,7 +139,8 @@ def get(person: Person, parameters: Mapping[str, Any]) -> dict[str, Any]:
 def pages(person: Person, parameters: Mapping[str, Any]) -> list[dict[str, Any]]:
     """All pages, by their cursors."""
     answer = get(person, parameters)
-    found, count = answer["tasks"], answer["count"]
+    found: list[dict[str, Any]] = answer["tasks"]
+    count = answer["count"]
     while answer["next_cursor"]:
         answer = get(person, {**parameters, "cursor": answer["next_cursor"]})
         assert answer["count"] == count
