@@ -1,3 +1,6 @@
+import assert from "node:assert/strict";
+import { QueryClient } from "@tanstack/react-query";
+import { listTasksInfiniteOptions } from "./generated/@tanstack/react-query.gen.ts";
 import { client } from "./generated/client.gen.ts";
 import { changeTask, createTask, deleteTask, listTasks, replaceTask } from "./generated/sdk.gen.ts";
 import { BASE, TOKEN, USER, check } from "./scenario.ts";
@@ -19,6 +22,19 @@ await check({
     return error?.error_code === "VALIDATION_ERROR" ? error.errors[0]?.loc : undefined;
   },
 });
+
+// The parameter `cursor` is enough for Hey API to generate an infinite query.
+for (const title of ["one", "two", "three"]) await createTask({ path, body: { title } });
+const { pages } = await new QueryClient().fetchInfiniteQuery({
+  ...listTasksInfiniteOptions({ path, query: { limit: 2 } }),
+  initialPageParam: { path },
+  getNextPageParam: (page) => page.next_cursor,
+  pages: 9,
+});
+assert.deepEqual(
+  pages.map((page) => page.tasks.map((task) => task.title)),
+  [["three", "two"], ["one"]],
+);
 
 // @ts-expect-error A value that a field cannot have does not compile.
 () => createTask({ path, body: { title: "x", priority: "urgent" } });

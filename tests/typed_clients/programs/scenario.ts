@@ -11,13 +11,31 @@ export type Task = {
   description: string | null;
   complete: boolean;
   priority: Priority;
+  due_date: string | null;
+  tags: string[];
   completed_at: string | null;
   created_at: string;
   updated_at: string;
 };
-export type Page = { tasks: Task[]; count: number };
-export type Query = { complete?: boolean; limit?: number; offset?: number };
-export type Fields = { description?: string | null; complete?: boolean; priority?: Priority };
+export type Page = { tasks: Task[]; count: number; next_cursor: string | null };
+export type Query = {
+  complete?: boolean;
+  priority?: Priority[];
+  tag?: string[];
+  due?: "any" | "none";
+  due_before?: string;
+  q?: string;
+  sort?: ("title" | "-title")[];
+  limit?: number;
+  cursor?: string;
+};
+export type Fields = {
+  description?: string | null;
+  complete?: boolean;
+  priority?: Priority;
+  due_date?: string | null;
+  tags?: string[];
+};
 
 /** Properties, not methods, so that TypeScript compares the arguments strictly too. */
 export type Tasks = {
@@ -32,24 +50,30 @@ export type Tasks = {
 
 export async function check(tasks: Tasks): Promise<void> {
   const created: Task[] = [];
-  for (const title of ["one", "two", "three"]) created.push(await tasks.create({ title }));
+  for (const title of ["one", "two", "three"]) {
+    created.push(await tasks.create({ title, due_date: "2026-01-31", tags: ["home", title] }));
+  }
   const [one, two, three] = created;
   assert(one && two && three);
   assert.deepEqual([one.description, one.complete, one.priority], [null, false, "medium"]);
+  assert.deepEqual([one.due_date, one.tags], ["2026-01-31", ["home", "one"]]);
 
   const changed = await tasks.change(two.id, { complete: true, priority: "high" });
   assert.equal(typeof changed.completed_at, "string");
-  const sentBack = await tasks.replace(three.id, { ...three, description: "3", complete: true });
+  const sentBack = await tasks.replace(three.id, { ...three, description: "3" });
   assert.equal(sentBack.description, "3");
 
+  const filters: Query = { tag: ["home"], due: "any", due_before: "2026-02-01", q: "o" };
   const titles: string[] = [];
-  for (let offset = 0; ; offset += 1) {
-    const page = await tasks.list({ complete: true, limit: 1, offset });
+  let cursor: string | undefined;
+  do {
+    const page = await tasks.list({ ...filters, sort: ["-title"], limit: 1, cursor });
     assert.equal(page.count, 2);
     titles.push(...page.tasks.map((task) => task.title));
-    if (page.tasks.length === 0) break;
-  }
-  assert.deepEqual(titles, ["three", "two"]);
+    cursor = page.next_cursor ?? undefined;
+  } while (cursor);
+  assert.deepEqual(titles, ["two", "one"]);
+  assert.equal((await tasks.list({ complete: true, priority: ["high"] })).count, 1);
 
   assert.deepEqual(await tasks.refuse({ title: " " }), ["body", "title"]);
 
