@@ -1,7 +1,6 @@
 """The query string of the list."""
 
 import re
-from collections.abc import Iterable
 from datetime import datetime
 from typing import TYPE_CHECKING, Annotated, Any, Literal, cast
 

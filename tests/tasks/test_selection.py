@@ -1,7 +1,7 @@
 """What the list's filters, `q`, `sort` and pages select, compared with the same rules in Python."""
 
 import random
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, datetime, timedelta
 from functools import cmp_to_key
 from itertools import pairwise, permutations
@@ -91,20 +91,24 @@ def key_of(task: Mapping[str, Any], key: str) -> Any:
     return moment(task[key])
 
 
+RULES: dict[str, Callable[[Mapping[str, Any], Any], bool]] = {
+    "complete": lambda task, value: task["complete"] is (value == "true"),
+    "priority": lambda task, value: task["priority"] in value.lower().split(","),
+    "tag": lambda task, value: (
+        {tag.strip().casefold() for tag in value} <= {tag.casefold() for tag in task["tags"]}
+    ),
+    "due": lambda task, value: (task["due_date"] is not None) is (value == "any"),
+    "q": lambda task, value: all(
+        word in f"{task['title']}\n{task['description'] or ''}".casefold()
+        for word in value.casefold().split()
+    ),
+}
+
+
 def selects(task: Mapping[str, Any], name: str, value: Any) -> bool:
     """Whether a task satisfies one parameter."""
-    if name == "complete":
-        return bool(task["complete"]) == (value == "true")
-    if name == "priority":
-        return str(task["priority"]) in value.lower().split(",")
-    if name == "tag":
-        tags = [tag.casefold() for tag in task["tags"]]
-        return all(tag.strip().casefold() in tags for tag in value)
-    if name == "due":
-        return (task["due_date"] is not None) is (value == "any")
-    if name == "q":
-        text = f"{task['title']}\n{task['description'] or ''}".casefold()
-        return all(word in text for word in value.casefold().split())
+    if name in RULES:
+        return RULES[name](task, value)
     field, _, end = name.rpartition("_")
     found = moment(task["due_date" if field == "due" else f"{field}_at"])
     bound = moment(value)

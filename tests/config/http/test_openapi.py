@@ -49,8 +49,8 @@ def test_the_pattern_of_a_title_has_the_white_space_of_the_rule() -> None:
 def narrowed() -> Any:
     """The document for the user `alice` and four task ids, of which three exist.
 
-    Without what is refused though a schema cannot say so: cursors that are made up, a sort key
-    twice, and tags that differ in case only.
+    Without what is refused though a schema cannot say so: cursors that are made up, and a sort key
+    twice.
     """
     narrow = json.loads(COMMITTED.read_text(encoding="utf-8"))
     for path in narrow["paths"].values():
@@ -65,9 +65,6 @@ def narrowed() -> Any:
                     parameter["schema"] |= {"minimum": FIRST, "maximum": FIRST + 3}
                 if parameter["name"] == "sort":
                     parameter["schema"] = {"enum": [*SORT_KEYS]}
-    for body in ("TaskIn", "TaskPut", "TaskPatch"):
-        tags = narrow["components"]["schemas"][body]["properties"]["tags"]
-        tags["items"] = {"type": "string", "pattern": "^[a-z]{1,50}$"}
     return narrow
 
 
@@ -98,7 +95,16 @@ def test_the_api_conforms_to_its_document(case: schemathesis.Case[Any], tasks: i
         ignore_conflicts=True,
     )
 
+    if case.meta and case.meta.generation.mode is schemathesis.GenerationMode.POSITIVE:
+        _without_tags_that_differ_in_case_only(case.body)
     case.call_and_validate()
+
+
+def _without_tags_that_differ_in_case_only(body: Any) -> None:
+    """A schema cannot say that these are refused."""
+    if isinstance(body, dict) and "tags" in body:
+        tags = {tag.strip().casefold(): tag for tag in body["tags"]}
+        body["tags"] = [*tags.values()]
 
 
 def test_each_operation_has_an_id_for_generated_clients() -> None:

@@ -44,13 +44,20 @@ titles: list[str] = []
 cursor: str | None = ""
 while cursor is not None:
     page = list_tasks.sync(
-        USER, client=client, complete=True, tag=["home"], limit=1, cursor=cursor or UNSET
+        USER,
+        client=client,
+        complete=True,
+        priority="high,medium",
+        tag=["home"],
+        sort="-title",
+        limit=1,
+        cursor=cursor or UNSET,
     )
     assert isinstance(page, TaskList)
     assert page.count == 2
     titles += [task.title for task in page.tasks]
     cursor = page.next_cursor
-assert titles == ["three", "two"]
+assert titles == ["two", "three"]
 
 refused = create_task.sync(USER, client=client, body=TaskIn(title=" "))
 assert isinstance(refused, ValidationErrorResponse)

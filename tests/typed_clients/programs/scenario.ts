@@ -20,12 +20,12 @@ export type Task = {
 export type Page = { tasks: Task[]; count: number; next_cursor: string | null };
 export type Query = {
   complete?: boolean;
-  priority?: Priority[];
+  priority?: string;
   tag?: string[];
   due?: "any" | "none";
   due_before?: string;
   q?: string;
-  sort?: ("title" | "-title")[];
+  sort?: string;
   limit?: number;
   cursor?: string;
 };
@@ -67,13 +67,13 @@ export async function check(tasks: Tasks): Promise<void> {
   const titles: string[] = [];
   let cursor: string | undefined;
   do {
-    const page = await tasks.list({ ...filters, sort: ["-title"], limit: 1, cursor });
+    const page = await tasks.list({ ...filters, sort: "-title,due_date", limit: 1, cursor });
     assert.equal(page.count, 2);
     titles.push(...page.tasks.map((task) => task.title));
     cursor = page.next_cursor ?? undefined;
   } while (cursor);
   assert.deepEqual(titles, ["two", "one"]);
-  assert.equal((await tasks.list({ complete: true, priority: ["high"] })).count, 1);
+  assert.equal((await tasks.list({ complete: true, priority: "high,medium" })).count, 1);
 
   assert.deepEqual(await tasks.refuse({ title: " " }), ["body", "title"]);
 
