@@ -99,8 +99,8 @@ class TaskQuerySet(models.QuerySet["Task"]):
 class Task(models.Model):
     """A task of one user. `user_id` is the subject of that user's tokens, and not a foreign key.
 
-    Triggers of the table keep what follows from other fields, so that it is right for every writer:
-    `updated_at` and `completed_at` (migration `0007`), `folded` and `tags_folded` (`0008`).
+    A trigger of the table derives `updated_at`, `completed_at`, `folded` and `tags_folded`
+    (migration `0008`), so that they are right for every writer.
 
     folded: title and description with their case folded, where that is more than writing A to Z in
     lower case. tags_folded: the tags with their case folded, if there are any.

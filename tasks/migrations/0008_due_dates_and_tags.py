@@ -93,37 +93,84 @@ def casefold_sql() -> str:
     """
 
 
-FOLD = """
-    CREATE OR REPLACE FUNCTION public.tasks_task_fold() RETURNS trigger LANGUAGE plpgsql
+# Derives everything in one call. The conditions spare the texts that have not changed, and those
+# that need no more than ASCII.
+DERIVE = """
+    CREATE OR REPLACE FUNCTION public.tasks_task_derive() RETURNS trigger LANGUAGE plpgsql
     SET search_path = pg_catalog, pg_temp AS $$
     DECLARE
-        title text := public.tasks_casefold(new.title);
-        description text := public.tasks_casefold(new.description);
+        without_change public.tasks_task;
+        title text;
+        description text;
     BEGIN
-        new.folded := CASE WHEN (title, description) IS DISTINCT FROM
-            (lower(new.title COLLATE "C"), lower(new.description COLLATE "C"))
-            THEN ARRAY[title, description] END;
-        new.tags_folded := (SELECT array_agg(public.tasks_casefold(tag)) FROM unnest(new.tags) AS tag);
+        IF tg_op = 'UPDATE' AND new.updated_at <= old.updated_at THEN
+            without_change := new;
+            without_change.user_id := old.user_id;
+            without_change.created_at := old.created_at;
+            without_change.updated_at := old.updated_at;
+            without_change.completed_at := old.completed_at;
+            without_change.deleted_at := old.deleted_at;
+            without_change.folded := old.folded;
+            without_change.tags_folded := old.tags_folded;
+            IF without_change IS DISTINCT FROM old THEN
+                new.updated_at := greatest(
+                    statement_timestamp(), old.updated_at + interval '1 microsecond'
+                );
+            END IF;
+        END IF;
+        new.completed_at := CASE WHEN new.complete THEN coalesce(new.completed_at, new.updated_at) END;
+        -- In an INSERT, `old` is NULL.
+        IF (new.title, new.description, new.folded)
+            IS DISTINCT FROM (old.title, old.description, old.folded)
+        THEN
+            new.folded := NULL;
+            IF octet_length(new.title) > length(new.title)
+                OR octet_length(new.description) > length(new.description)
+            THEN
+                title := public.tasks_casefold(new.title);
+                description := public.tasks_casefold(new.description);
+                IF (title, description) IS DISTINCT FROM
+                    (lower(new.title COLLATE "C"), lower(new.description COLLATE "C"))
+                THEN
+                    new.folded := ARRAY[title, description];
+                END IF;
+            END IF;
+        END IF;
+        IF (new.tags, new.tags_folded) IS DISTINCT FROM (old.tags, old.tags_folded) THEN
+            new.tags_folded := NULL;
+            IF new.tags <> '{}' THEN
+                new.tags_folded := ARRAY(SELECT public.tasks_casefold(tag) FROM unnest(new.tags) AS tag);
+            END IF;
+        END IF;
         RETURN new;
     END
     $$
 """
-# Triggers run in the order of their names. After `task_times_on_update`, so that `updated_at` does
-# not depend on the folded columns. The condition spares most tasks the call.
-TRIGGER = """
-    CREATE OR REPLACE TRIGGER task_unicode BEFORE INSERT OR UPDATE ON public.tasks_task
-    FOR EACH ROW WHEN (
-        octet_length(new.title) <> length(new.title)
-        OR octet_length(new.description) <> length(new.description)
-        OR new.tags <> '{}' OR new.folded IS NOT NULL OR new.tags_folded IS NOT NULL
-    )
-    EXECUTE FUNCTION public.tasks_task_fold()
-"""
-# The trigger fills in the column.
+TRIGGERS = [
+    """
+    CREATE OR REPLACE TRIGGER task_derive BEFORE INSERT OR UPDATE ON public.tasks_task
+    FOR EACH ROW EXECUTE FUNCTION public.tasks_task_derive()
+    """,
+    "DROP TRIGGER IF EXISTS task_times_on_insert ON public.tasks_task",
+    "DROP TRIGGER IF EXISTS task_times_on_update ON public.tasks_task",
+]
+EARLIER_TRIGGERS = [
+    """
+    CREATE OR REPLACE TRIGGER task_times_on_insert BEFORE INSERT ON public.tasks_task
+    FOR EACH ROW WHEN (new.complete AND new.completed_at IS NULL)
+    EXECUTE FUNCTION public.tasks_task_times()
+    """,
+    """
+    CREATE OR REPLACE TRIGGER task_times_on_update BEFORE UPDATE ON public.tasks_task
+    FOR EACH ROW EXECUTE FUNCTION public.tasks_task_times()
+    """,
+    "DROP TRIGGER IF EXISTS task_derive ON public.tasks_task",
+]
+# The trigger replaces the value.
 FOLD_BATCH = """
     WITH batch AS (SELECT id FROM public.tasks_task WHERE id > %s ORDER BY id LIMIT 5000),
     folded AS (
-        UPDATE public.tasks_task AS task SET title = title FROM batch
+        UPDATE public.tasks_task AS task SET folded = '{}' FROM batch
         WHERE task.id = batch.id AND folded IS NULL
             AND (public.tasks_casefold(title), public.tasks_casefold(description))
             IS DISTINCT FROM (lower(title COLLATE "C"), lower(description COLLATE "C"))
@@ -212,14 +259,14 @@ class Migration(migrations.Migration):
             ],
         ),
         migrations.RunSQL(
-            [ARE_TAGS, casefold_sql(), FOLD],
+            [ARE_TAGS, casefold_sql(), DERIVE],
             [
-                "DROP FUNCTION IF EXISTS public.tasks_task_fold()",
+                "DROP FUNCTION IF EXISTS public.tasks_task_derive()",
                 "DROP FUNCTION IF EXISTS public.tasks_casefold(text)",
                 "DROP FUNCTION IF EXISTS public.tasks_are_tags(text[])",
             ],
         ),
-        migrations.RunSQL(TRIGGER, "DROP TRIGGER IF EXISTS task_unicode ON public.tasks_task"),
+        migrations.RunSQL(TRIGGERS, EARLIER_TRIGGERS),
         migrations.RunSQL(
             ADD_CONSTRAINTS,
             [

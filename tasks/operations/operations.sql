@@ -30,9 +30,10 @@ LANGUAGE sql STABLE AS $$
         || ',"description":' || coalesce(to_json(task.description)::text, 'null')
         || ',"complete":' || task.complete
         || ',"priority":"' || task.priority
-        || '","due_date":' || coalesce(
-            to_json(task.due_day)::text, tasks_api.json_of(task.due_at), 'null')
-        || ',"tags":' || CASE WHEN task.tags = '{}' THEN '[]' ELSE to_json(task.tags)::text END
+        || coalesce(
+            '","due_date":' || coalesce(to_json(task.due_day)::text, tasks_api.json_of(task.due_at)),
+            '","due_date":null')
+        || CASE WHEN task.tags_folded IS NULL THEN ',"tags":[]' ELSE ',"tags":' || to_json(task.tags) END
         || ',"completed_at":' || coalesce(tasks_api.json_of(task.completed_at), 'null')
         || ',"created_at":' || tasks_api.json_of(task.created_at)
         || ',"updated_at":' || tasks_api.json_of(task.updated_at) || '}'
@@ -58,7 +59,8 @@ LANGUAGE sql IMMUTABLE AS $$
         AND coalesce(jsonb_typeof(given -> 'due_date') IN ('string', 'null'), true)
         AND coalesce(given ->> 'due_date' LIKE '____-__-__%', true)
         AND coalesce(jsonb_typeof(given -> 'tags') = 'array', true)
-        AND coalesce(NOT given @? 'strict $.tags[*] ? (@.type() != "string")', true)
+        AND coalesce(given -> 'tags' = '[]'
+            OR NOT given @? 'strict $.tags[*] ? (@.type() != "string")', true)
 $$;
 
 
@@ -316,10 +318,14 @@ SET search_path = pg_catalog, pg_temp SET plan_cache_mode = force_generic_plan A
 DECLARE
     whose text NOT NULL := nullif(owner, '');
     fields jsonb := tasks_api.defaults() || given;
+    new_tags text[] := '{}';
     answer text;
 BEGIN
     IF tasks_api.may_set(fields) IS NOT true THEN
         RAISE invalid_parameter_value USING MESSAGE = 'create_task: an unknown field, or of a wrong type';
+    END IF;
+    IF fields -> 'tags' <> '[]' THEN
+        new_tags := tasks_api.texts(fields -> 'tags');
     END IF;
 
     INSERT INTO public.tasks_task AS task
@@ -328,7 +334,7 @@ BEGIN
         whose, fields ->> 'title', fields ->> 'description',
         (fields -> 'complete')::boolean, fields ->> 'priority',
         tasks_api.day_of(fields ->> 'due_date'), tasks_api.time_of(fields ->> 'due_date'),
-        tasks_api.texts(fields -> 'tags'),
+        new_tags,
         statement_timestamp(), statement_timestamp()
     )
     RETURNING tasks_api.json_of(task) INTO answer;
@@ -358,10 +364,14 @@ LANGUAGE plpgsql SECURITY DEFINER
 SET search_path = pg_catalog, pg_temp SET plan_cache_mode = force_generic_plan AS $$
 DECLARE
     whose text NOT NULL := nullif(owner, '');
+    new_tags text[] := '{}';
     answer text;
 BEGIN
     IF tasks_api.may_set(given) IS NOT true THEN
         RAISE invalid_parameter_value USING MESSAGE = 'change_task: an unknown field, or of a wrong type';
+    END IF;
+    IF given -> 'tags' <> '[]' THEN
+        new_tags := tasks_api.texts(given -> 'tags');
     END IF;
 
     UPDATE public.tasks_task AS stored SET
@@ -374,7 +384,7 @@ BEGIN
             THEN tasks_api.day_of(given ->> 'due_date') ELSE stored.due_day END,
         due_at = CASE WHEN given ? 'due_date'
             THEN tasks_api.time_of(given ->> 'due_date') ELSE stored.due_at END,
-        tags = CASE WHEN given ? 'tags' THEN tasks_api.texts(given -> 'tags') ELSE stored.tags END
+        tags = CASE WHEN given ? 'tags' THEN new_tags ELSE stored.tags END
     WHERE stored.id = task AND stored.user_id = whose AND stored.deleted_at IS NULL
     RETURNING tasks_api.json_of(stored) INTO answer;
     RETURN answer;
