@@ -83,10 +83,10 @@ def _csv_lines(tasks: Iterable[tuple[Any, ...]]) -> Iterator[str]:
 def _cell(value: Any) -> Any:
     if isinstance(value, str):
         return f"'{value}" if MARKED.match(value) else value
-    if isinstance(value, bool):
-        return "true" if value else "false"
     if isinstance(value, date):
         return dates.written(value)
+    if isinstance(value, bool):
+        return "true" if value else "false"
     if isinstance(value, list):
         return _cell(",".join(value)) if value else None
     return value
