@@ -67,6 +67,6 @@ def parse_bound(text: Any) -> datetime:
 def written(due: date | datetime) -> str:
     """As clients get it. `isoformat` would leave out microseconds that are 0."""
     if isinstance(due, datetime):
-        utc = due.astimezone(UTC).replace(tzinfo=None)
-        return utc.isoformat(timespec="microseconds") + "Z"
+        utc = due.astimezone(UTC).isoformat(timespec="microseconds")
+        return utc.replace("+00:00", "Z")
     return due.isoformat()

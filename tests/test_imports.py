@@ -54,7 +54,8 @@ MAY_IMPORT = {
         "tasks.models",
         "tasks.schemas",
     },
-    "tasks.exchange": {"tasks.models"},
+    "tasks.exchange": {"tasks.dates", "tasks.models"},
+    "tasks.history": {"tasks.dates", "tasks.models"},
     "tasks.management.commands.api_role": {"tasks.operations.role"},
     "tasks.management.commands.migrate": {
         "tasks.management.lock",
