@@ -59,8 +59,9 @@ MESSAGES = {
 
 def sentence(error: Mapping[str, Any]) -> str:
     """The message of one of pydantic's errors, without its location."""
-    message: str = MESSAGES.get(error["type"], error["msg"])
-    return message.format(**error.get("ctx", {}))
+    if error["type"] in MESSAGES:
+        return MESSAGES[error["type"]].format(**error.get("ctx", {}))
+    return str(error["msg"])  # complete, and may repeat what the client sent
 
 
 def storable(text: str) -> str:
@@ -98,16 +99,13 @@ def trimmed_tag(text: str) -> str:
 
 def _unique(tags: list[str]) -> list[str]:
     """Case is ignored as Unicode defines it, so `Straße` and `STRASSE` are one tag."""
-    by_fold: dict[str, str] = {}
+    folded: set[str] = set()
     for tag in tags:
-        fold = tag.casefold()
-        if fold in by_fold:
+        if tag.casefold() in folded:
             raise PydanticCustomError(
-                "duplicate",
-                "must not name a tag twice: {other} and {tag} differ at most in case",
-                {"other": by_fold[fold], "tag": tag},
+                "duplicate", "must not name a tag twice, ignoring case: {tag}", {"tag": tag}
             )
-        by_fold[fold] = tag
+        folded.add(tag.casefold())
     return tags
 
 

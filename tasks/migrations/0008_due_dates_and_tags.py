@@ -118,7 +118,11 @@ DERIVE = """
                 );
             END IF;
         END IF;
-        new.completed_at := CASE WHEN new.complete THEN coalesce(new.completed_at, new.updated_at) END;
+        IF new.complete THEN
+            new.completed_at := coalesce(new.completed_at, new.updated_at);
+        ELSIF tg_op = 'UPDATE' THEN
+            new.completed_at := NULL;
+        END IF;
         -- In an INSERT, `old` is NULL.
         IF (new.title, new.description, new.folded)
             IS DISTINCT FROM (old.title, old.description, old.folded)
@@ -146,15 +150,15 @@ DERIVE = """
     END
     $$
 """
-TRIGGERS = [
+TRIGGERS = (
     """
     CREATE OR REPLACE TRIGGER task_derive BEFORE INSERT OR UPDATE ON public.tasks_task
     FOR EACH ROW EXECUTE FUNCTION public.tasks_task_derive()
     """,
     "DROP TRIGGER IF EXISTS task_times_on_insert ON public.tasks_task",
     "DROP TRIGGER IF EXISTS task_times_on_update ON public.tasks_task",
-]
-EARLIER_TRIGGERS = [
+)
+EARLIER_TRIGGERS = (
     """
     CREATE OR REPLACE TRIGGER task_times_on_insert BEFORE INSERT ON public.tasks_task
     FOR EACH ROW WHEN (new.complete AND new.completed_at IS NULL)
@@ -165,7 +169,7 @@ EARLIER_TRIGGERS = [
     FOR EACH ROW EXECUTE FUNCTION public.tasks_task_times()
     """,
     "DROP TRIGGER IF EXISTS task_derive ON public.tasks_task",
-]
+)
 # The trigger replaces the value.
 FOLD_BATCH = """
     WITH batch AS (SELECT id FROM public.tasks_task WHERE id > %s ORDER BY id LIMIT 5000),
@@ -266,7 +270,7 @@ class Migration(migrations.Migration):
                 "DROP FUNCTION IF EXISTS public.tasks_are_tags(text[])",
             ],
         ),
-        migrations.RunSQL(TRIGGERS, EARLIER_TRIGGERS),
+        migrations.RunSQL([*TRIGGERS], [*EARLIER_TRIGGERS]),
         migrations.RunSQL(
             ADD_CONSTRAINTS,
             [

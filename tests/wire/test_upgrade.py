@@ -48,7 +48,7 @@ READINESS_INTERVAL = 0.1
 """Seconds between two checks of the readiness of all servers."""
 
 Task = dict[str, Any]
-DEFAULTS = {"description": None, "priority": "medium", "due_date": None, "tags": []}
+DEFAULTS: Task = {"description": None, "priority": "medium", "due_date": None, "tags": []}
 FIELDS = {"id", "user_id", "title", "complete", *DEFAULTS}
 TIMES = {"completed_at", "created_at", "updated_at"}
 # The copy must not be measured as part of this tree's coverage.
