@@ -39,11 +39,18 @@ DUE = Coalesce(
 )
 """When a task is due, for comparing days with times: a day counts as its beginning in UTC."""
 
+TAGS_ARE_VALID = Func(F("tags"), function="tasks_are_tags", output_field=models.BooleanField())
+
 
 class Priority(models.TextChoices):
     LOW = "low"
     MEDIUM = "medium"
     HIGH = "high"
+
+
+def _has_tag(tag: str) -> Q:
+    """Ignoring case."""
+    return Q(tags_folded__contains=[tag.casefold()])
 
 
 class TaskQuerySet(models.QuerySet["Task"]):
@@ -62,13 +69,17 @@ class TaskQuerySet(models.QuerySet["Task"]):
     def trashed(self) -> "TaskQuerySet":
         return self.filter(deleted_at__isnull=False)
 
+    def tagged(self, tag: str) -> "TaskQuerySet":
+        return self.filter(_has_tag(tag))
+
     def found_by(self, text: str) -> "TaskQuerySet":
-        """By task id or user id, exactly, or by all the words of `text` in the title."""
+        """By task id or user id, exactly, by a tag, or by all the words of `text` in the title."""
         words = SearchQuery(text, config="simple")
         matches = (
             Q(SearchVectorExact(TITLE_WORDS, words))
             | Q(user_id=text, deleted_at__isnull=True)
             | Q(user_id=text, deleted_at__isnull=False)
+            | _has_tag(text)
         )
         if text.isascii() and text.isdecimal() and len(text) <= len(str(MAX_ID)):
             matches |= Q(id=int(text))
@@ -213,7 +224,7 @@ class Task(models.Model):
             ),
             models.CheckConstraint(
                 name="task_tags",
-                condition=Q(tags=[]) | Q(Func(F("tags"), function="tasks_are_tags")),
+                condition=Q(tags=[]) | Q(TAGS_ARE_VALID),
                 violation_error_message=(
                     f"A task has at most {MAX_TAGS} tags of 1 to {TAG_LENGTH} characters, without "
                     "commas, control characters, and white space at the ends."

@@ -19,6 +19,7 @@ DUE = Coalesce(
     Func(F("due_day"), template="timezone('UTC', (%(expressions)s)::timestamp)"),
     output_field=models.DateTimeField(),
 )
+TAGS_ARE_VALID = Func(F("tags"), function="tasks_are_tags", output_field=models.BooleanField())
 
 COLUMNS = """
     ALTER TABLE public.tasks_task
@@ -145,7 +146,7 @@ CONSTRAINTS = {
     ),
     "task_tags": models.CheckConstraint(
         name="task_tags",
-        condition=Q(tags=[]) | Q(Func(F("tags"), function="tasks_are_tags")),
+        condition=Q(tags=[]) | Q(TAGS_ARE_VALID),
         violation_error_message=(
             "A task has at most 20 tags of 1 to 50 characters, without commas, control characters, "
             "and white space at the ends."
