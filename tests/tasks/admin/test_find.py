@@ -109,7 +109,7 @@ def test_a_search_finds_a_task_by_its_id(page: Any) -> None:
 
 
 def test_the_search_box_explains_what_it_searches(page: Any) -> None:
-    assert "Enter a task id, a user id, or words of the title." in text(page())
+    assert "Enter a task id, a user id, a tag, or words of the title." in text(page())
 
 
 # Filters
