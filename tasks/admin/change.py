@@ -61,7 +61,7 @@ class DueDateField(forms.Field):
     """A day, or a time. Its text says UTC, since other times on the page are in local time."""
 
     default_error_messages = {  # noqa: RUF012  Django's type
-        "invalid": "Enter a day such as 2026-01-31, or a time in UTC such as 2026-01-31 16:30.",
+        "invalid": "This is neither a day nor a time. Write it as in the example below.",
         "year_range": "The due date must be in the years 0001 to 9999 in UTC.",
     }
 

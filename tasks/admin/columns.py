@@ -13,7 +13,7 @@ from django.utils.safestring import SafeString
 from tasks.admin.clock import Clock
 from tasks.models import Task
 
-MAX_SHOWN_TAGS = 6
+MAX_SHOWN_TAGS = 4
 """Tags of a task in a list. The page of the task shows all of them."""
 
 
@@ -45,9 +45,9 @@ def tag_links(
     path = reverse("admin:tasks_task_changelist")
     links = format_html_join(
         " ",
-        '<a class="tag" dir="auto" href="{}?{}">{}</a>',
+        '<a class="tag" dir="auto" href="{}?{}" title="{}">{}</a>',
         (
-            (path, urlencode({**(others or {}), "tag": tag}, doseq=True), tag)
+            (path, urlencode({**(others or {}), "tag": tag}, doseq=True), tag, tag)
             for tag in task.tags[:shown]
         ),
     )
