@@ -10,6 +10,8 @@ from django.http import HttpRequest
 
 from tasks.models import Task
 
+DAY = timedelta(1)
+
 
 @dataclass(frozen=True)
 class Clock:
@@ -47,6 +49,16 @@ class Clock:
         is_day_over = task.due_day is not None and task.due_day < self.today
         return is_day_over or (task.due_at is not None and task.due_at < self.now)
 
-    def overdue(self) -> Q:
-        """The tasks for which `is_overdue` is true."""
-        return Q(complete=False) & (Q(due_day__lt=self.today) | Q(due_at__lt=self.now))
+    def overdue(self) -> tuple[Q, Q]:
+        """The tasks for which `is_overdue` is true, and bounds of their `DUE` for its index."""
+        past = Q(due_day__lt=self.today) | Q(due_at__lt=self.now)
+        # A day that is over in any zone has begun in UTC.
+        return Q(complete=False) & past, Q(due__lt=self.now)
+
+    def due_this_week(self) -> tuple[Q, Q]:
+        """The tasks that are due in this week, and bounds of their `DUE` for its index."""
+        monday, sunday = self.week
+        since, before = self.midnight(monday), self.midnight(sunday + DAY)
+        due = Q(due_day__range=self.week) | Q(due_at__gte=since, due_at__lt=before)
+        # A day begins in UTC less than 24 hours before or after it begins in any zone.
+        return due, Q(due__gte=since - DAY, due__lt=before + DAY)

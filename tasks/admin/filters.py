@@ -1,13 +1,12 @@
 """Filters of the task list: the trash, due dates, a tag, and ranges of days."""
 
-from datetime import UTC, date, datetime, time, timedelta
+from datetime import date, timedelta
 from typing import Any
 
 from django.contrib import admin
 from django.contrib.admin.options import IncorrectLookupParameters
 from django.contrib.admin.views.main import SEARCH_VAR, ChangeList
 from django.core.exceptions import BadRequest
-from django.db.models import Q
 from django.db.models.functions import Coalesce, Now
 from django.http import HttpRequest
 from pydantic import TypeAdapter, ValidationError
@@ -68,33 +67,13 @@ class DueFilter(admin.SimpleListFilter):
             return queryset
         if value == "none":
             return queryset.filter(due_day=None, due_at=None)
-        if not request.GET.get(SEARCH_VAR):
-            # The index has days and times in one column. With a search it would cost more than it
-            # saves.
-            queryset = queryset.alias(due=DUE).filter(self._in_index())
-        return queryset.filter(self.clock.overdue() if value == "overdue" else self._this_week())
-
-    def _this_week(self) -> Q:
-        since, before = self._bounds()
-        return Q(due_day__range=self.clock.week) | Q(due_at__gte=since, due_at__lt=before)
-
-    def _bounds(self) -> tuple[datetime, datetime]:
-        monday, sunday = self.clock.week
-        return self.clock.midnight(monday), self.clock.midnight(sunday + timedelta(1))
-
-    def _in_index(self) -> Q:
-        """All that can match, and little more: the index counts a day as its beginning in UTC."""
-        if self.value() == "overdue":
-            return Q(due__lt=max(self.clock.now, _utc_midnight(self.clock.today)))
-        monday, sunday = self.clock.week
-        since, before = self._bounds()
-        return Q(due__gte=min(since, _utc_midnight(monday))) & Q(
-            due__lt=max(before, _utc_midnight(sunday + timedelta(1)))
+        matching, bounds = (
+            self.clock.overdue() if value == "overdue" else self.clock.due_this_week()
         )
-
-
-def _utc_midnight(day: date) -> datetime:
-    return datetime.combine(day, time(), UTC)
+        if not request.GET.get(SEARCH_VAR):
+            # With a search, the index would cost more than it saves.
+            queryset = queryset.alias(due=DUE).filter(bounds)
+        return queryset.filter(matching)
 
 
 class TagFilter(admin.ListFilter):
