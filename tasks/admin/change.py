@@ -134,7 +134,6 @@ class TaskForm(forms.ModelForm):  # type: ignore[type-arg] # not subscriptable a
         required=False,
         widget=forms.Textarea(attrs={"class": "vLargeTextField"}),
     )
-
     due_date = DueDateField(
         required=False,
         widget=forms.TextInput(attrs={"size": 30}),

@@ -19,8 +19,8 @@ MAX_SHOWN_TAGS = 4
 
 def time_text(at: datetime) -> SafeString:
     """A time, which `staff.js` shows in the time zone of the browser. Without scripts it is UTC."""
-    text = f"{at.astimezone(UTC):%Y-%m-%d %H:%M} UTC"
-    return format_html('<time datetime="{}">{}</time>', at.isoformat(), text)
+    text = at.astimezone(UTC).replace(tzinfo=None).isoformat(" ", "minutes")
+    return format_html('<time datetime="{}">{} UTC</time>', at.isoformat(), text)
 
 
 def due_text(task: Task, clock: Clock) -> SafeString | str:

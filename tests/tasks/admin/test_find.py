@@ -531,6 +531,14 @@ def test_times_have_a_time_zone(page: Any) -> None:
     )
 
 
+def test_the_first_and_the_last_due_date_are_shown(page: Any) -> None:
+    for due in (datetime.min.replace(tzinfo=UTC), date.max):
+        add("due", due_date=due)
+
+    assert "9999-12-31" in text(page())
+    assert "0001-01-01 00:00 UTC overdue" in text(page())
+
+
 # Statements and plans
 
 
