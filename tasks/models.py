@@ -38,8 +38,7 @@ DUE = Coalesce(
     output_field=models.DateTimeField(),
 )
 """When a task is due, for comparing days with times: a day counts as its beginning in UTC."""
-
-TAGS_ARE_VALID = Func(F("tags"), function="tasks_are_tags", output_field=models.BooleanField())
+ARE_TAGS = Func(F("tags"), function="tasks_are_tags", output_field=models.BooleanField())
 
 
 class Priority(models.TextChoices):
@@ -135,8 +134,8 @@ class Task(models.Model):
     created_at = models.DateTimeField(db_default=Now(), editable=False)
     updated_at = models.DateTimeField(db_default=Now(), editable=False)
     deleted_at = models.DateTimeField(null=True, blank=True, editable=False)
-    folded = ArrayField(models.TextField(null=True), null=True, editable=False)
-    tags_folded = ArrayField(models.TextField(), null=True, editable=False)
+    folded = ArrayField(models.TextField(null=True), null=True, blank=True, editable=False)
+    tags_folded = ArrayField(models.TextField(), null=True, blank=True, editable=False)
 
     objects = TaskQuerySet.as_manager()
 
@@ -224,7 +223,7 @@ class Task(models.Model):
             ),
             models.CheckConstraint(
                 name="task_tags",
-                condition=Q(tags=[]) | Q(TAGS_ARE_VALID),
+                condition=Q(tags=[]) | Q(ARE_TAGS),
                 violation_error_message=(
                     f"A task has at most {MAX_TAGS} tags of 1 to {TAG_LENGTH} characters, without "
                     "commas, control characters, and white space at the ends."

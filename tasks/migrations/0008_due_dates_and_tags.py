@@ -19,7 +19,6 @@ DUE = Coalesce(
     Func(F("due_day"), template="timezone('UTC', (%(expressions)s)::timestamp)"),
     output_field=models.DateTimeField(),
 )
-TAGS_ARE_VALID = Func(F("tags"), function="tasks_are_tags", output_field=models.BooleanField())
 
 COLUMNS = """
     ALTER TABLE public.tasks_task
@@ -146,7 +145,8 @@ CONSTRAINTS = {
     ),
     "task_tags": models.CheckConstraint(
         name="task_tags",
-        condition=Q(tags=[]) | Q(TAGS_ARE_VALID),
+        condition=Q(tags=[])
+        | Q(Func(F("tags"), function="tasks_are_tags", output_field=models.BooleanField())),
         violation_error_message=(
             "A task has at most 20 tags of 1 to 50 characters, without commas, control characters, "
             "and white space at the ends."
@@ -202,12 +202,12 @@ class Migration(migrations.Migration):
                 migrations.AddField(
                     "task",
                     "folded",
-                    ArrayField(models.TextField(null=True), editable=False, null=True),
+                    ArrayField(models.TextField(null=True), blank=True, editable=False, null=True),
                 ),
                 migrations.AddField(
                     "task",
                     "tags_folded",
-                    ArrayField(models.TextField(), editable=False, null=True),
+                    ArrayField(models.TextField(), blank=True, editable=False, null=True),
                 ),
             ],
         ),
