@@ -47,6 +47,11 @@ class Priority(models.TextChoices):
     HIGH = "high"
 
 
+def _has_tag(tag: str) -> Q:
+    """Ignoring case."""
+    return Q(tags_folded__contains=[tag.casefold()])
+
+
 class TaskQuerySet(models.QuerySet["Task"]):
     """The queries that the admin and the commands share."""
 
@@ -63,13 +68,17 @@ class TaskQuerySet(models.QuerySet["Task"]):
     def trashed(self) -> "TaskQuerySet":
         return self.filter(deleted_at__isnull=False)
 
+    def tagged(self, tag: str) -> "TaskQuerySet":
+        return self.filter(_has_tag(tag))
+
     def found_by(self, text: str) -> "TaskQuerySet":
-        """By task id or user id, exactly, or by all the words of `text` in the title."""
+        """By task id or user id, exactly, by a tag, or by all the words of `text` in the title."""
         words = SearchQuery(text, config="simple")
         matches = (
             Q(SearchVectorExact(TITLE_WORDS, words))
             | Q(user_id=text, deleted_at__isnull=True)
             | Q(user_id=text, deleted_at__isnull=False)
+            | _has_tag(text)
         )
         if text.isascii() and text.isdecimal() and len(text) <= len(str(MAX_ID)):
             matches |= Q(id=int(text))

@@ -48,6 +48,7 @@ MAY_IMPORT = {
     "tasks.admin": {
         "authjwt.user_ids",
         "tasks.admin",
+        "tasks.dates",
         "tasks.exchange",
         "tasks.history",
         "tasks.limits",
