@@ -1,6 +1,6 @@
 """The task, and the rules of the contract as constraints of the database."""
 
-from datetime import UTC, date, datetime
+from datetime import date, datetime
 
 from django.contrib.postgres.fields import ArrayField
 from django.contrib.postgres.indexes import BrinIndex, GinIndex
@@ -38,6 +38,9 @@ DUE = Coalesce(
     output_field=models.DateTimeField(),
 )
 """When a task is due, for comparing days with times: a day counts as its beginning in UTC."""
+IS_DUE = Func(
+    F("due_day"), F("due_at"), function="tasks_is_due", output_field=models.BooleanField()
+)
 ARE_TAGS = Func(F("tags"), function="tasks_are_tags", output_field=models.BooleanField())
 
 
@@ -111,8 +114,8 @@ class Task(models.Model):
     A trigger of the table derives `updated_at`, `completed_at`, `folded` and `tags_folded`
     (migration `0008`), so that they are right for every writer.
 
-    folded: title and description with their case folded, where that is more than writing A to Z in
-    lower case. tags_folded: the tags with their case folded, if there are any.
+    folded: title and description with their case folded; null or empty where that is no more than
+    writing A to Z in lower case. tags_folded: the tags with their case folded, null without tags.
     """
 
     id = models.BigAutoField(primary_key=True)
@@ -205,21 +208,11 @@ class Task(models.Model):
                 ),
             ),
             models.CheckConstraint(
-                name="task_due_day_or_time",
-                condition=Q(due_day__isnull=True) | Q(due_at__isnull=True),
-                violation_error_message="A task is due on a day or at a time, not both.",
-            ),
-            models.CheckConstraint(
-                name="task_due_year",
-                # What Python can read. A CHECK accepts NULL.
-                condition=Q(due_day__range=(date.min, date.max))
-                & Q(
-                    due_at__range=(
-                        datetime.min.replace(tzinfo=UTC),
-                        datetime.max.replace(tzinfo=UTC),
-                    )
+                name="task_due",
+                condition=Q(due_day__isnull=True, due_at__isnull=True) | Q(IS_DUE),
+                violation_error_message=(
+                    "A task is due on a day or at a time, not both, in the years 0001 to 9999."
                 ),
-                violation_error_message="A task is due in the years 0001 to 9999.",
             ),
             models.CheckConstraint(
                 name="task_tags",

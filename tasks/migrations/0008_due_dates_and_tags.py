@@ -1,4 +1,3 @@
-from datetime import UTC, date, datetime
 from typing import Any
 
 from django.contrib.postgres.fields import ArrayField
@@ -37,6 +36,20 @@ NO_COLUMNS = """
         DROP COLUMN IF EXISTS tags_folded
 """
 
+# The constraints call these functions only for a task with a due date or with tags, and are short
+# themselves, since PostgreSQL prepares their expressions again for each statement.
+IS_DUE = """
+    CREATE OR REPLACE FUNCTION public.tasks_is_due(day date, moment timestamptz) RETURNS boolean
+    LANGUAGE plpgsql IMMUTABLE SET search_path = pg_catalog, pg_temp AS $$
+    BEGIN
+        IF day IS NULL THEN
+            RETURN moment IS NULL OR moment BETWEEN '0001-01-01 00:00:00+00:00'::timestamptz
+                AND '9999-12-31 23:59:59.999999+00:00'::timestamptz;
+        END IF;
+        RETURN moment IS NULL AND day BETWEEN '0001-01-01'::date AND '9999-12-31'::date;
+    END
+    $$
+"""
 ARE_TAGS = f"""
     CREATE OR REPLACE FUNCTION public.tasks_are_tags(tags text[]) RETURNS boolean
     LANGUAGE plpgsql IMMUTABLE SET search_path = pg_catalog, pg_temp AS $$
@@ -93,18 +106,44 @@ def casefold_sql() -> str:
     """
 
 
-# Derives everything in one call. The conditions spare the texts that have not changed, and those
-# that need no more than ASCII.
+# '{}' for texts that need no more than ASCII, and NULL for no tags.
+FOLD = """
+    CREATE OR REPLACE FUNCTION public.tasks_fold(title text, description text) RETURNS text[]
+    LANGUAGE plpgsql IMMUTABLE SET search_path = pg_catalog, pg_temp AS $$
+    DECLARE
+        folded text[];
+    BEGIN
+        IF octet_length(title) = length(title)
+            AND coalesce(octet_length(description) = length(description), true)
+        THEN
+            RETURN '{}';
+        END IF;
+        folded := ARRAY[public.tasks_casefold(title), public.tasks_casefold(description)];
+        IF folded = ARRAY[lower(title COLLATE "C"), lower(description COLLATE "C")] THEN
+            RETURN '{}';
+        END IF;
+        RETURN folded;
+    END
+    $$
+"""
+FOLD_TAGS = """
+    CREATE OR REPLACE FUNCTION public.tasks_fold(tags text[]) RETURNS text[]
+    LANGUAGE plpgsql IMMUTABLE SET search_path = pg_catalog, pg_temp AS $$
+    BEGIN
+        IF tags = '{}' THEN
+            RETURN NULL;
+        END IF;
+        RETURN ARRAY(SELECT public.tasks_casefold(tag) FROM unnest(tags) AS tag);
+    END
+    $$
+"""
 DERIVE = """
     CREATE OR REPLACE FUNCTION public.tasks_task_derive() RETURNS trigger LANGUAGE plpgsql
     SET search_path = pg_catalog, pg_temp AS $$
     DECLARE
-        without_change public.tasks_task;
-        title text;
-        description text;
+        without_change public.tasks_task := new;
     BEGIN
         IF tg_op = 'UPDATE' AND new.updated_at <= old.updated_at THEN
-            without_change := new;
             without_change.user_id := old.user_id;
             without_change.created_at := old.created_at;
             without_change.updated_at := old.updated_at;
@@ -127,32 +166,24 @@ DERIVE = """
         IF (new.title, new.description, new.folded)
             IS DISTINCT FROM (old.title, old.description, old.folded)
         THEN
-            new.folded := NULL;
-            IF octet_length(new.title) > length(new.title)
-                OR octet_length(new.description) > length(new.description)
-            THEN
-                title := public.tasks_casefold(new.title);
-                description := public.tasks_casefold(new.description);
-                IF (title, description) IS DISTINCT FROM
-                    (lower(new.title COLLATE "C"), lower(new.description COLLATE "C"))
-                THEN
-                    new.folded := ARRAY[title, description];
-                END IF;
-            END IF;
+            new.folded := public.tasks_fold(new.title, new.description);
         END IF;
         IF (new.tags, new.tags_folded) IS DISTINCT FROM (old.tags, old.tags_folded) THEN
-            new.tags_folded := NULL;
-            IF new.tags <> '{}' THEN
-                new.tags_folded := ARRAY(SELECT public.tasks_casefold(tag) FROM unnest(new.tags) AS tag);
-            END IF;
+            new.tags_folded := public.tasks_fold(new.tags);
         END IF;
         RETURN new;
     END
     $$
 """
+# The API derives what it inserts itself. The condition spares its inserts the call.
 TRIGGERS = (
     """
-    CREATE OR REPLACE TRIGGER task_derive BEFORE INSERT OR UPDATE ON public.tasks_task
+    CREATE OR REPLACE TRIGGER task_derive_on_insert BEFORE INSERT ON public.tasks_task
+    FOR EACH ROW WHEN (new.folded IS NULL OR new.complete AND new.completed_at IS NULL)
+    EXECUTE FUNCTION public.tasks_task_derive()
+    """,
+    """
+    CREATE OR REPLACE TRIGGER task_derive_on_update BEFORE UPDATE ON public.tasks_task
     FOR EACH ROW EXECUTE FUNCTION public.tasks_task_derive()
     """,
     "DROP TRIGGER IF EXISTS task_times_on_insert ON public.tasks_task",
@@ -168,7 +199,8 @@ EARLIER_TRIGGERS = (
     CREATE OR REPLACE TRIGGER task_times_on_update BEFORE UPDATE ON public.tasks_task
     FOR EACH ROW EXECUTE FUNCTION public.tasks_task_times()
     """,
-    "DROP TRIGGER IF EXISTS task_derive ON public.tasks_task",
+    "DROP TRIGGER IF EXISTS task_derive_on_insert ON public.tasks_task",
+    "DROP TRIGGER IF EXISTS task_derive_on_update ON public.tasks_task",
 )
 # The trigger replaces the value.
 FOLD_BATCH = """
@@ -176,25 +208,28 @@ FOLD_BATCH = """
     folded AS (
         UPDATE public.tasks_task AS task SET folded = '{}' FROM batch
         WHERE task.id = batch.id AND folded IS NULL
-            AND (public.tasks_casefold(title), public.tasks_casefold(description))
-            IS DISTINCT FROM (lower(title COLLATE "C"), lower(description COLLATE "C"))
+            AND public.tasks_fold(title, description) <> '{}'
     )
     SELECT max(id) FROM batch
 """
 
-CONSTRAINTS = {
-    "task_due_day_or_time": models.CheckConstraint(
-        name="task_due_day_or_time",
-        condition=Q(due_day__isnull=True) | Q(due_at__isnull=True),
-        violation_error_message="A task is due on a day or at a time, not both.",
+CONSTRAINTS = (
+    models.CheckConstraint(
+        name="task_due",
+        condition=Q(due_day__isnull=True, due_at__isnull=True)
+        | Q(
+            Func(
+                F("due_day"),
+                F("due_at"),
+                function="tasks_is_due",
+                output_field=models.BooleanField(),
+            )
+        ),
+        violation_error_message=(
+            "A task is due on a day or at a time, not both, in the years 0001 to 9999."
+        ),
     ),
-    "task_due_year": models.CheckConstraint(
-        name="task_due_year",
-        condition=Q(due_day__range=(date.min, date.max))
-        & Q(due_at__range=(datetime.min.replace(tzinfo=UTC), datetime.max.replace(tzinfo=UTC))),
-        violation_error_message="A task is due in the years 0001 to 9999.",
-    ),
-    "task_tags": models.CheckConstraint(
+    models.CheckConstraint(
         name="task_tags",
         condition=Q(tags=[])
         | Q(Func(F("tags"), function="tasks_are_tags", output_field=models.BooleanField())),
@@ -203,18 +238,14 @@ CONSTRAINTS = {
             "and white space at the ends."
         ),
     ),
-}
+)
 # Checks only rows that are written from now on. VALIDATE checks the others without locking them.
 ADD_CONSTRAINTS = """
     ALTER TABLE public.tasks_task
-        DROP CONSTRAINT IF EXISTS task_due_day_or_time,
-        DROP CONSTRAINT IF EXISTS task_due_year,
+        DROP CONSTRAINT IF EXISTS task_due,
         DROP CONSTRAINT IF EXISTS task_tags,
-        ADD CONSTRAINT task_due_day_or_time CHECK (due_day IS NULL OR due_at IS NULL) NOT VALID,
-        ADD CONSTRAINT task_due_year CHECK (
-            due_day BETWEEN '0001-01-01'::date AND '9999-12-31'::date
-            AND due_at BETWEEN '0001-01-01 00:00:00+00:00'::timestamptz
-                AND '9999-12-31 23:59:59.999999+00:00'::timestamptz
+        ADD CONSTRAINT task_due CHECK (
+            due_day IS NULL AND due_at IS NULL OR public.tasks_is_due(due_day, due_at)
         ) NOT VALID,
         ADD CONSTRAINT task_tags CHECK (tags = '{}' OR public.tasks_are_tags(tags)) NOT VALID
 """
@@ -263,28 +294,32 @@ class Migration(migrations.Migration):
             ],
         ),
         migrations.RunSQL(
-            [ARE_TAGS, casefold_sql(), DERIVE],
+            [IS_DUE, ARE_TAGS, casefold_sql(), FOLD, FOLD_TAGS, DERIVE],
             [
                 "DROP FUNCTION IF EXISTS public.tasks_task_derive()",
+                "DROP FUNCTION IF EXISTS public.tasks_fold(text[])",
+                "DROP FUNCTION IF EXISTS public.tasks_fold(text, text)",
                 "DROP FUNCTION IF EXISTS public.tasks_casefold(text)",
                 "DROP FUNCTION IF EXISTS public.tasks_are_tags(text[])",
+                "DROP FUNCTION IF EXISTS public.tasks_is_due(date, timestamptz)",
             ],
         ),
         migrations.RunSQL([*TRIGGERS], [*EARLIER_TRIGGERS]),
         migrations.RunSQL(
             ADD_CONSTRAINTS,
             [
-                f"ALTER TABLE public.tasks_task DROP CONSTRAINT IF EXISTS {name}"
-                for name in CONSTRAINTS
+                f"ALTER TABLE public.tasks_task DROP CONSTRAINT IF EXISTS {constraint.name}"
+                for constraint in CONSTRAINTS
             ],
-            [migrations.AddConstraint("task", constraint) for constraint in CONSTRAINTS.values()],
+            [migrations.AddConstraint("task", constraint) for constraint in CONSTRAINTS],
         ),
         migrations.RunSQL(BESIDE_OTHERS, EXCLUSIVELY),
         *(
             migrations.RunSQL(
-                f"ALTER TABLE public.tasks_task VALIDATE CONSTRAINT {name}", migrations.RunSQL.noop
+                f"ALTER TABLE public.tasks_task VALIDATE CONSTRAINT {constraint.name}",
+                migrations.RunSQL.noop,
             )
-            for name in CONSTRAINTS
+            for constraint in CONSTRAINTS
         ),
         migrations.RunPython(fold_existing, migrations.RunPython.noop),
         IndexConcurrently(

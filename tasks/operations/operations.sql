@@ -250,15 +250,18 @@ DECLARE
     page_limit bigint NOT NULL := (query -> 'limit')::bigint;
     page_offset bigint NOT NULL := (query -> 'offset')::bigint;
     filters jsonb := query - '{limit,offset,sort,after}'::text[];
-    last_time timestamptz := 'infinity';
-    last_id bigint := 0;
-    rows_read bigint;
-    total bigint;
+    after_time timestamptz := 'infinity';
+    after_id bigint := 0;
+    last_time timestamptz;
+    last_id bigint;
     last jsonb;
     ids bigint[];
+    rows_read bigint;
+    total bigint;
 BEGIN
-    IF filters - '{complete,priority,tag,q,due,due_after,due_before,created_after,created_before,updated_after,updated_before,completed_after,completed_before}'::text[] <> '{}'
-        OR jsonb_typeof(filters -> 'complete') <> 'boolean'
+    IF filters <> '{}' AND (
+        filters - '{complete,priority,tag,q,due,due_after,due_before,created_after,created_before,updated_after,updated_before,completed_after,completed_before}'::text[] <> '{}'
+        OR jsonb_typeof(filters -> 'complete') <> 'boolean')
     THEN
         RAISE invalid_parameter_value USING MESSAGE = 'list_tasks: an unknown filter, or of a wrong type';
     END IF;
@@ -273,29 +276,29 @@ BEGIN
             last := NULL;
         END IF;
     ELSE
-        IF jsonb_typeof(query -> 'after') = 'array' THEN
-            last_id := query -> 'after' ->> 0;
-            last_time := query -> 'after' ->> 1;
+        IF query -> 'after' <> 'null' THEN
+            after_id := query -> 'after' ->> 0;
+            after_time := query -> 'after' ->> 1;
         END IF;
         -- One row more than the page. If there is none, the page is the last one, and the count is
         -- known without counting.
         SELECT count(*),
             '[' || coalesce(string_agg(json, ',') FILTER (WHERE place <= page_limit), '') || ']',
-            jsonb_agg(jsonb_build_array(id, created_at)) FILTER (WHERE place = page_limit) -> 0
-        INTO rows_read, tasks, last
+            max(created_at) FILTER (WHERE place = page_limit), max(id) FILTER (WHERE place = page_limit)
+        INTO rows_read, tasks, last_time, last_id
         FROM (
             SELECT tasks_api.json_of(task) AS json, id, created_at, row_number() OVER () AS place
             FROM (
                 SELECT * FROM tasks_api.matching(whose, filters)
-                WHERE (created_at, id) < (last_time, last_id)
+                WHERE (created_at, id) < (after_time, after_id)
                 ORDER BY created_at DESC, id DESC LIMIT page_limit + 1 OFFSET page_offset
             ) AS task
         ) AS page;
 
-        IF rows_read <= page_limit THEN
-            last := NULL;
+        IF rows_read > page_limit THEN
+            last := jsonb_build_array(last_id, last_time);
         END IF;
-        IF rows_read <= page_limit AND (rows_read > 0 OR page_offset = 0) AND last_id = 0 THEN
+        IF rows_read <= page_limit AND (rows_read > 0 OR page_offset = 0) AND after_id = 0 THEN
             total := page_offset + rows_read;
         ELSIF filters = '{}' THEN
             -- With a constant the plan has no filter, so an index-only scan can count.
@@ -304,10 +307,8 @@ BEGIN
             total := (SELECT count(*) FROM tasks_api.matching(whose, filters));
         END IF;
     END IF;
-    beside := jsonb_build_object('count', total);
-    IF query ? 'sort' THEN
-        beside := jsonb_build_object('count', total, 'last', last);
-    END IF;
+    beside := CASE WHEN query ? 'sort' THEN jsonb_build_object('count', total, 'last', last)
+        ELSE jsonb_build_object('count', total) END;
 END
 $$;
 
@@ -319,6 +320,8 @@ DECLARE
     whose text NOT NULL := nullif(owner, '');
     fields jsonb := tasks_api.defaults() || given;
     new_tags text[] := '{}';
+    new_folded text[] := '{}';
+    new_tags_folded text[];
     answer text;
 BEGIN
     IF tasks_api.may_set(fields) IS NOT true THEN
@@ -326,15 +329,20 @@ BEGIN
     END IF;
     IF fields -> 'tags' <> '[]' THEN
         new_tags := tasks_api.texts(fields -> 'tags');
+        new_tags_folded := public.tasks_fold(new_tags);
+    END IF;
+    IF octet_length(given::text) > length(given::text) THEN
+        new_folded := public.tasks_fold(fields ->> 'title', fields ->> 'description');
     END IF;
 
     INSERT INTO public.tasks_task AS task
-        (user_id, title, description, complete, priority, due_day, due_at, tags, created_at, updated_at)
+        (user_id, title, description, complete, priority, due_day, due_at, tags, folded, tags_folded,
+        created_at, updated_at)
     VALUES (
         whose, fields ->> 'title', fields ->> 'description',
         (fields -> 'complete')::boolean, fields ->> 'priority',
         tasks_api.day_of(fields ->> 'due_date'), tasks_api.time_of(fields ->> 'due_date'),
-        new_tags,
+        new_tags, new_folded, new_tags_folded,
         statement_timestamp(), statement_timestamp()
     )
     RETURNING tasks_api.json_of(task) INTO answer;

@@ -169,7 +169,7 @@ def test_due_dates_and_tags_are_read_as_people_write_them() -> None:
         (f",{'x' * 51}", "tags: 0: must have at most 50 characters"),
         (
             ',"Stra\u00dfe,STRASSE"',
-            "tags: must not name a tag twice: Stra\u00dfe and STRASSE differ at most in case",
+            "tags: must not name a tag twice, ignoring case: STRASSE",
         ),
         (f',"{",".join(map(str, range(21)))}"', "tags: must have at most 20 items"),
     ],
