@@ -115,12 +115,9 @@ DECLARE
     page_limit bigint := (query -> 'limit')::bigint;
     page_offset bigint := (query -> 'offset')::bigint;
     is_complete boolean := (query -> 'complete')::boolean;
-    priorities text[] := tasks_api.texts(query -> 'priority');
-    wanted_tags text[] := ARRAY(
-        SELECT public.tasks_casefold(tag) FROM jsonb_array_elements_text(query -> 'tag') AS tag);
-    patterns text[] := ARRAY(
-        SELECT '%' || regexp_replace(public.tasks_casefold(word), '([\\%_])', '\\\1', 'g') || '%'
-        FROM jsonb_array_elements_text(query -> 'q') AS word);
+    priorities text[];
+    wanted_tags text[];
+    patterns text[];
     is_due boolean := CASE query ->> 'due' WHEN 'any' THEN true WHEN 'none' THEN false END;
     due_after timestamptz := query ->> 'due_after';
     due_before timestamptz := query ->> 'due_before';
@@ -138,21 +135,35 @@ DECLARE
     desc2 boolean := starts_with(sort ->> 1, '-');
     desc3 boolean := starts_with(sort ->> 2, '-');
     desc_id boolean := starts_with(sort ->> -1, '-');
+    is_text1 boolean := key1 IN ('title', 'priority');
+    is_text2 boolean := key2 IN ('title', 'priority');
+    is_text3 boolean := key3 IN ('title', 'priority');
     last_id bigint := query -> 'after' ->> 0;
     last1 text := query -> 'after' ->> 1;
     last2 text := query -> 'after' ->> 2;
     last3 text := query -> 'after' ->> 3;
-    last_time1 timestamptz := CASE WHEN key1 LIKE '%\_at' OR key1 = 'due_date' THEN last1 END;
-    last_time2 timestamptz := CASE WHEN key2 LIKE '%\_at' OR key2 = 'due_date' THEN last2 END;
-    last_time3 timestamptz := CASE WHEN key3 LIKE '%\_at' OR key3 = 'due_date' THEN last3 END;
-    last_text1 text := CASE WHEN key1 IN ('title', 'priority') THEN last1 END;
-    last_text2 text := CASE WHEN key2 IN ('title', 'priority') THEN last2 END;
-    last_text3 text := CASE WHEN key3 IN ('title', 'priority') THEN last3 END;
+    last_time1 timestamptz := CASE WHEN NOT is_text1 THEN last1 END;
+    last_time2 timestamptz := CASE WHEN NOT is_text2 THEN last2 END;
+    last_time3 timestamptz := CASE WHEN NOT is_text3 THEN last3 END;
+    last_text1 text := CASE WHEN is_text1 THEN last1 END;
+    last_text2 text := CASE WHEN is_text2 THEN last2 END;
+    last_text3 text := CASE WHEN is_text3 THEN last3 END;
 BEGIN
     IF jsonb_array_length(sort) NOT BETWEEN 1 AND 3 OR NOT array_remove(ARRAY[key1, key2, key3], NULL)
         <@ '{created_at,updated_at,completed_at,due_date,priority,title}'::text[]
     THEN
         RAISE invalid_parameter_value USING MESSAGE = 'list_tasks: an unknown sort key';
+    END IF;
+    IF query ? 'priority' THEN
+        priorities := tasks_api.texts(query -> 'priority');
+    END IF;
+    IF query ? 'tag' THEN
+        wanted_tags := public.tasks_fold(tasks_api.texts(query -> 'tag'));
+    END IF;
+    IF query ? 'q' THEN
+        patterns := ARRAY(
+            SELECT '%' || regexp_replace(public.tasks_casefold(word), '([\\%_])', '\\\1', 'g') || '%'
+            FROM jsonb_array_elements_text(query -> 'q') AS word);
     END IF;
 
     WITH matching AS MATERIALIZED (
@@ -171,12 +182,14 @@ BEGIN
                 CASE WHEN due_at IS NULL THEN timezone('UTC', due_day::timestamp) ELSE due_at END AS due,
                 CASE priority WHEN 'low' THEN '1' WHEN 'medium' THEN '2' ELSE '3' END AS rank,
                 coalesce(folded[1], lower(title COLLATE "C")) AS folded_title,
-                coalesce(folded[2], lower(description COLLATE "C"), '') AS folded_description
+                CASE WHEN folded[1] IS NULL
+                    THEN lower((title || E'\n' || coalesce(description, '')) COLLATE "C")
+                    ELSE array_to_string(folded, E'\n') END AS folded_text
             FROM public.tasks_task WHERE user_id = owner AND deleted_at IS NULL
         ) AS task
         WHERE (is_complete IS NULL OR complete = is_complete)
-            AND (priorities = '{}' OR priority = ANY (priorities))
-            AND (wanted_tags = '{}' OR coalesce(tags_folded, '{}') @> wanted_tags)
+            AND (priorities IS NULL OR priority = ANY (priorities))
+            AND (wanted_tags IS NULL OR (tags_folded @> wanted_tags) IS TRUE)
             AND (is_due IS NULL OR (due IS NOT NULL) = is_due)
             AND (due_after IS NULL OR due >= due_after)
             AND (due_before IS NULL OR due < due_before)
@@ -187,7 +200,7 @@ BEGIN
             AND (completed_after IS NULL OR completed_at >= completed_after)
             AND (completed_before IS NULL OR completed_at < completed_before)
             -- A word has no white space, so it never begins in the title and ends in the description.
-            AND (patterns = '{}' OR folded_title || E'\n' || folded_description LIKE ALL (patterns))
+            AND (patterns IS NULL OR folded_text LIKE ALL (patterns))
     ),
     page AS (
         SELECT * FROM matching
@@ -203,15 +216,18 @@ BEGIN
                     OR (time3, text3) IS NOT DISTINCT FROM (last_time3, last_text3)
                         AND tasks_api.is_after(id, last_id, desc_id)))
         ORDER BY
-            CASE WHEN desc1 THEN time1 END DESC NULLS LAST, CASE WHEN NOT desc1 THEN time1 END,
-            CASE WHEN desc1 THEN text1 END COLLATE "C" DESC NULLS LAST,
-            CASE WHEN NOT desc1 THEN text1 END COLLATE "C",
-            CASE WHEN desc2 THEN time2 END DESC NULLS LAST, CASE WHEN NOT desc2 THEN time2 END,
-            CASE WHEN desc2 THEN text2 END COLLATE "C" DESC NULLS LAST,
-            CASE WHEN NOT desc2 THEN text2 END COLLATE "C",
-            CASE WHEN desc3 THEN time3 END DESC NULLS LAST, CASE WHEN NOT desc3 THEN time3 END,
-            CASE WHEN desc3 THEN text3 END COLLATE "C" DESC NULLS LAST,
-            CASE WHEN NOT desc3 THEN text3 END COLLATE "C",
+            CASE WHEN NOT is_text1 AND desc1 THEN time1 END DESC NULLS LAST,
+            CASE WHEN NOT is_text1 AND NOT desc1 THEN time1 END,
+            CASE WHEN is_text1 AND desc1 THEN text1 END COLLATE "C" DESC NULLS LAST,
+            CASE WHEN is_text1 AND NOT desc1 THEN text1 END COLLATE "C",
+            CASE WHEN NOT is_text2 AND desc2 THEN time2 END DESC NULLS LAST,
+            CASE WHEN NOT is_text2 AND NOT desc2 THEN time2 END,
+            CASE WHEN is_text2 AND desc2 THEN text2 END COLLATE "C" DESC NULLS LAST,
+            CASE WHEN is_text2 AND NOT desc2 THEN text2 END COLLATE "C",
+            CASE WHEN NOT is_text3 AND desc3 THEN time3 END DESC NULLS LAST,
+            CASE WHEN NOT is_text3 AND NOT desc3 THEN time3 END,
+            CASE WHEN is_text3 AND desc3 THEN text3 END COLLATE "C" DESC NULLS LAST,
+            CASE WHEN is_text3 AND NOT desc3 THEN text3 END COLLATE "C",
             CASE WHEN desc_id THEN id END DESC, CASE WHEN NOT desc_id THEN id END
         LIMIT page_limit + 1 OFFSET page_offset
     ),
