@@ -89,7 +89,7 @@ def test_a_member_of_a_task_that_was_forgotten_in_the_document_fails() -> None:
     task = {**EXAMPLE, "colour": "red"}
 
     with pytest.raises(Undocumented, match=r"tasks/0.*'colour' was unexpected"):
-        check("GET", "/api/alice/tasks", 200, {"tasks": [task], "count": 1})
+        check("GET", "/api/alice/tasks", 200, {"tasks": [task], "count": 1, "next_cursor": None})
 
 
 def test_answers_of_the_client_of_django_are_checked(monkeypatch: pytest.MonkeyPatch) -> None:
