@@ -1,15 +1,16 @@
 """The endpoints. Who may call them is decided before, in `authjwt.bearer`."""
 
 from typing import Annotated, Any
-from urllib.parse import quote, urlencode
+from urllib.parse import quote
 
+import orjson
 from django.conf import settings
 from django.http import HttpRequest, HttpResponse
 from ninja import Path, Query, Router
 from pydantic import BeforeValidator
 
 from authjwt.bearer import BearerToken
-from tasks import operations
+from tasks import cursor, operations
 from tasks.models import MAX_ID, USER_ID_LENGTH
 from tasks.query import ListQuery
 from tasks.schemas import TaskIn, TaskList, TaskOut, TaskPatch, TaskPut
@@ -39,14 +40,22 @@ TaskId = Annotated[int, BeforeValidator(_canonical), Path(ge=1, le=MAX_ID)]
 
 @router.get(TASKS, operation_id="listTasks", response=TaskList)
 def list_tasks(request: HttpRequest, user_id: UserId, query: Query[ListQuery]) -> HttpResponse:
-    """Newest first. `Link` names the next page, where there is one."""
-    page, total = operations.page(user_id, query.model_dump_json(exclude_none=True))
-    next_offset = query.offset + query.limit
-    headers = {}
-    if next_offset < total:
-        params = urlencode({**request.GET.dict(), "limit": query.limit, "offset": next_offset})
-        headers["Link"] = f'<{_address(user_id)}?{params}>; rel="next"'
-    return _json(page, headers=headers)
+    """The newest first, unless `sort` says otherwise. `Link` and `next_cursor` name the next page,
+    if there is one.
+    """
+    selection = query.selection()
+    after = None if query.cursor is None else cursor.read(query.cursor, user_id, selection)
+    page = operations.page(
+        user_id,
+        selection
+        | {"sort": query.sort, "limit": query.limit, "offset": query.offset, "after": after},
+    )
+    next_cursor, headers = None, {}
+    if page.last:
+        next_cursor = cursor.write(page.last, user_id, selection)
+        headers["Link"] = f'<{_address(user_id)}?{_next_page(request, next_cursor)}>; rel="next"'
+    body = b'{"tasks":%b,"count":%d,"next_cursor":%b}'
+    return _json(body % (page.tasks, page.count, orjson.dumps(next_cursor)), headers=headers)
 
 
 @router.post(TASKS, operation_id="createTask", response={201: TaskOut})
@@ -85,6 +94,13 @@ def delete_task(request: HttpRequest, user_id: UserId, task_id: TaskId) -> HttpR
     response = HttpResponse(status=204, headers=PRIVATE)
     del response["Content-Type"]
     return response
+
+
+def _next_page(request: HttpRequest, next_cursor: str) -> str:
+    query = request.GET.copy()
+    query.pop("offset", None)
+    query["cursor"] = next_cursor
+    return query.urlencode()
 
 
 def _sent_fields(body: TaskIn) -> str:

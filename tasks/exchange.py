@@ -1,32 +1,38 @@
 """Writes tasks as files: JSON Lines for programs, CSV for spreadsheets.
 
-Both hold every field, so a file reads back as the same tasks. In CSV an empty cell means no value.
-Text that a spreadsheet would take for a formula, and empty text, gets an apostrophe in front, which
-reading removes.
+Both hold every field, so a file reads back as the same tasks. In CSV a cell has all tags of a task,
+with commas in between, and an empty cell means no value. Text that a spreadsheet would take for a
+formula, and empty text, gets an apostrophe in front, which reading removes.
 """
 
 import csv
 import re
 from collections.abc import Iterable, Iterator
-from datetime import UTC, datetime
+from datetime import date
 from typing import Any, Literal, get_args
 
 import orjson
 from django.db import models
 
+from tasks import dates
 from tasks.models import Task
 
 Format = Literal["jsonl", "csv"]
 FORMATS: tuple[Format, ...] = get_args(Format)
 MEDIA_TYPES = {"jsonl": "application/jsonl", "csv": "text/csv; charset=utf-8"}
 
-_columns = [
-    field
+DERIVED = {"folded", "tags_folded"}
+"""A trigger fills them in from other columns."""
+_columns = {
+    field.name: field
     for field in Task._meta.get_fields()  # noqa: SLF001  documented
-    if isinstance(field, models.Field)
-]
-FIELDS = tuple(column.name for column in _columns)
-NULLABLE = frozenset(column.name for column in _columns if column.null)
+    if isinstance(field, models.Field) and field.name not in DERIVED
+}
+_names = {"due_day": "due_date", "due_at": "due_date"}
+COLUMNS = tuple(_columns)
+FIELDS = tuple(dict.fromkeys(_names.get(name, name) for name in COLUMNS))
+"""In the order of COLUMNS, which has two columns for a due date, one after the other."""
+NULLABLE = frozenset(_names.get(name, name) for name, column in _columns.items() if column.null)
 
 # Without it Excel does not recognise UTF-8.
 BYTE_ORDER_MARK = "\ufeff"
@@ -36,22 +42,27 @@ MARKED = re.compile(r"'*(?:[\t\r\n]|\s*[=+\-@\uff1d\uff0b\uff0d\uff20]|\Z)")
 
 
 def lines(rows: Iterable[tuple[Any, ...]], form: Format) -> Iterator[str]:
-    """The lines of a file, with line endings, from rows of `values_list(*FIELDS)`."""
-    return _csv_lines(rows) if form == "csv" else map(_json_line, rows)
+    """The lines of a file, with line endings, from rows of `values_list(*COLUMNS)`."""
+    tasks = map(_values, rows)
+    return _csv_lines(tasks) if form == "csv" else map(_json_line, tasks)
 
 
-def _json_line(row: tuple[Any, ...]) -> str:
-    line = orjson.dumps(dict(zip(FIELDS, _json_values(row), strict=True)))
+_DUE_DAY = COLUMNS.index("due_day")
+
+
+def _values(row: tuple[Any, ...]) -> tuple[Any, ...]:
+    """The values of FIELDS."""
+    due_day, due_at = row[_DUE_DAY : _DUE_DAY + 2]
+    return (*row[:_DUE_DAY], due_at or due_day, *row[_DUE_DAY + 2 :])
+
+
+def _json_line(task: tuple[Any, ...]) -> str:
+    line = orjson.dumps(
+        dict(zip(FIELDS, task, strict=True)),
+        default=dates.written,
+        option=orjson.OPT_PASSTHROUGH_DATETIME,
+    )
     return line.decode() + "\n"
-
-
-def _json_values(row: tuple[Any, ...]) -> Iterator[Any]:
-    return (_timestamp(value) if isinstance(value, datetime) else value for value in row)
-
-
-def _timestamp(value: datetime) -> str:
-    """RFC 3339, always with microseconds, which `isoformat` leaves out when they are 0."""
-    return value.astimezone(UTC).replace(tzinfo=None).isoformat(timespec="microseconds") + "Z"
 
 
 class _Echo:
@@ -62,16 +73,20 @@ class _Echo:
         return line
 
 
-def _csv_lines(rows: Iterable[tuple[Any, ...]]) -> Iterator[str]:
+def _csv_lines(tasks: Iterable[tuple[Any, ...]]) -> Iterator[str]:
     line = csv.writer(_Echo).writerow
     yield BYTE_ORDER_MARK + str(line(FIELDS))
-    for row in rows:
-        yield str(line([_cell(value) for value in row]))
+    for task in tasks:
+        yield str(line([value if value is None else _cell(value) for value in task]))
 
 
 def _cell(value: Any) -> Any:
     if isinstance(value, str):
         return f"'{value}" if MARKED.match(value) else value
+    if isinstance(value, date):
+        return dates.written(value)
     if isinstance(value, bool):
         return "true" if value else "false"
-    return _timestamp(value) if isinstance(value, datetime) else value
+    if isinstance(value, list):
+        return _cell(",".join(value)) if value else None
+    return value

@@ -7,7 +7,6 @@ of tasks that were permanently deleted. Changes that users make through the API 
 import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from datetime import datetime
 from typing import Any
 
 from django.contrib.admin.models import ADDITION, CHANGE, DELETION, LogEntry
@@ -15,6 +14,7 @@ from django.contrib.contenttypes.models import ContentType
 from django.db.models import F, Func, QuerySet, TextField, Value
 from django.db.models.functions import Concat, Substr
 
+from tasks import dates
 from tasks.models import Task
 
 Values = Mapping[str, tuple[Any, Any]]
@@ -92,7 +92,7 @@ def _message(task: Task, flag: int, values: Values) -> str:
         DELETION: {"deleted": {"name": "task", "object": task.title}},
     }
     message = {"owner": task.user_id, **django_part[flag], "values": values}
-    return json.dumps([message], ensure_ascii=False, default=datetime.isoformat)
+    return json.dumps([message], ensure_ascii=False, default=dates.written)
 
 
 def _prefix(owner: str) -> str:
@@ -112,6 +112,8 @@ def _line(entry: LogEntry) -> Line:
 
 
 def _text(value: Any) -> str:
+    if isinstance(value, list):
+        return ", ".join(map(str, value)) or "(none)"
     return {None: "(none)", True: "yes", False: "no"}.get(value) or str(value)
 
 

@@ -1,18 +1,21 @@
 """The task, and the rules of the contract as constraints of the database."""
 
-from datetime import datetime
+from datetime import date, datetime
 
+from django.contrib.postgres.fields import ArrayField
 from django.contrib.postgres.indexes import BrinIndex, GinIndex
 from django.contrib.postgres.search import SearchQuery, SearchVectorExact, SearchVectorField
 from django.db import models
 from django.db.models import F, Func, Q, Value
-from django.db.models.functions import Length, Now
-from django.db.models.lookups import LessThanOrEqual
+from django.db.models.functions import Coalesce, Length, Now
+from django.db.models.lookups import IsNull, LessThanOrEqual
 
 from authjwt import user_ids
 
 TITLE_LENGTH = 200
 DESCRIPTION_LENGTH = 1000
+TAG_LENGTH = 50
+MAX_TAGS = 20
 USER_ID_LENGTH = user_ids.MAX_LENGTH
 MAX_ID = 2**63 - 1
 
@@ -29,11 +32,27 @@ TITLE_WORDS = Func(
     output_field=SearchVectorField(),
 )
 
+DUE = Coalesce(
+    F("due_at"),
+    Func(F("due_day"), template="timezone('UTC', (%(expressions)s)::timestamp)"),
+    output_field=models.DateTimeField(),
+)
+"""When a task is due, for comparing days with times: a day counts as its beginning in UTC."""
+IS_DUE = Func(
+    F("due_day"), F("due_at"), function="tasks_is_due", output_field=models.BooleanField()
+)
+ARE_TAGS = Func(F("tags"), function="tasks_are_tags", output_field=models.BooleanField())
+
 
 class Priority(models.TextChoices):
     LOW = "low"
     MEDIUM = "medium"
     HIGH = "high"
+
+
+def _has_tag(tag: str) -> Q:
+    """Ignoring case."""
+    return Q(tags_folded__contains=[tag.casefold()])
 
 
 class TaskQuerySet(models.QuerySet["Task"]):
@@ -52,13 +71,17 @@ class TaskQuerySet(models.QuerySet["Task"]):
     def trashed(self) -> "TaskQuerySet":
         return self.filter(deleted_at__isnull=False)
 
+    def tagged(self, tag: str) -> "TaskQuerySet":
+        return self.filter(_has_tag(tag))
+
     def found_by(self, text: str) -> "TaskQuerySet":
-        """By task id or user id, exactly, or by all the words of `text` in the title."""
+        """By task id or user id, exactly, by a tag, or by all the words of `text` in the title."""
         words = SearchQuery(text, config="simple")
         matches = (
             Q(SearchVectorExact(TITLE_WORDS, words))
             | Q(user_id=text, deleted_at__isnull=True)
             | Q(user_id=text, deleted_at__isnull=False)
+            | _has_tag(text)
         )
         if text.isascii() and text.isdecimal() and len(text) <= len(str(MAX_ID)):
             matches |= Q(id=int(text))
@@ -88,8 +111,11 @@ class TaskQuerySet(models.QuerySet["Task"]):
 class Task(models.Model):
     """A task of one user. `user_id` is the subject of that user's tokens, and not a foreign key.
 
-    A trigger of the table keeps `updated_at` and `completed_at` (migration `0007`), so that
-    they are right for every writer.
+    A trigger of the table derives `updated_at`, `completed_at`, `folded` and `tags_folded`
+    (migration `0008`), so that they are right for every writer.
+
+    folded: title and description with their case folded; null or empty where that is no more than
+    writing A to Z in lower case. tags_folded: the tags with their case folded, null without tags.
     """
 
     id = models.BigAutoField(primary_key=True)
@@ -103,10 +129,16 @@ class Task(models.Model):
         default=Priority.MEDIUM,
         db_default=Priority.MEDIUM,
     )
+    # A day has no time zone, so it must never become a time. At most one of the two is set.
+    due_day = models.DateField(null=True, blank=True)
+    due_at = models.DateTimeField(null=True, blank=True)
+    tags = ArrayField(models.TextField(), default=list, db_default=Value("{}"), blank=True)
     completed_at = models.DateTimeField(null=True, blank=True, editable=False)
     created_at = models.DateTimeField(db_default=Now(), editable=False)
     updated_at = models.DateTimeField(db_default=Now(), editable=False)
     deleted_at = models.DateTimeField(null=True, blank=True, editable=False)
+    folded = ArrayField(models.TextField(null=True), null=True, blank=True, editable=False)
+    tags_folded = ArrayField(models.TextField(), null=True, blank=True, editable=False)
 
     objects = TaskQuerySet.as_manager()
 
@@ -135,6 +167,14 @@ class Task(models.Model):
             # pending list, which is kept short so that the request that must merge it is not slow.
             GinIndex(TITLE_WORDS, name="task_words", gin_pending_list_limit=256),
             BrinIndex("created_at", name="task_created"),
+            # Also for the admin. Tasks without tags, and those not due, are in neither.
+            GinIndex(
+                fields=("tags_folded",),
+                name="task_tags",
+                condition=Q(tags_folded__isnull=False),
+                gin_pending_list_limit=256,
+            ),
+            models.Index(DUE, name="task_due", condition=Q(IsNull(DUE, rhs=False))),
         )
         constraints = (
             models.CheckConstraint(
@@ -168,6 +208,21 @@ class Task(models.Model):
                 ),
             ),
             models.CheckConstraint(
+                name="task_due",
+                condition=Q(due_day__isnull=True, due_at__isnull=True) | Q(IS_DUE),
+                violation_error_message=(
+                    "A task is due on a day or at a time, not both, in the years 0001 to 9999."
+                ),
+            ),
+            models.CheckConstraint(
+                name="task_tags",
+                condition=Q(tags=[]) | Q(ARE_TAGS),
+                violation_error_message=(
+                    f"A task has at most {MAX_TAGS} tags of 1 to {TAG_LENGTH} characters, without "
+                    "commas, control characters, and white space at the ends."
+                ),
+            ),
+            models.CheckConstraint(
                 name="task_completed_at_when_complete",
                 condition=Q(complete=True, completed_at__isnull=False)
                 | Q(complete=False, completed_at__isnull=True),
@@ -177,3 +232,13 @@ class Task(models.Model):
 
     def __str__(self) -> str:
         return self.title
+
+    @property
+    def due_date(self) -> date | datetime | None:
+        """A day, or a time with its zone."""
+        return self.due_at or self.due_day
+
+    @due_date.setter
+    def due_date(self, due: date | datetime | None) -> None:
+        is_time = isinstance(due, datetime)
+        self.due_day, self.due_at = (None, due) if is_time else (due, None)

@@ -16,9 +16,19 @@ from pydantic import (
 )
 from pydantic_core import PydanticCustomError
 
-from tasks.models import DESCRIPTION_LENGTH, MAX_ID, TITLE_LENGTH, USER_ID_LENGTH, Priority
+from tasks import dates
+from tasks.models import (
+    DESCRIPTION_LENGTH,
+    MAX_ID,
+    MAX_TAGS,
+    TAG_LENGTH,
+    TITLE_LENGTH,
+    USER_ID_LENGTH,
+    Priority,
+)
 
 UNSTORABLE = re.compile("[\x00\ud800-\udfff]")
+CONTROL = re.compile("[\x00-\x1f\x7f-\x9f]")
 READ_ONLY = ("id", "user_id", "completed_at", "created_at", "updated_at")
 
 
@@ -35,20 +45,23 @@ MESSAGES = {
     "int_type": "must be a whole number",
     "json_invalid": "must be JSON in UTF-8",
     "less_than_equal": "must be at most {le}",
+    "list_type": "must be a list",
     "literal_error": "must be one of {expected}",
     "missing": "is required",
     "model_type": "must be a JSON object",
     "string_too_long": "must have at most {max_length} characters",
     "string_too_short": "must not be empty",
     "string_type": "must be a string",
+    "too_long": "must have at most {max_length} items",
     "string_unicode": "must not contain the character NUL or a lone surrogate",
 }
 
 
 def sentence(error: Mapping[str, Any]) -> str:
     """The message of one of pydantic's errors, without its location."""
-    message: str = MESSAGES.get(error["type"], error["msg"])
-    return message.format(**error.get("ctx", {}))
+    if error["type"] in MESSAGES:
+        return MESSAGES[error["type"]].format(**error.get("ctx", {}))
+    return str(error["msg"])  # complete, and may repeat what the client sent
 
 
 def storable(text: str) -> str:
@@ -60,17 +73,44 @@ def storable(text: str) -> str:
     return text
 
 
-def _trimmed(title: str) -> str:
-    title = title.strip()
-    if not title:
+def _trimmed(text: str, max_length: int) -> str:
+    text = text.strip()
+    if not text:
         raise PydanticCustomError("blank", "must not be blank")
-    if len(title) > TITLE_LENGTH:
+    if len(text) > max_length:
         raise PydanticCustomError(
-            "string_too_long",
-            "must have at most {max_length} characters",
-            {"max_length": TITLE_LENGTH},
+            "string_too_long", MESSAGES["string_too_long"], {"max_length": max_length}
         )
-    return title
+    return text
+
+
+def _title(text: str) -> str:
+    return _trimmed(text, TITLE_LENGTH)
+
+
+def trimmed_tag(text: str) -> str:
+    tag = _trimmed(storable(text), TAG_LENGTH)
+    if "," in tag:
+        raise PydanticCustomError("comma", "must not contain a comma")
+    if CONTROL.search(tag):
+        raise PydanticCustomError("control", "must not contain control characters")
+    return tag
+
+
+def _unique(tags: list[str]) -> list[str]:
+    """Case is ignored as Unicode defines it, so `Straße` and `STRASSE` are one tag."""
+    folded: set[str] = set()
+    for tag in tags:
+        if tag.casefold() in folded:
+            raise PydanticCustomError(
+                "duplicate", "must not name a tag twice, ignoring case: {tag}", {"tag": tag}
+            )
+        folded.add(tag.casefold())
+    return tags
+
+
+def _due_date(text: Any) -> Any:
+    return text if text is None else dates.written(dates.parse(text))
 
 
 def _lower(priority: Any) -> Any:
@@ -80,20 +120,23 @@ def _lower(priority: Any) -> Any:
 SPACE = r"\u0009-\u000d\u001c-\u0020\u0085\u00a0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000"
 r"""WHITE_SPACE for a pattern of JSON Schema, whose `\s` is another set."""
 
+
+def _trimmed_pattern(refused: str, max_length: int) -> str:
+    inside, end = f"[^{refused}]", f"[^{refused}{SPACE}]"
+    return rf"^[{SPACE}]*{end}({inside}{{0,{max_length - 2}}}{end})?[{SPACE}]*$"
+
+
 Title = Annotated[
     str,
     AfterValidator(storable),
-    AfterValidator(_trimmed),
+    AfterValidator(_title),
     WithJsonSchema(
         {
             "type": "string",
             "description": (
                 f"1 to {TITLE_LENGTH} characters after white space at both ends is taken off."
             ),
-            "pattern": (
-                rf"^[{SPACE}]*[^\u0000{SPACE}]"
-                rf"([^\u0000]{{0,{TITLE_LENGTH - 2}}}[^\u0000{SPACE}])?[{SPACE}]*$"
-            ),
+            "pattern": _trimmed_pattern(r"\u0000", TITLE_LENGTH),
             "examples": ["Buy milk"],
         }
     ),
@@ -103,6 +146,36 @@ Description = Annotated[
     str,
     Field(max_length=DESCRIPTION_LENGTH, json_schema_extra=DESCRIPTION),
     AfterValidator(storable),
+]
+DUE_DATE: dict[str, Any] = {
+    "anyOf": [
+        {"type": "string", "format": "date"},
+        {"type": "string", "format": "date-time"},
+        {"type": "null"},
+    ],
+    "description": (
+        "A day, which is the same in every time zone, or a time with its offset from UTC. "
+        "A time is returned in UTC."
+    ),
+    "examples": ["2026-01-31", "2026-01-31T17:30:00+01:00"],
+}
+DueDate = Annotated[str | None, BeforeValidator(_due_date), WithJsonSchema(DUE_DATE)]
+TAG = {
+    "type": "string",
+    "pattern": _trimmed_pattern(r"\u0000-\u001f\u007f-\u009f,", TAG_LENGTH),
+}
+Tag = Annotated[str, AfterValidator(trimmed_tag), WithJsonSchema(TAG)]
+Tags = Annotated[
+    list[Tag],
+    Field(
+        max_length=MAX_TAGS,
+        description=(
+            f"Each 1 to {TAG_LENGTH} characters after white space at both ends is taken off, "
+            "without commas and control characters. No two may differ in case only."
+        ),
+        json_schema_extra={"uniqueItems": True, "examples": [["home", "Shopping"]]},
+    ),
+    AfterValidator(_unique),
 ]
 if TYPE_CHECKING:
     PriorityOut = str
@@ -122,6 +195,8 @@ class TaskFields(BaseModel):
     description: Description | None = None
     complete: bool = False
     priority: PriorityIn = Priority.MEDIUM.value
+    due_date: DueDate = None
+    tags: Tags = []
 
 
 class TaskIn(TaskFields):
@@ -151,6 +226,7 @@ class TaskPatch(TaskIn):
     title: Title = UNSET
     complete: bool = UNSET
     priority: PriorityIn = UNSET
+    tags: Tags = UNSET
 
     @model_validator(mode="after")
     def _not_empty(self) -> Self:
@@ -166,6 +242,8 @@ class TaskOut(BaseModel):
     description: Annotated[str, Field(max_length=DESCRIPTION_LENGTH)] | None
     complete: bool
     priority: PriorityOut
+    due_date: Annotated[str | None, WithJsonSchema(DUE_DATE)]
+    tags: Annotated[list[str], Field(max_length=MAX_TAGS)]
     completed_at: datetime | None
     created_at: datetime
     updated_at: datetime
@@ -174,3 +252,6 @@ class TaskOut(BaseModel):
 class TaskList(BaseModel):
     tasks: list[TaskOut]
     count: Annotated[int, Field(ge=0, description="How many tasks match, whatever the page.")]
+    next_cursor: Annotated[
+        str | None, Field(description="The `cursor` of the next page, or null on the last page.")
+    ]

@@ -30,7 +30,15 @@ def pytest_xdist_auto_num_workers() -> int:
     return (os.cpu_count() or 1) + 1
 
 
-SLOW = ("test_upgrade", "test_migrate", "test_restore", "wire", "benchmarks", "browser")
+SLOW = (
+    "test_upgrade",
+    "test_migrate",
+    "test_restore",
+    "wire",
+    "benchmarks",
+    "browser",
+    "typed_clients",
+)
 
 
 @pytest.hookimpl(trylast=True)

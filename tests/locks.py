@@ -16,6 +16,7 @@ LOCKS = (
     "config/database/requirements.txt",
     "tests/requirements.txt",
     "tests/benchmarks/requirements.txt",
+    "tests/typed_clients/requirements.txt",
 )
 
 

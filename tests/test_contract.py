@@ -24,6 +24,8 @@ ERROR = {
     "request_id": "7",
 }
 
+INVALID = {**ERROR, "error_code": "VALIDATION_ERROR"}
+
 
 def check(
     method: str, path: str, status: int, body: Any, headers: dict[str, str] | None = None
@@ -53,9 +55,9 @@ def test_what_the_document_does_not_describe_is_left_alone(
 @pytest.mark.parametrize(
     ("method", "status", "headers", "body", "problem"),
     [
-        ("GET", 418, JSON, ERROR, "the status is not one of [200, 401, "),
-        ("HEAD", 418, JSON, b"", "the status is not one of [200, 401, "),
-        ("DELETE", 200, JSON, b"", "the status is not one of [204, 401, "),
+        ("GET", 418, JSON, ERROR, "the status is not one of [200, 400, 401, "),
+        ("HEAD", 418, JSON, b"", "the status is not one of [200, 400, 401, "),
+        ("DELETE", 200, JSON, b"", "the status is not one of [204, 400, 401, "),
         ("GET", 200, {"Content-Type": "application/json"}, {}, "header X-Request-ID is missing"),
         ("HEAD", 401, JSON, b"", "header WWW-Authenticate is missing"),
         ("GET", 503, {**JSON, "Retry-After": "soon"}, ERROR, "header Retry-After is 'soon'"),
@@ -69,6 +71,9 @@ def test_what_the_document_does_not_describe_is_left_alone(
         ("GET", 404, JSON, {**ERROR, "error_code": "NEW"}, "body: error_code: "),
         ("GET", 404, JSON, {**ERROR, "timestamp": "today"}, "body: timestamp: "),
         ("GET", 404, JSON, {**ERROR, "hint": "x"}, "'hint' was unexpected"),
+        ("GET", 404, JSON, {**ERROR, "error_code": "VALIDATION_ERROR"}, "body: error_code: "),
+        ("PATCH", 400, JSON, INVALID, '"errors" is a required property'),
+        ("PATCH", 400, JSON, {**INVALID, "errors": []}, "body: errors: "),
     ],
 )
 def test_an_answer_that_is_not_as_documented_fails(
@@ -84,7 +89,7 @@ def test_a_member_of_a_task_that_was_forgotten_in_the_document_fails() -> None:
     task = {**EXAMPLE, "colour": "red"}
 
     with pytest.raises(Undocumented, match=r"tasks/0.*'colour' was unexpected"):
-        check("GET", "/api/alice/tasks", 200, {"tasks": [task], "count": 1})
+        check("GET", "/api/alice/tasks", 200, {"tasks": [task], "count": 1, "next_cursor": None})
 
 
 def test_answers_of_the_client_of_django_are_checked(monkeypatch: pytest.MonkeyPatch) -> None:

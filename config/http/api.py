@@ -3,7 +3,7 @@
 from django.conf import settings
 
 from config import VERSION
-from config.http import handlers, health
+from config.http import handlers, health, query
 from config.http.docs import with_content_security_policy
 from config.http.openapi import DocumentedAPI
 from config.http.parser import JSONParser
@@ -17,5 +17,6 @@ api = DocumentedAPI(
     parser=JSONParser(),
 )
 handlers.install(api)
+query.check(tasks)
 api.add_router(settings.API_URL, tasks)
 api.add_router("/health", health.router)

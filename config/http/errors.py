@@ -15,6 +15,7 @@ from django.http.response import HttpResponseBase
 from django.urls import re_path
 from django.views.decorators.csrf import csrf_exempt
 
+from config.http import addresses
 from config.server.bodies import BODY_TIMEOUT, REFUSAL
 
 ErrorCode = Literal[
@@ -33,6 +34,8 @@ ErrorCode = Literal[
 ]
 
 RETRY_AFTER = "2"
+MAX_ERRORS = 20
+"""How many errors of one request an answer names."""
 
 # Sentences that the OpenAPI document has in its examples too.
 BODY_TOO_LARGE = f"The body must have at most {settings.DATA_UPLOAD_MAX_MEMORY_SIZE // 1024} KiB."
@@ -41,14 +44,13 @@ CRASH = "Something went wrong here. It has been recorded."
 DATABASE_UNREACHABLE = (
     "The database cannot be reached at the moment. Nothing was done: please try again."
 )
-NO_SUCH_TASK = "There is no such task."
 NOT_JSON = "The body must be application/json."
 
 BY_STATUS: Mapping[int, tuple[ErrorCode, str]] = {
     400: ("VALIDATION_ERROR", "The request is malformed."),
     403: ("AUTH_FORBIDDEN", "This is not allowed."),
-    404: ("NOT_FOUND", "There is nothing at this address."),
-    405: ("METHOD_NOT_ALLOWED", "This address does not support this method."),
+    404: ("NOT_FOUND", addresses.NOTHING_HERE),
+    405: ("METHOD_NOT_ALLOWED", addresses.WRONG_METHOD),
     413: ("PAYLOAD_TOO_LARGE", BODY_TOO_LARGE),
 }
 """Errors that Django answers with, instead of the API."""
@@ -96,10 +98,15 @@ def jsonify(request: HttpRequest, response: HttpResponseBase) -> None:
     if not isinstance(response, HttpResponse) or response["Content-Type"] == "application/json":
         return
     default: tuple[ErrorCode, str] = ("INTERNAL_ERROR", CRASH)
+    error_code, detail = BY_STATUS.get(response.status_code, default)
     if "Allow" in response:
         methods = {name.strip() for name in response["Allow"].split(",")}
-        response["Allow"] = ", ".join(sorted(methods | ({"HEAD"} if "GET" in methods else set())))
-    response.content = body(request, *BY_STATUS.get(response.status_code, default))
+        allowed = sorted(methods | ({"HEAD"} if "GET" in methods else set()))
+        response["Allow"] = ", ".join(allowed)
+        detail = addresses.wrong_method(request, allowed)
+    elif error_code == "NOT_FOUND":
+        detail = addresses.unknown(request.path_info)
+    response.content = body(request, error_code, detail)
     response["Content-Type"] = "application/json"
     response["Cache-Control"] = "private, no-store"
 

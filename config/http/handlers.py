@@ -1,6 +1,6 @@
 """Handlers that turn what an endpoint raises into an error of the API."""
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from http import HTTPStatus
 from typing import Any
 
@@ -13,11 +13,12 @@ from ninja import NinjaAPI
 from ninja.errors import HttpError, ValidationError
 
 from authjwt.exceptions import Forbidden, InvalidToken, KeysUnavailable, MissingToken
+from config.http import addresses, hints
 from config.http.errors import (
     BY_STATUS,
     CRASH,
     DATABASE_UNREACHABLE,
-    NO_SUCH_TASK,
+    MAX_ERRORS,
     RETRY_AFTER,
     error,
     explain,
@@ -26,12 +27,14 @@ from config.http.parser import UnreadableBody
 from config.server.connection import AnswerLost, ConnectionFailed
 from config.server.logs import summary
 from tasks.models import Task
+from tasks.query import ListQuery
 from tasks.schemas import sentence
 
 log = structlog.get_logger()
 
-MAX_ERRORS = 20
 MAX_NAME_LENGTH = 100
+MADE_UP = ("extra_forbidden", "not_utf8")
+"""Types of errors about names that the client made up. They may contain private text."""
 
 WRONG_RELEASE_SQLSTATES = ("42883", "3F000", "42501", "22023")
 """A function that does not exist, may not be called, or refuses its arguments."""
@@ -79,7 +82,13 @@ def _invalid_token(request: HttpRequest, exc: InvalidToken) -> HttpResponse:
 
 
 def _forbidden(request: HttpRequest, exc: Forbidden) -> HttpResponse:
-    return error(request, 403, "AUTH_FORBIDDEN", str(exc))
+    user = _path_parameter(request, "user_id")
+    detail = str(exc) if user is None else addresses.another_user(user, request.path_info)
+    return error(request, 403, "AUTH_FORBIDDEN", detail)
+
+
+def _path_parameter(request: HttpRequest, name: str) -> str | None:
+    return request.resolver_match.kwargs.get(name) if request.resolver_match else None
 
 
 def _keys_unavailable(request: HttpRequest, exc: KeysUnavailable) -> HttpResponse:
@@ -93,7 +102,7 @@ def _keys_unavailable(request: HttpRequest, exc: KeysUnavailable) -> HttpRespons
 
 
 def _not_found(request: HttpRequest, _exc: Exception) -> HttpResponse:
-    return error(request, 404, "NOT_FOUND", NO_SUCH_TASK)
+    return error(request, 404, "NOT_FOUND", addresses.NO_SUCH_TASK)
 
 
 def _too_large(request: HttpRequest, _exc: Exception) -> HttpResponse:
@@ -119,30 +128,48 @@ def _unreadable(request: HttpRequest, exc: HttpError) -> HttpResponse:
 
 def _invalid(request: HttpRequest, exc: ValidationError) -> HttpResponse:
     if any(item["loc"][0] == "path" for item in exc.errors):
-        return _not_found(request, exc)
-    errors = list(_readable_errors(exc.errors))
-    # The name of an unknown field is made up by the client, and may contain private text.
-    explain(request, fields=[_field(item) for item in errors if item["type"] != "extra_forbidden"])
+        task_id = _path_parameter(request, "task_id") or ""
+        detail = addresses.invalid_id(task_id, has_search="q" in ListQuery.model_fields)
+        return error(request, 404, "NOT_FOUND", detail)
+    errors = list(_readable_errors(exc.errors, request.method))
+    explain(request, fields=[_field(item) for item in errors if item["type"] not in MADE_UP])
     first = errors[0]
-    detail = ": ".join([*map(str, first["loc"][1:]), first["msg"]])
+    detail = ": ".join([*(str(part) or '""' for part in first["loc"][1:]), first["msg"]])
     status = HTTPStatus.UNPROCESSABLE_ENTITY
     if first["type"] in ("empty_body", "empty_change"):
         status = HTTPStatus.BAD_REQUEST
     return error(request, status, "VALIDATION_ERROR", detail, errors=errors)
 
 
-def _readable_errors(errors: Iterable[Mapping[str, Any]]) -> Iterable[dict[str, Any]]:
-    """Pydantic's errors, with `loc` and `msg` as a client understands them."""
-    for item in list(errors)[:MAX_ERRORS]:
+def _readable_errors(
+    errors: Iterable[Mapping[str, Any]], method: str | None
+) -> Iterable[dict[str, Any]]:
+    """Pydantic's errors, with `loc` and `msg` as a client understands them.
+
+    Unknown names come first, because a wrong name is often why a required one is missing.
+    """
+    for item in sorted(errors, key=lambda item: item["type"] != "extra_forbidden")[:MAX_ERRORS]:
         source, *path = item["loc"]
-        kind = item["type"]
-        if source == "body" and kind == "missing" and len(path) == 1:
-            kind, message = "empty_body", "The body is empty: send a JSON object."
-        else:
-            message = sentence(item)
         # django-ninja puts the name of the endpoint's argument first, if at all.
         place = path[1:] if source == "body" else path[-1:]
+        kind, message = _message(item, place, method)
         yield {"loc": [source, *map(_readable_part, place)], "msg": message, "type": kind}
+
+
+def _message(
+    item: Mapping[str, Any], place: Sequence[str | int], method: str | None
+) -> tuple[str, str]:
+    """The type and the message of an error."""
+    match item["loc"][0], item["type"], place:
+        case "body", "missing", []:
+            return "empty_body", "The body is empty: send a JSON object."
+        case "body", "missing", [_] if method == "PUT":
+            return "missing", f"{sentence(item)}; to change single fields, use PATCH"
+        case "body", "extra_forbidden", [str(name)]:
+            return "extra_forbidden", hints.unknown_field(name)
+        case "query", kind, _ if kind in MADE_UP:
+            return kind, item["msg"]
+    return item["type"], sentence(item)
 
 
 def _field(item: Mapping[str, Any]) -> str:

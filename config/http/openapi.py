@@ -1,21 +1,23 @@
 """The OpenAPI document: what django-ninja reads from the types, plus what types cannot express."""
 
+import json
 from collections.abc import Mapping
 from typing import Any, get_args
 
 from ninja import NinjaAPI
 from ninja.openapi.schema import OpenAPISchema
 
-from authjwt.exceptions import ANOTHER_USER, EXPIRED
+from authjwt.exceptions import EXPIRED
+from config.http.addresses import NO_SUCH_TASK, another_user
 from config.http.errors import (
     BODY_TOO_LARGE,
     BODY_TOO_LATE,
     CRASH,
     DATABASE_UNREACHABLE,
-    NO_SUCH_TASK,
     NOT_JSON,
     ErrorCode,
 )
+from tasks.models import Priority
 from tasks.schemas import READ_ONLY, TaskOut
 
 TASK: dict[str, Any] = dict.fromkeys(TaskOut.model_fields) | {
@@ -24,14 +26,32 @@ TASK: dict[str, Any] = dict.fromkeys(TaskOut.model_fields) | {
     "title": "Buy milk",
     "complete": False,
     "priority": "medium",
+    "due_date": "2026-02-14",
+    "tags": ["home"],
     "created_at": "2026-01-31T12:00:00.000000Z",
     "updated_at": "2026-01-31T12:00:00.000000Z",
 }
 EXAMPLES = {
     "Health": {"status": "ok"},
-    "TaskList": {"tasks": [TASK], "count": 1},
+    "TaskList": {"tasks": [TASK], "count": 1, "next_cursor": None},
     "TaskOut": TASK,
 }
+
+INFO = {
+    "contact": {"name": "The maintainers of better-auth-tasks"},
+    "license": {"name": "MIT", "identifier": "MIT"},
+}
+SERVERS = [{"url": "/", "description": "The server that this document comes from."}]
+TAGS = [
+    {"name": "tasks", "description": "The tasks of the user of the token."},
+    {"name": "health", "description": "For load balancers and monitoring, without a token."},
+]
+
+PRIORITY = {"type": "string", "enum": Priority.values}
+"""A schema of its own, so that generated clients have one type for it, not one for each body."""
+
+MAX_SAFE_INTEGER = 2**53 - 1
+"""The largest integer that JavaScript represents exactly."""
 
 TEXT = {"schema": {"type": "string"}}
 ALWAYS = {"required": True, **TEXT}
@@ -44,16 +64,21 @@ RETRY_AFTER = {
 CHALLENGE = {"WWW-Authenticate": {"description": "RFC 6750, section 3.", **ALWAYS}}
 NEXT = {"Link": {"description": 'The next page, `rel="next"`, if there is one.', **TEXT}}
 LOCATION = {"Location": {"description": "The address of the new task.", **ALWAYS}}
+BODIES = ("TaskIn", "TaskPut", "TaskPatch")
 REQUEST_ID = {
     "X-Request-ID": {"description": "Of the request, or a new one; also in the log.", **ALWAYS}
 }
 
-ERROR = {
+ERROR: dict[str, Any] = {
     "type": "object",
+    "description": "Every error but VALIDATION_ERROR, which has `errors` in addition.",
     "required": ["detail", "error_code", "timestamp", "request_id"],
     "properties": {
         "detail": {"type": "string", "description": "A sentence to show to a person."},
-        "error_code": {"type": "string", "enum": list(get_args(ErrorCode))},
+        "error_code": {
+            "type": "string",
+            "enum": [code for code in get_args(ErrorCode) if code != "VALIDATION_ERROR"],
+        },
         "timestamp": {"type": "string", "format": "date-time"},
         "request_id": {
             "type": "string",
@@ -63,18 +88,36 @@ ERROR = {
             "type": "string",
             "description": "Only with AUTH_INVALID: why the token was refused.",
         },
-        "errors": {
-            "type": "array",
-            "description": "Only with VALIDATION_ERROR: each invalid place, and its rule.",
-            "items": {
-                "type": "object",
-                "required": ["loc", "msg", "type"],
-                "properties": {
-                    "loc": {"type": "array", "items": {"type": ["string", "integer"]}},
-                    "msg": {"type": "string"},
-                    "type": {"type": "string"},
-                },
+    },
+}
+# `Error` alone would hide the global class of JavaScript in generated clients. Two schemas, because
+# `error_code` then tells TypeScript whether there are `errors`.
+ERRORS: dict[str, Any] = {
+    "ErrorResponse": ERROR,
+    "ValidationErrorResponse": {
+        "type": "object",
+        "required": [*ERROR["required"], "errors"],
+        "properties": {
+            **{name: ERROR["properties"][name] for name in ERROR["required"]},
+            "error_code": {"type": "string", "enum": ["VALIDATION_ERROR"]},
+            "errors": {
+                "type": "array",
+                "minItems": 1,
+                "items": {"$ref": "#/components/schemas/ValidationProblem"},
             },
+        },
+    },
+    "ValidationProblem": {
+        "type": "object",
+        "required": ["loc", "msg", "type"],
+        "properties": {
+            "loc": {
+                "type": "array",
+                "description": "Where it is, for example `body` and the name of the field.",
+                "items": {"type": ["string", "integer"]},
+            },
+            "msg": {"type": "string", "description": "The rule, to show to a person."},
+            "type": {"type": "string", "description": "The rule, for programs."},
         },
     },
 }
@@ -88,7 +131,8 @@ def _response(description: str, code: ErrorCode, detail: str, **more: Any) -> di
         "request_id": "0b8f6a1f4c1b4c7e9d5c3a2b1f0e9d8c",
         **more.pop("members", {}),
     }
-    schema = {"$ref": "#/components/schemas/Error"}
+    name = "ValidationErrorResponse" if code == "VALIDATION_ERROR" else "ErrorResponse"
+    schema = {"$ref": f"#/components/schemas/{name}"}
     return {
         "description": description,
         "content": {"application/json": {"schema": schema, "example": example}},
@@ -115,9 +159,9 @@ RESPONSES = {
         members={"reason": "expired"},
         headers=CHALLENGE,
     ),
-    "403": _response("The token belongs to another user.", "AUTH_FORBIDDEN", ANOTHER_USER),
+    "403": _response("The token belongs to another user.", "AUTH_FORBIDDEN", another_user("bob")),
     "404": _response("The user has no such task.", "NOT_FOUND", NO_SUCH_TASK),
-    "408": _response("The body did not arrive in time.", "REQUEST_TIMEOUT", BODY_TOO_LATE),
+    "408": _response("A body was sent too slowly.", "REQUEST_TIMEOUT", BODY_TOO_LATE),
     "413": _response("The body is too large.", "PAYLOAD_TOO_LARGE", BODY_TOO_LARGE),
     "415": _response("The body has an unsupported media type.", "UNSUPPORTED_MEDIA_TYPE", NOT_JSON),
     "422": _response(
@@ -141,40 +185,84 @@ class DocumentedAPI(NinjaAPI):
 
     def get_openapi_schema(self, **kwargs: Any) -> OpenAPISchema:
         document = super().get_openapi_schema(**kwargs)
-        document["paths"] = _untitled(document["paths"])
-        components = document["components"] = _untitled(document["components"])
-        components["schemas"]["Error"] = ERROR
-        components["responses"] = RESPONSES
+        document["info"] |= INFO
+        document["servers"] = SERVERS
+        document["tags"] = TAGS
+        document["paths"] = simplified(document["paths"])
+        components = document["components"] = simplified(document["components"])
         del components["schemas"]["ListQuery"]  # its members are query parameters
-        _mark_read_only(components["schemas"])
+        for schema in components["schemas"].values():
+            for rule in schema["properties"].values():
+                _describe_default(rule, rule)
+        for body in BODIES:
+            _mention_read_only(components["schemas"][body])
+        components["schemas"] |= ERRORS | {"Priority": PRIORITY}
+        components["responses"] = RESPONSES
         for path in document["paths"].values():
             for operation in path.values():
                 _complete(operation)
         return document
 
 
-def _untitled(node: Any) -> Any:
-    """Removes the titles that pydantic makes from names, because they add nothing to the names."""
+def simplified(node: Any) -> Any:
+    """What pydantic generates, in the form that generators of clients understand best."""
     if isinstance(node, list):
-        return [_untitled(item) for item in node]
-    if isinstance(node, dict):
-        return {
-            name: _untitled(item)
-            for name, item in node.items()
-            if name != "title" or not isinstance(item, str)
-        }
-    return node
+        return [simplified(item) for item in node]
+    if not isinstance(node, dict):
+        return node
+    result = {
+        name: simplified(item)
+        for name, item in node.items()
+        # Pydantic makes titles from names, and they add nothing to the names.
+        if name != "title" or not isinstance(item, str)
+    }
+    result = _with_type_null(result)
+    if "integer" in result.get("type", ()) and result.get("maximum", 0) > MAX_SAFE_INTEGER:
+        del result["maximum"]
+        result["format"] = "int64"
+    if PRIORITY.items() <= result.items():
+        rest = {name: rule for name, rule in result.items() if name not in PRIORITY}
+        return {"$ref": "#/components/schemas/Priority", **rest}
+    return result
 
 
-def _mark_read_only(schemas: dict[str, Any]) -> None:
-    known = schemas["TaskOut"]["properties"]
-    for name in READ_ONLY:
-        known[name]["readOnly"] = True
-    for body in ("TaskIn", "TaskPut", "TaskPatch"):
-        schemas[body]["properties"] |= {name: known[name] for name in READ_ONLY}
+def _with_type_null(schema: dict[str, Any]) -> dict[str, Any]:
+    """`anyOf` of one type and null, as a list of types."""
+    options = schema.get("anyOf", [])
+    types = [option for option in options if option != {"type": "null"}]
+    if len(types) != 1 or types == options or "type" not in types[0]:
+        return schema
+    rest = {name: rule for name, rule in schema.items() if name != "anyOf"}
+    nullable = {**types[0], **rest, "type": [types[0]["type"], "null"]}
+    if "enum" in nullable:
+        nullable["enum"] = [*nullable["enum"], None]
+    return nullable
+
+
+def _describe_default(described: dict[str, Any], schema: dict[str, Any]) -> None:
+    """Says the default in words.
+
+    Because of a `default`, openapi-typescript makes a property required, and openapi-python-client
+    sends a parameter that nobody has set.
+    """
+    default = schema.pop("default", [])
+    if default != []:
+        text = ",".join(default) if isinstance(default, list) else json.dumps(default).strip('"')
+        sentence = f"Default: `{text}`."
+        described["description"] = f"{described.get('description', '')} {sentence}".lstrip()
+
+
+def _mention_read_only(body: dict[str, Any]) -> None:
+    """Not as properties: a client that generates its forms from the document would offer them."""
+    *names, last = (f"`{name}`" for name in READ_ONLY)
+    sentence = f"{', '.join(names)} and {last} may be sent too, and have no effect."
+    body["description"] = f"{body.get('description', '')} {sentence}".lstrip()
 
 
 def _complete(operation: dict[str, Any]) -> None:
+    operation.setdefault("security", [])
+    for parameter in operation["parameters"]:
+        _simplify_parameter(parameter)
     responses = {
         str(status): {**response, "headers": {**REQUEST_ID}}
         for status, response in operation["responses"].items()
@@ -191,20 +279,34 @@ def _complete(operation: dict[str, Any]) -> None:
     operation["responses"] = dict(sorted(responses.items()))
 
 
+def _simplify_parameter(parameter: dict[str, Any]) -> None:
+    """A URL has no null, and django-ninja repeats what the schema says."""
+    schema = parameter["schema"]
+    parameter.pop("examples", None)
+    if isinstance(schema.get("type"), list):
+        (schema["type"],) = (kind for kind in schema["type"] if kind != "null")
+        if "enum" in schema:
+            schema["enum"].remove(None)
+    if schema.get("description") == parameter.get("description"):
+        schema.pop("description", None)
+    _describe_default(parameter, schema)
+
+
 def _statuses(operation: dict[str, Any]) -> set[str]:
-    """The errors that an operation of this kind can answer with."""
+    """The errors that an operation of this kind can answer with.
+
+    408 is among them everywhere: the server refuses a slow body whatever the path is.
+    """
     if operation["operationId"] == "checkHealth":
-        return set()
+        return {"408"}
     if operation["operationId"] == "checkReadiness":
-        return {"503"}
-    statuses = {"401", "403", "500", "503"}
+        return {"408", "503"}
+    statuses = {"400", "401", "403", "408", "422", "500", "503"}
     names = {parameter["name"] for parameter in operation["parameters"]}
     if "task_id" in names:
         statuses.add("404")
-    if "limit" in names:
-        statuses |= {"400", "422"}
     if "requestBody" in operation:
-        statuses |= {"400", "408", "413", "415", "422"}
+        statuses |= {"413", "415"}
     return statuses
 
 

@@ -1,6 +1,8 @@
 """The page of one task: its form, its buttons, and its history."""
 
 import re
+from collections.abc import Iterable, Iterator
+from datetime import UTC, date, datetime
 from typing import Any, cast
 
 from django import forms
@@ -8,19 +10,30 @@ from django.contrib import messages
 from django.core.validators import RegexValidator
 from django.db.models import Model
 from django.http import HttpRequest, HttpResponse, HttpResponseNotAllowed, HttpResponseRedirect
+from pydantic import TypeAdapter, ValidationError
+from pydantic_core import PydanticCustomError
 
 from authjwt import user_ids
-from tasks import history
+from tasks import dates, history
 from tasks.admin.action_views import ActionsMixin
-from tasks.admin.columns import time_column
+from tasks.admin.clock import Clock
+from tasks.admin.columns import due_column, tags_column, time_column
 from tasks.exchange import NULLABLE
-from tasks.models import DESCRIPTION_LENGTH, TITLE_LENGTH, USER_ID_LENGTH, Task
-from tasks.schemas import TaskFields
+from tasks.models import DESCRIPTION_LENGTH, MAX_TAGS, TITLE_LENGTH, USER_ID_LENGTH, Task
+from tasks.schemas import Tags, TaskFields, sentence
 
 NO_SURROGATES = RegexValidator(
     "[\ud800-\udfff]", "Must not contain a lone surrogate.", inverse_match=True
 )
 LINE_BREAKS = re.compile("[\r\n]")
+# More forms than the API accepts, but none that can be read in two ways.
+STAFF_TIME = re.compile(
+    r"(?P<day>\d{4}-\d\d-\d\d)[T ]+(?P<minutes>\d\d:\d\d)(?P<seconds>:\d\d(\.\d+)?)?"
+    r" *(?P<zone>UTC|Z|[+-]\d\d:\d\d)?",
+    re.ASCII | re.IGNORECASE,
+)
+TAGS: TypeAdapter[list[str]] = TypeAdapter(Tags)
+MAX_QUOTED_TAG = 60
 
 
 def validate_user_id(text: str) -> None:
@@ -44,6 +57,64 @@ class TitleField(TextField):
         return before != after
 
 
+class DueDateField(forms.Field):
+    """A day, or a time. Its text says UTC, since other times on the page are in local time."""
+
+    default_error_messages = {  # noqa: RUF012  Django's type
+        "invalid": "This is neither a day nor a time. Write it as in the example below.",
+        "year_range": "The due date must be in the years 0001 to 9999 in UTC.",
+    }
+
+    def to_python(self, value: Any) -> date | datetime | None:
+        text = (value or "").strip()
+        if match := STAFF_TIME.fullmatch(text):
+            zone = match["zone"] or "Z"
+            zone = zone if zone[0] in "+-" else "Z"
+            text = f"{match['day']}T{match['minutes']}{match['seconds'] or ':00'}{zone}"
+        try:
+            return dates.parse(text) if text else None
+        except PydanticCustomError as error:
+            code = "year_range" if error.type == "year_range" else "invalid"
+            raise forms.ValidationError(self.error_messages[code], code) from error
+
+    def prepare_value(self, value: Any) -> Any:
+        if not isinstance(value, datetime):
+            return value
+        utc = value.astimezone(UTC).replace(tzinfo=None)
+        is_minute = not utc.second and not utc.microsecond
+        return f"{utc.isoformat(' ', 'minutes' if is_minute else 'auto')} UTC"
+
+
+class TagsField(forms.Field):
+    def to_python(self, value: Any) -> list[str]:
+        parts = (part.strip() for part in (value or "").split(","))
+        return [part for part in parts if part]
+
+    def prepare_value(self, value: Any) -> Any:
+        return ", ".join(value) if isinstance(value, list) else value
+
+    def validate(self, value: Any) -> None:
+        super().validate(value)
+        try:
+            TAGS.validate_python(value)
+        except ValidationError as error:
+            raise forms.ValidationError(list(_tag_problems(error.errors(), value))) from error
+
+
+def _tag_problems(errors: Iterable[Any], tags: list[str]) -> Iterator[str]:
+    for error in errors:
+        if error["loc"]:
+            tag = tags[error["loc"][0]]
+            shown = tag if len(tag) <= MAX_QUOTED_TAG else f"{tag[:MAX_QUOTED_TAG]}…"
+            yield f"The tag “{shown}” {sentence(error)}."
+        elif error["type"] == "duplicate":
+            yield "Enter each tag once: “{other}” and “{tag}” are the same tag.".format_map(
+                error["ctx"]
+            )
+        else:
+            yield f"Enter at most {MAX_TAGS} tags. These are {len(tags)}."
+
+
 class TaskForm(forms.ModelForm):  # type: ignore[type-arg] # not subscriptable at run time
     """Accepts what the API accepts, and writes only the fields that staff have edited.
 
@@ -63,6 +134,16 @@ class TaskForm(forms.ModelForm):  # type: ignore[type-arg] # not subscriptable a
         required=False,
         widget=forms.Textarea(attrs={"class": "vLargeTextField"}),
     )
+    due_date = DueDateField(
+        required=False,
+        widget=forms.TextInput(attrs={"size": 30}),
+        help_text="Enter a day such as 2026-01-31, or a time in UTC such as 2026-01-31 16:30.",
+    )
+    tags = TagsField(
+        required=False,
+        widget=forms.TextInput(attrs={"class": "vLargeTextField"}),
+        help_text="Write commas between the tags, as in: home, Shopping",
+    )
 
     class Meta:
         model = Task
@@ -70,6 +151,8 @@ class TaskForm(forms.ModelForm):  # type: ignore[type-arg] # not subscriptable a
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
+        if self.instance.pk is not None:
+            self.initial["due_date"] = self.instance.due_date
         for field in self.fields.values():
             field.show_hidden_initial = self.instance.pk is not None
 
@@ -80,15 +163,31 @@ class TaskForm(forms.ModelForm):  # type: ignore[type-arg] # not subscriptable a
         for name in NULLABLE & data.keys():
             if name in self.changed_data or self.instance.pk is None:
                 data[name] = data[name] or None
+        if "due_date" in data:
+            self.instance.due_date = data["due_date"]
         return data
 
     def changes(self) -> history.Values:
-        """Old and new values of the fields that staff have edited."""
+        """Old and new values of the fields that staff have edited, as the history has them."""
         return {
-            name: (self.initial.get(name), new)
+            name: (_for_history(self.initial.get(name)), _for_history(new))
             for name, new in self.cleaned_data.items()
-            if self.initial.get(name) != new
+            if _for_history(self.initial.get(name)) != _for_history(new)
         }
+
+    def columns(self) -> dict[str, Any]:
+        """New values of the columns that follow from `changes`."""
+        new = {name: self.cleaned_data[name] for name in self.changes()}
+        if "due_date" in new:
+            del new["due_date"]
+            new |= {"due_day": self.instance.due_day, "due_at": self.instance.due_at}
+        return new
+
+
+def _for_history(value: Any) -> Any:
+    if isinstance(value, list):
+        return ", ".join(value) or None
+    return dates.written(value) if isinstance(value, date) else value
 
 
 class ChangePageMixin(ActionsMixin):
@@ -103,7 +202,11 @@ class ChangePageMixin(ActionsMixin):
     def get_fields(self, request: HttpRequest, obj: Task | None = None) -> tuple[Any, ...]:
         if obj is None:
             return TaskForm.Meta.fields
-        return ("owner", *TaskForm.Meta.fields[1:], *self.times)
+        fields = TaskForm.Meta.fields[1:]
+        if not self.has_change_permission(request, obj):
+            texts = {"due_date": due_column(Clock.of(request)), "tags": tags_column()}
+            fields = tuple(texts.get(name, name) for name in fields)
+        return ("owner", *fields, *self.times)
 
     def get_readonly_fields(self, request: HttpRequest, obj: Task | None = None) -> tuple[Any, ...]:
         return () if obj is None else ("user_id", "owner", *self.times)
@@ -159,8 +262,7 @@ class ChangePageMixin(ActionsMixin):
             obj.save(force_insert=True)
             history.added(cast("int", request.user.pk), obj, changes)
         elif changes:
-            new = {name: new for name, (_, new) in changes.items()}
-            Task.objects.filter(pk=obj.pk).update(**new)
+            Task.objects.filter(pk=obj.pk).update(**form.columns())
             history.changed(cast("int", request.user.pk), [(obj, changes)])
 
     def log_addition(self, request: HttpRequest, obj: Model, message: Any) -> Any:

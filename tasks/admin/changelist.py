@@ -15,15 +15,14 @@ from datetime import timedelta
 from typing import Any
 
 from django.contrib import admin
-from django.contrib.admin.views.main import PAGE_VAR, ChangeList
+from django.contrib.admin.views.main import ERROR_FLAG, PAGE_VAR, ChangeList
 from django.db import connection, transaction
 from django.db.models import F, Max
-from django.forms.widgets import Script
 from django.http import HttpRequest
-from django.urls import reverse_lazy
 
-from tasks.admin.columns import time_column
-from tasks.admin.filters import CreatedFilter, TrashFilter, UpdatedFilter
+from tasks.admin.clock import Clock
+from tasks.admin.columns import MAX_SHOWN_TAGS, due_column, tags_column, time_column
+from tasks.admin.filters import CreatedFilter, DueFilter, TagFilter, TrashFilter, UpdatedFilter
 from tasks.admin.strict_list import StrictListMixin
 from tasks.models import MAX_ID, Task, TaskQuerySet
 
@@ -132,24 +131,27 @@ class TaskListMixin(StrictListMixin):
             "priority__exact",
             "user_id__exact",
             TrashFilter.parameter_name,
+            DueFilter.parameter_name,
+            TagFilter.parameter_name,
             *CreatedFilter.parameters(),
             *UpdatedFilter.parameters(),
         }
     )
-    list_display: Any = (
-        "id",
-        "title",
-        "owner",
+    list_display: Any = ("id", "title", "owner", "complete", "priority")
+    list_display_links = ("id", "title")
+    list_filter = (
+        DueFilter,
+        TagFilter,
         "complete",
         "priority",
-        time_column("created_at", "created"),
-        time_column("updated_at", "updated"),
+        TrashFilter,
+        CreatedFilter,
+        UpdatedFilter,
     )
-    list_display_links = ("id", "title")
-    list_filter = ("complete", "priority", TrashFilter, CreatedFilter, UpdatedFilter)
     search_fields = ("title",)
     search_help_text = (
-        "Enter a task id, a user id, or words of the title. All words must match, in any order."
+        "Enter a task id, a user id, a tag, or words of the title. "
+        "All words must match, in any order."
     )
     sortable_by = ()
     ordering = ("-id",)
@@ -158,12 +160,21 @@ class TaskListMixin(StrictListMixin):
 
     class Media:
         css = {"all": ["tasks/staff.css"]}  # noqa: RUF012  Django's own form
-        js = (Script("tasks/staff.js", **{"data-path": reverse_lazy("admin:index")}),)
 
     def get_list_display(self, request: HttpRequest) -> Any:
+        """The due date depends on the browser's day, and the links of tags keep the filters."""
+        left_out = (PAGE_VAR, ERROR_FLAG)
+        filters = {name: texts for name, texts in request.GET.lists() if name not in left_out}
+        columns = (
+            *self.list_display,
+            due_column(Clock.of(request)),
+            tags_column(filters, MAX_SHOWN_TAGS),
+            time_column("created_at", "created"),
+            time_column("updated_at", "updated"),
+        )
         if TrashFilter.parameter_name not in request.GET:
-            return self.list_display
-        return (*self.list_display, time_column("deleted_at", "in the trash since"))
+            return columns
+        return (*columns, time_column("deleted_at", "in the trash since"))
 
     def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[ChangeList]:
         return TaskChangeList

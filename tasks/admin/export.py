@@ -109,7 +109,7 @@ def write_file(tasks: TaskQuerySet, file_format: exchange.Format) -> IO[bytes]:
 def read_rows(tasks: TaskQuerySet) -> Iterator[tuple[Any, ...]]:
     last_id, length = 0, BATCH_SIZE
     while length == BATCH_SIZE:
-        rest = tasks.filter(pk__gt=last_id).order_by("pk").values_list(*exchange.FIELDS)
+        rest = tasks.filter(pk__gt=last_id).order_by("pk").values_list(*exchange.COLUMNS)
         with limited():
             batch = list(rest[:BATCH_SIZE])
         yield from batch

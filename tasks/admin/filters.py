@@ -1,14 +1,21 @@
-"""Filters of the task list: the trash, and ranges of days."""
+"""Filters of the task list: the trash, due dates, a tag, and ranges of days."""
 
-from datetime import UTC, date, datetime, time, timedelta
+from datetime import date, timedelta
 from typing import Any
-from zoneinfo import ZoneInfo
 
 from django.contrib import admin
 from django.contrib.admin.options import IncorrectLookupParameters
 from django.contrib.admin.views.main import SEARCH_VAR, ChangeList
+from django.core.exceptions import BadRequest
 from django.db.models.functions import Coalesce, Now
 from django.http import HttpRequest
+from pydantic import TypeAdapter, ValidationError
+
+from tasks.admin.clock import Clock
+from tasks.models import DUE
+from tasks.schemas import Tag, sentence
+
+TAG: TypeAdapter[str] = TypeAdapter(Tag)
 
 
 class TrashFilter(admin.SimpleListFilter):
@@ -28,8 +35,85 @@ class TrashFilter(admin.SimpleListFilter):
         return queryset.trashed() if self.value() == "in" else queryset.alive()
 
 
+class DueFilter(admin.SimpleListFilter):
+    """Days and times are compared in the time zone of the browser."""
+
+    title = "due date"
+    parameter_name = "due"
+    template = "admin/tasks/task/due.html"
+
+    def __init__(self, request: HttpRequest, params: Any, model: Any, model_admin: Any) -> None:
+        self.clock = Clock.of(request)
+        super().__init__(request, params, model, model_admin)
+        names = [name for name, _ in self.lookup_choices]
+        if self.value() not in (None, *names):
+            raise BadRequest(f"The filter due must be one of {', '.join(names)}.")
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
+        monday, sunday = self.clock.week
+        return [
+            ("overdue", f"Overdue on {self.clock.today}"),
+            ("week", f"Due this week, {monday} to {sunday}"),
+            ("none", "No due date"),
+        ]
+
+    def choices(self, changelist: ChangeList) -> Any:
+        first, *others = super().choices(changelist)
+        return [{**first, "display": "Any"}, *others]
+
+    def queryset(self, request: HttpRequest, queryset: Any) -> Any:
+        value = self.value()
+        if value is None:
+            return queryset
+        if value == "none":
+            return queryset.filter(due_day=None, due_at=None)
+        matching, bounds = (
+            self.clock.overdue() if value == "overdue" else self.clock.due_this_week()
+        )
+        if not request.GET.get(SEARCH_VAR):
+            # With a search, the index would cost more than it saves.
+            queryset = queryset.alias(due=DUE).filter(bounds)
+        return queryset.filter(matching)
+
+
+class TagFilter(admin.ListFilter):
+    """One tag, ignoring case. A tag in the list is a link with this filter."""
+
+    title = "tag"
+    parameter_name = "tag"
+    template = "admin/tasks/task/tag.html"
+
+    def __init__(self, request: HttpRequest, params: Any, model: Any, model_admin: Any) -> None:
+        super().__init__(request, params, model, model_admin)
+        text = str((params.pop(self.parameter_name, None) or [""])[-1]).strip()
+        try:
+            self.tag = TAG.validate_python(text) if text else ""
+        except ValidationError as error:
+            message = sentence(error.errors()[0])
+            raise BadRequest(f"The filter tag {message}.") from error
+        if self.tag:
+            self.used_parameters[self.parameter_name] = self.tag
+
+    def expected_parameters(self) -> list[Any]:
+        return [self.parameter_name]
+
+    def has_output(self) -> bool:
+        return True
+
+    def choices(self, changelist: ChangeList) -> Any:
+        name = self.parameter_name
+        yield {
+            "tag": self.tag,
+            "others": [pair for pair in changelist.params.items() if pair[0] != name],
+            "clear_url": changelist.get_query_string({name: None}),
+        }
+
+    def queryset(self, request: HttpRequest, queryset: Any) -> Any:
+        return queryset.tagged(self.tag) if self.tag else queryset
+
+
 class DateRangeFilter(admin.ListFilter):
-    """Two days, both included, in the time zone of the browser (see `staff.js`).
+    """Two days, both included, in the time zone of the browser.
 
     The libraries for this add inline scripts and styles, which the pages' security policy blocks.
     """
@@ -39,13 +123,14 @@ class DateRangeFilter(admin.ListFilter):
 
     def __init__(self, request: HttpRequest, params: Any, model: Any, model_admin: Any) -> None:
         super().__init__(request, params, model, model_admin)
-        self.zone = time_zone_of(request)
+        self.clock = Clock.of(request)
         for name in self.parameters():
             if values := params.pop(name, None):
                 self.used_parameters[name] = values[-1]
         first, last = map(self._day, self.parameters())
-        self.since = self._midnight(first) if first else None
-        self.before = self._midnight(last + timedelta(1)) if last and last < date.max else None
+        self.since = self.clock.midnight(first) if first else None
+        end = last + timedelta(1) if last and last < date.max else None
+        self.before = self.clock.midnight(end) if end else None
 
     @classmethod
     def parameters(cls) -> list[str]:
@@ -64,7 +149,7 @@ class DateRangeFilter(admin.ListFilter):
             "others": [pair for pair in changelist.params.items() if pair[0] not in names],
             "clear_url": changelist.get_query_string(remove=names),
             "is_set": any(self.used_parameters.values()),
-            "zone": self.zone,
+            "zone": self.clock.zone,
         }
 
     def queryset(self, request: HttpRequest, queryset: Any) -> Any:
@@ -87,9 +172,6 @@ class DateRangeFilter(admin.ListFilter):
         except ValueError as error:
             raise IncorrectLookupParameters(f"{name}: must be a date such as 2026-01-31") from error
 
-    def _midnight(self, day: date) -> datetime:
-        return datetime.combine(day, time(), self.zone)
-
 
 class CreatedFilter(DateRangeFilter):
     title = "date created"
@@ -99,10 +181,3 @@ class CreatedFilter(DateRangeFilter):
 class UpdatedFilter(DateRangeFilter):
     title = "date updated"
     field = "updated_at"
-
-
-def time_zone_of(request: HttpRequest) -> Any:
-    try:
-        return ZoneInfo(request.COOKIES.get("zone", "UTC"))
-    except (KeyError, ValueError, OSError):
-        return UTC

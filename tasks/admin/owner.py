@@ -14,6 +14,8 @@ from django.utils.safestring import SafeString
 
 from tasks import history
 from tasks.admin.action_views import ActionsMixin
+from tasks.admin.clock import Clock
+from tasks.admin.columns import MAX_SHOWN_TAGS, due_text, tag_links
 from tasks.admin.owner_url import owner_of, owner_url
 from tasks.models import Task, TaskQuerySet
 
@@ -51,6 +53,13 @@ class OwnerPageMixin(ActionsMixin):
             rows, next_page = TABS[tab](user_id, request.GET.get("before", ""))
         except (KeyError, ValueError, OverflowError) as error:
             raise Http404 from error
+        if tab != "history":
+            clock = Clock.of(request)
+            filters = {"user_id__exact": user_id, **({"trash": "in"} if tab == "trash" else {})}
+            rows = [
+                (task, due_text(task, clock), tag_links(task, filters, MAX_SHOWN_TAGS))
+                for task in rows
+            ]
         return TemplateResponse(
             request,
             "admin/tasks/task/owner.html",

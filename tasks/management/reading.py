@@ -34,6 +34,8 @@ TIMESTAMP = re.compile(
     r"\d{4}-\d\d-\d\d[Tt ]\d\d:\d\d:\d\d(\.\d{1,6})?([Zz]|[+-]\d\d:\d\d)", re.ASCII
 )
 MAX_SHOWN = 100
+EMPTY: dict[str, Any] = {**dict.fromkeys(NULLABLE), "tags": []}
+"""What an empty cell of CSV means. In other columns it is a missing value."""
 
 
 def _user_id(text: str) -> str:
@@ -84,6 +86,14 @@ class Row(TaskFields):
         if completed_at and info.data.get("complete") is False:
             raise PydanticCustomError("completed_at", WHEN_COMPLETE)
         return completed_at
+
+    @property
+    def due_day(self) -> str | None:
+        return None if self.due_date and "T" in self.due_date else self.due_date
+
+    @property
+    def due_at(self) -> str | None:
+        return self.due_date if self.due_date and "T" in self.due_date else None
 
 
 class UnreadableHeader(ValueError):
@@ -176,16 +186,17 @@ def _row(header: Sequence[str], cells: Sequence[str]) -> Row | str:
     fields = {
         name: _value(name, cell)
         for name, cell in zip(header, cells, strict=True)
-        if cell or name in NULLABLE
+        if cell or name in EMPTY
     }
     return _checked(Row.model_validate, fields)
 
 
 def _value(name: str, cell: str) -> Any:
     if not cell:
-        return None
+        return EMPTY[name]
     if name == "id":
         return whole_number(cell)
     if name == "complete":
         return boolean(cell.lower())  # a spreadsheet writes TRUE
-    return cell[1:] if cell.startswith("'") and MARKED.match(cell) else cell
+    text = cell[1:] if cell.startswith("'") and MARKED.match(cell) else cell
+    return text.split(",") if name == "tags" else text

@@ -6,7 +6,8 @@ that a client sent are passed on as JSON, and an answer is the JSON that the cli
 Raises Task.DoesNotExist if the user has no such task.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any, Protocol
 
 import orjson
@@ -38,11 +39,21 @@ def use(database: Database) -> None:
     _database = database
 
 
-def page(user_id: str, query: str) -> tuple[bytes, int]:
-    """The JSON of a page, and how many tasks match on all pages."""
-    tasks, beside = _call(LIST, user_id, query)
-    facts = orjson.loads(beside)
-    return b'{"tasks":%b,%b' % (tasks, orjson.dumps(facts)[1:]), facts["count"]
+@dataclass(frozen=True)
+class Page:
+    """tasks: a JSON array. count: how many tasks match on all pages. last: the id and the sort keys
+    of the page's last task, if there is a next page.
+    """
+
+    tasks: bytes
+    count: int
+    last: list[int | str | None] | None
+
+
+def page(user_id: str, query: Mapping[str, Any]) -> Page:
+    """query: what `list_tasks` in `operations.sql` takes."""
+    tasks, beside = _call(LIST, user_id, orjson.dumps(query).decode())
+    return Page(tasks, **orjson.loads(beside))
 
 
 def create(user_id: str, fields: str) -> tuple[bytes, int]:

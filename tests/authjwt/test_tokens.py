@@ -121,7 +121,7 @@ def test_a_good_token_opens_its_users_tasks(algorithm: str, accepting: Issuer) -
     )
 
     assert response.status_code == 200
-    assert response.json() == {"tasks": [], "count": 0}
+    assert response.json() == {"tasks": [], "count": 0, "next_cursor": None}
 
 
 @pytest.mark.parametrize("algorithm", ["PS256", "RS256"])

@@ -1,9 +1,10 @@
 """`make bench`: measures, prints, and saves the raw results and a chart of them.
 
 QUICK=1 runs two short rounds instead of five. SCALE=1 measures how cost grows with the table,
-ADMIN=1 the pages of the admin. BASE=<commit> compares with an earlier release of this project
-instead of the peers; a server without a framework is part of both comparisons. PG=<version> selects
-another PostgreSQL than the embedded one for any of these.
+ADMIN=1 the pages of the admin, LIST=1 filtered and sorted lists beside FastAPI + SQLModel.
+BASE=<commit> compares with an earlier release of this project instead of the peers; a server
+without a framework is part of both comparisons. PG=<version> selects another PostgreSQL than the
+embedded one for any of these.
 """
 
 import json
@@ -15,7 +16,16 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from tests.benchmarks import admin_pages, installation, machine, postgres, release, report, scale
+from tests.benchmarks import (
+    admin_pages,
+    installation,
+    lists,
+    machine,
+    postgres,
+    release,
+    report,
+    scale,
+)
 from tests.benchmarks.comparison import compare
 from tests.benchmarks.database import Database
 from tests.benchmarks.issuer import Issuer, issuer
@@ -29,7 +39,7 @@ ROUNDS, SHARE = (2, 0.2) if os.environ.get("QUICK") else (5, 1)
 
 
 def main() -> None:
-    other = [name for name in ("SCALE", "ADMIN") if os.environ.get(name)]
+    other = [name for name in ("SCALE", "ADMIN", "LIST") if os.environ.get(name)]
     if BASE and other:
         raise SystemExit(f"BASE compares the operations of the API: not together with {other[0]}.")
     if VERSION:
@@ -38,6 +48,8 @@ def main() -> None:
         measure_growth()
     elif os.environ.get("ADMIN"):
         measure_admin()
+    elif os.environ.get("LIST"):
+        measure_lists()
     elif BASE:
         compare_with_base()
     else:
@@ -66,6 +78,23 @@ def measure_admin() -> None:
             "exports": [asdict(export) for export in exports],
         },
     )
+
+
+def measure_lists() -> None:
+    installation.install()
+    titles = {candidate.name: candidate.title for candidate in (OURS, lists.PEER)}
+    with ready() as (database, running):
+        print("Adding users with many tasks ...", flush=True)
+        stored = lists.filled(database)
+        facts = machine.facts(database)
+        facts["data"] += f", and {database.others:,} of users with many tasks"
+        found = lists.measure(stored, running, rounds=ROUNDS, share=SHARE)
+        samples = [asdict(sample) for sample in found]
+    tables = lists.Tables(samples, titles, stored)
+    show(report.table(samples, titles), facts)
+    keep("lists", {"facts": facts, "titles": titles, "samples": samples})
+    print(f"\nFor docs/performance.md:\n\n{tables}\n\nFor README.md:\n\n{tables.readme()}\n")
+    print("\n".join(tables.missed()) or "Every goal is reached.")
 
 
 def compare_with_peers() -> None:

@@ -37,9 +37,11 @@ PASSWORD = "a-password-of-the-benchmarks"
 # only in old tasks.
 # Flags and times are independent, except that no task of low priority is both complete and in the
 # trash, so that one combination of common filters matches nothing.
+# A third of the tasks are due, on a day or at a time in the two months after they were created. A
+# fifth have tags: one that is common, and one of a thousand.
 FILL = """
-    INSERT INTO tasks_task (id, user_id, title, description, complete, priority,
-                            completed_at, created_at, updated_at, deleted_at)
+    INSERT INTO tasks_task (id, user_id, title, description, complete, priority, due_day, due_at,
+                            tags, completed_at, created_at, updated_at, deleted_at)
     SELECT id, md5((id %% %(users)s)::text),
         (ARRAY['Buy', 'Call', 'Write', 'Review', 'Fix', 'Plan', 'Send', 'Read', 'Book', 'Clean'])
             [1 + id %% 10] || ' '
@@ -50,6 +52,9 @@ FILL = """
         'Write down what is to be done, and by whom, before the end of day ' || id %% 365,
         complete, CASE WHEN complete AND deleted THEN 'high'
                        ELSE (ARRAY['low', 'medium', 'high'])[1 + id * 31 %% 3] END,
+        CASE WHEN id %% 6 = 0 THEN (created + id %% 60 * interval '1 day')::date END,
+        CASE WHEN id %% 6 = 1 THEN created + id %% 1440 * interval '1 hour' END,
+        CASE WHEN id %% 5 = 0 THEN ARRAY['Home', 'Label ' || id / 5 %% 1000] ELSE '{}' END,
         CASE WHEN complete THEN updated END, created, updated,
         CASE WHEN deleted THEN updated + interval '1 hour' END
     FROM (
@@ -139,6 +144,17 @@ def pages_of(database: Database, staff: "Staff") -> dict[str, str]:
         "search: every title, in the middle": found(q="task", p=middle),
         "complete": found(**complete),
         "priority": found(**high),
+        "overdue": found(due="overdue"),
+        "overdue, in the middle": found(due="overdue", p=middle),
+        "due this week": found(due="week"),
+        "no due date": found(due="none"),
+        "rare tag": found(tag="label 77"),
+        "common tag": found(tag="home"),
+        "no such tag": found(tag="nothing"),
+        "search: rare tag": found(q="label 77"),
+        "search: common tag": found(q="home"),
+        "one of ten, overdue, common tag": found(q="milk", due="overdue", tag="home"),
+        "due this week, common tag, low": found(due="week", tag="home", **low),
         "in the trash": found(trash="in"),
         "with the trash": found(trash="all"),
         "created in a week": found(**once),

@@ -40,6 +40,9 @@ class Scene:
     distance: int
     requests: int
 
+    def count(self, share: float) -> int:
+        return max(1, round(self.requests * share))
+
 
 SCENES = (
     Scene("EdDSA", connections=32, distance=0, requests=800),
@@ -98,15 +101,20 @@ class Bench:
         requests = plan(operation, asking, 1 + count, self.database)
         try:
             expected = verify(self.server.url, operation, requests[0])
-            before = self.usage()
-            result = load.send(self.server.port, requests[1:], expected, connections)
-            after = self.usage()
+            return self.send(operation.name, requests[1:], expected, connections)
         finally:
             if operation.adds_tasks:
                 self.database.forget_new_tasks()
+
+    def send(
+        self, name: str, requests: Sequence[load.Request], expected: load.Expected, connections: int
+    ) -> tuple[load.Result, Usage]:
+        before = self.usage()
+        result = load.send(self.server.port, requests, expected, connections)
+        after = self.usage()
         if result.wrong or not result.answered:
             raise WrongAnswer(
-                f"{self.server.candidate.title}, {operation.name}: of {result.answered} answers "
+                f"{self.server.candidate.title}, {name}: of {result.answered} answers "
                 f"{result.wrong} are not {expected}"
             )
         return result, Usage(
@@ -137,18 +145,24 @@ def compare(
     share: float = 1,
     scenes: Sequence[Scene] = SCENES,
 ) -> Iterator[Sample]:
-    """candidates: each with its database. share: the fraction of a scene's requests to send.
+    """candidates: each with its database. share: the fraction of a scene's requests to send."""
+    for turn in turns(rounds):
+        for candidate, database in candidates.items():
+            for distance in sorted({scene.distance for scene in scenes}):
+                with bench(candidate, database, issuer, distance) as running:
+                    here = [scene for scene in scenes if scene.distance == distance]
+                    yield from _samples(turn, running, here, issuer, share)
+
+
+def turns(rounds: int) -> Iterator[int]:
+    """Numbers the rounds from 1.
 
     A round that would exceed MAX_SECONDS is not started, so a busy machine gets fewer rounds.
     """
     begin = monotonic()
     for turn in range(1, rounds + 1):
         start = monotonic()
-        for candidate, database in candidates.items():
-            for distance in sorted({scene.distance for scene in scenes}):
-                with bench(candidate, database, issuer, distance) as running:
-                    here = [scene for scene in scenes if scene.distance == distance]
-                    yield from _samples(turn, running, here, issuer, share)
+        yield turn
         now = monotonic()
         print(f"Round {turn} of {rounds} took {now - start:.0f} s.", flush=True)
         if now - begin + (now - start) > MAX_SECONDS:
@@ -187,22 +201,29 @@ def _samples(
         running.warm_up(crowd)
     for scene in scenes:
         for operation in OPERATIONS:
-            count = max(1, round(scene.requests * share))
-            result, used = running.run(operation, asking[scene.token], scene.connections, count)
-            yield Sample(
-                turn,
-                running.server.candidate.name,
-                operation.name,
-                scene.token,
-                scene.connections,
-                scene.distance,
-                result.answered,
-                server_cpu=used.server / result.answered * 1e6,
-                database_cpu=used.database / result.answered * 1e6,
-                throughput=result.answered / result.seconds,
-                p50=result.p50,
-                p95=result.p95,
-                p99=result.p99,
-                memory=memory(running.server.process.pid) / 2**20,
-                round_trips=used.round_trips / result.answered if running.proxy else None,
-            )
+            count = scene.count(share)
+            run = running.run(operation, asking[scene.token], scene.connections, count)
+            yield sample(turn, running, scene, operation.name, run)
+
+
+def sample(
+    turn: int, running: Bench, scene: Scene, operation: str, run: tuple[load.Result, Usage]
+) -> Sample:
+    result, used = run
+    return Sample(
+        turn,
+        running.server.candidate.name,
+        operation,
+        scene.token,
+        scene.connections,
+        scene.distance,
+        result.answered,
+        server_cpu=used.server / result.answered * 1e6,
+        database_cpu=used.database / result.answered * 1e6,
+        throughput=result.answered / result.seconds,
+        p50=result.p50,
+        p95=result.p95,
+        p99=result.p99,
+        memory=memory(running.server.process.pid) / 2**20,
+        round_trips=used.round_trips / result.answered if running.proxy else None,
+    )

@@ -44,13 +44,15 @@ def user_id(number: int) -> str:
 class Database:
     """A database of a local PostgreSQL, with the project's tables once it is migrated.
 
-    tasks: how many there are. Their ids begin at 1.
+    tasks: how many `fill` has made. Their ids begin at 1.
+    others: how many `copy` has added. Their ids follow.
     """
 
     def __init__(self, url: str) -> None:
         self.url = url
         self.tasks = 0
         self.users = 0
+        self.others = 0
         with psycopg.connect(url) as connection:
             self.version = str(connection.info.parameter_status("server_version"))
             host, port = connection.info.host, connection.info.port
@@ -89,7 +91,24 @@ class Database:
             connection.execute("TRUNCATE tasks_task RESTART IDENTITY")
             connection.execute(FILL, {"users": users, "first": 1, "last": tasks})
             connection.execute("ANALYZE tasks_task")
-        self.tasks, self.users = tasks, users
+        self.tasks, self.users, self.others = tasks, users, 0
+        self.settle()
+
+    @property
+    def last_id(self) -> int:
+        return self.tasks + self.others
+
+    def copy(self, columns: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
+        """Adds tasks, whose ids must follow `last_id`."""
+        statement = SQL("COPY tasks_task ({}) FROM STDIN").format(
+            SQL(",").join(map(Identifier, columns))
+        )
+        with psycopg.connect(self.url, autocommit=True) as connection:
+            with connection.cursor() as cursor, cursor.copy(statement) as copying:
+                for row in rows:
+                    copying.write_row(row)
+            connection.execute("ANALYZE tasks_task")
+        self.others += len(rows)
         self.settle()
 
     def tasks_of(self, number: int) -> range:
@@ -103,13 +122,13 @@ class Database:
 
     def forget_new_tasks(self) -> None:
         with psycopg.connect(self.url, autocommit=True) as connection:
-            connection.execute("DELETE FROM tasks_task WHERE id > %s", [self.tasks])
+            connection.execute("DELETE FROM tasks_task WHERE id > %s", [self.last_id])
 
     def settle(self) -> None:
         """Does pending maintenance, so that no run pays for the work of another."""
         with psycopg.connect(self.url, autocommit=True) as connection:
             connection.execute(
-                "SELECT setval(pg_get_serial_sequence('tasks_task', 'id'), %s)", [self.tasks]
+                "SELECT setval(pg_get_serial_sequence('tasks_task', 'id'), %s)", [self.last_id]
             )
             connection.execute("VACUUM tasks_task")
             connection.execute("CHECKPOINT")

@@ -16,6 +16,8 @@ from tests.people import SECRET
 from tests.server import TIMEOUT, Server, free_port
 from tests.wire.daemons import Nginx, program
 
+Visit = Callable[..., Page]
+
 
 class Tls(Nginx):
     """nginx as in production: it terminates TLS and forwards the address of the client."""
@@ -90,11 +92,13 @@ def browser_errors() -> Iterator[list[str]]:
 
 
 @pytest.fixture
-def visit(chromium: Browser, site: str, browser_errors: list[str]) -> Iterator[Callable[[], Page]]:
+def visit(chromium: Browser, site: str, browser_errors: list[str]) -> Iterator[Visit]:
     """Opens browsers, each with separate cookies."""
 
-    def open_page() -> Page:
-        context = chromium.new_context(base_url=site, ignore_https_errors=True)
+    def open_page(time_zone: str = "UTC") -> Page:
+        context = chromium.new_context(
+            base_url=site, ignore_https_errors=True, timezone_id=time_zone
+        )
         context.set_default_timeout(TIMEOUT * 1000)
         page = context.new_page()
         page.on("console", record)

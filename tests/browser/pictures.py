@@ -6,7 +6,6 @@ argument. The demo data comes from a fixed seed, so that only its dates change f
 
 import os
 import sys
-from collections.abc import Callable
 from pathlib import Path
 from typing import Literal
 from urllib.parse import urljoin
@@ -16,6 +15,8 @@ from django.contrib.auth import get_user_model
 from django.core.management import call_command
 from playwright.sync_api import Page, expect
 
+from tests.browser.conftest import Visit
+
 FOLDER = "PICTURES_FOLDER"
 DEFAULT = Path(__file__).parent.parent.parent / "docs" / "pictures"
 SIZE = 1280, 800
@@ -24,7 +25,7 @@ STAFF = {"username": "maria", "password": "correct horse battery staple"}
 SEED = ("--users=500", "--tasks=2000", "--seed=demo", "--outside-development")
 
 
-def test_pictures(visit: Callable[[], Page], site: str) -> None:
+def test_pictures(visit: Visit, site: str) -> None:
     call_command("seed_tasks", *SEED)
     get_user_model().objects.create_superuser(**STAFF)
     page = visit()

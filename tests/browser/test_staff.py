@@ -2,9 +2,10 @@
 
 import csv
 import json
-from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
 from importlib import import_module
 from pathlib import Path
+from zoneinfo import ZoneInfo
 
 import pytest
 from axes.models import AccessAttempt
@@ -16,6 +17,7 @@ from django.urls import reverse
 from playwright.sync_api import Page, expect
 
 from tasks.models import Task
+from tests.browser.conftest import Visit
 
 PASSWORD = "correct horse battery staple"
 USERS = 500
@@ -25,8 +27,6 @@ FILL = """
     SELECT 'user-' || n %% %s, 'Water <b>plant</b> ' || n, '', false, 'medium', time, time
     FROM generate_series(1, %s) AS n, LATERAL (SELECT now() - n * interval '1 s' AS time) AS times
 """
-
-Visit = Callable[[], Page]
 
 
 @pytest.fixture(scope="module")
@@ -50,9 +50,9 @@ def fill(number: int) -> None:
         cursor.execute("ANALYZE tasks_task")
 
 
-def sign_in(page: Page, name: str, password: str = PASSWORD) -> None:
+def sign_in(page: Page, name: str, password: str = PASSWORD, target: str = "index") -> None:
     """With the keyboard only."""
-    page.goto(f"login/?next={reverse('admin:index')}")
+    page.goto(f"login/?next={reverse(f'admin:{target}')}")
     expect(page.get_by_label("Username:")).to_be_focused()
     page.keyboard.type(name)
     page.keyboard.press("Tab")
@@ -139,8 +139,76 @@ def test_a_viewer_can_only_view(visit: Visit, browser_errors: list[str]) -> None
     browser_errors.clear()
 
 
+@pytest.mark.parametrize("zone", ["Pacific/Kiritimati", "Etc/GMT+12"])
+def test_overdue_depends_on_the_day_of_the_browser(visit: Visit, zone: str) -> None:
+    """It is always another day in these two zones. The page of the sign-in sends the zone."""
+    now = datetime.now(UTC)
+    today = now.astimezone(ZoneInfo(zone)).date()
+    yesterday_in_the_east = now.astimezone(ZoneInfo("Pacific/Kiritimati")).date() - timedelta(1)
+    for title, due in (
+        ("today here", today),
+        ("yesterday here", today - timedelta(1)),
+        ("yesterday in the east", yesterday_in_the_east),
+        ("a minute ago", now - timedelta(minutes=1)),
+        ("in an hour", now + timedelta(hours=1)),
+    ):
+        task = Task(user_id="user-7", title=title)
+        task.due_date = due
+        task.save()
+    is_east = zone == "Pacific/Kiritimati"
+    overdue = {"yesterday here", "a minute ago", *(["yesterday in the east"] if is_east else [])}
+    page = visit(zone)
+    sign_in(page, "support", target="tasks_task_changelist")
+
+    expect(page.get_by_text(f"Time zone: {zone}").first).to_be_visible()
+    marked = page.locator("#result_list tr").filter(has=page.locator(".overdue"))
+    assert set(marked.locator(".field-title").all_inner_texts()) == overdue
+    row = page.locator("#result_list tr").filter(has_text="in an hour")
+    local = (now + timedelta(hours=1)).astimezone(ZoneInfo(zone))
+    expect(row.locator(".field-due")).to_have_text(f"{local:%Y-%m-%d %H:%M}")
+    row = page.locator("#result_list tr").filter(has_text="today here")
+    expect(row.locator(".field-due")).to_have_text(str(today))
+
+    page.get_by_role("link", name=f"Overdue on {today}").click()
+    expect(page.locator("#result_list tbody tr")).to_have_count(len(overdue))
+    assert set(page.locator(".field-title").all_inner_texts()) == overdue
+
+
+def test_support_corrects_due_date_and_tags(visit: Visit) -> None:
+    task = Task.objects.create(user_id="user-7", title="Buy milk", tags=["home", "Old"])
+    Task.objects.create(user_id="user-8", title="Buy bread", tags=["HOME"])
+    page = visit("America/New_York")
+    sign_in(page, "support", target="tasks_task_changelist")
+    page.get_by_role("link", name="Buy milk").click()
+    page.get_by_label("Due date:").fill("tomorrow")
+    page.get_by_label("Tags:").fill("home, new")
+    page.get_by_role("button", name="Save", exact=True).click()
+    expect(page.get_by_text("This is neither a day nor a time.")).to_be_visible()
+    page.get_by_label("Due date:").fill("2026-01-31")
+    page.get_by_role("button", name="Save", exact=True).click()
+
+    row = page.locator("#result_list tr").filter(has_text="Buy milk")
+    expect(row.locator(".field-due")).to_have_text("2026-01-31 overdue")
+    row.get_by_role("link", name="home", exact=True).click()
+    expect(page.locator("#result_list tbody tr")).to_have_count(2)
+    page.get_by_label("Tag", exact=True).fill("NEW")
+    page.keyboard.press("Enter")
+    expect(page.locator("#result_list tbody tr")).to_have_count(1)
+    find(page, "buy")
+    expect(page.get_by_label("Tag", exact=True)).to_have_value("NEW")
+    expect(page.locator("#result_list tbody tr")).to_have_count(1)
+
+    task.refresh_from_db()
+    assert (str(task.due_day), task.due_at, task.tags) == ("2026-01-31", None, ["home", "new"])
+
+
 def test_no_page_violates_its_security_policy(visit: Visit) -> None:
-    task = Task.objects.create(user_id="user-7", title="<script>alert(1)</script>")
+    task = Task.objects.create(
+        user_id="user-7",
+        title="<script>alert(1)</script>",
+        due_at=datetime(2026, 1, 31, tzinfo=UTC),
+        tags=["<script>alert(1)</script>"],
+    )
     root = User.objects.get(username="root").pk
     page = visit()
     sign_in(page, "root")
@@ -149,6 +217,7 @@ def test_no_page_violates_its_security_policy(visit: Visit) -> None:
         "",
         "tasks/task/",
         "tasks/task/?q=nothing",
+        "tasks/task/?due=overdue&tag=home",
         "tasks/task/add/",
         f"tasks/task/{task.pk}/change/",
         f"tasks/task/{task.pk}/history/",

@@ -18,6 +18,14 @@ MALFORMED = {
     "byte order mark": b'\xef\xbb\xbf{"title": "Buy milk"}',
 }
 
+DAY_OR_TIME = (
+    "must be a day like 2026-01-31, or a time with its offset like 2026-01-31T17:30:00+01:00"
+)
+NO_OFFSET = (
+    "needs an offset from UTC, as in 2026-01-31T17:30:00+01:00 or 2026-01-31T16:30:00Z; "
+    "a day without a time is written 2026-01-31"
+)
+
 # Fields that break a rule, the field that the error names, and its message.
 BROKEN: dict[str, tuple[Any, str, str]] = {
     "blank title": ({"title": " \t\u2003\n"}, "title", "must not be blank"),
@@ -61,7 +69,25 @@ BROKEN: dict[str, tuple[Any, str, str]] = {
         "priority",
         "must be one of 'low', 'medium' or 'high'",
     ),
-    "misspelt field": ({"titel": "Buy milk"}, "titel", "is not a known field"),
+    "no day": ({"due_date": "tomorrow"}, "due_date", DAY_OR_TIME),
+    "empty due date": ({"due_date": ""}, "due_date", DAY_OR_TIME),
+    "number as due date": ({"due_date": 20260131}, "due_date", "must be a string"),
+    "day that does not exist": ({"due_date": "2026-02-29"}, "due_date", DAY_OR_TIME),
+    "time without an offset": ({"due_date": "2026-01-31T17:30:00"}, "due_date", NO_OFFSET),
+    "time before the year 1 in UTC": (
+        {"due_date": "0001-01-01T00:00:00+00:01"},
+        "due_date",
+        "must be in the years 0001 to 9999 in UTC",
+    ),
+    "text as tags": ({"tags": "home,work"}, "tags", "must be a list"),
+    "null tags": ({"tags": None}, "tags", "must be a list"),
+    "21 tags": ({"tags": [*map(str, range(21))]}, "tags", "must have at most 20 items"),
+    "the same tag twice": (
+        {"tags": ["home", "Straße", "STRASSE"]},
+        "tags",
+        "must not name a tag twice, ignoring case: STRASSE",
+    ),
+    "misspelt field": ({"titel": "Buy milk"}, "titel", "is not a known field; did you mean title?"),
 }
 
 

@@ -28,6 +28,8 @@ def test_a_title_makes_a_task_with_defaults(alice: Person) -> None:
         "description": None,
         "complete": False,
         "priority": "medium",
+        "due_date": None,
+        "tags": [],
         "completed_at": None,
         "created_at": created_at,
         "updated_at": created_at,
@@ -43,7 +45,12 @@ def test_timestamps_are_rfc_3339_in_utc(alice: Person) -> None:
 
 def test_all_fields_are_kept(alice: Person) -> None:
     created = alice.create(
-        title="Call Bob", description="about the milk", complete=True, priority="high"
+        title="Call Bob",
+        description="about the milk",
+        complete=True,
+        priority="high",
+        due_date="2026-01-31",
+        tags=["home", "Shopping"],
     )
 
     assert created["title"] == "Call Bob"
@@ -51,6 +58,8 @@ def test_all_fields_are_kept(alice: Person) -> None:
     assert created["complete"] is True
     assert created["completed_at"] == created["created_at"]
     assert created["priority"] == "high"
+    assert created["due_date"] == "2026-01-31"
+    assert created["tags"] == ["home", "Shopping"]
 
 
 def test_create_costs_one_statement(alice: Person, sends: Sends) -> None:
@@ -106,7 +115,7 @@ def test_read_only_fields_have_no_effect(alice: Person, bob: Person) -> None:
     assert created["user_id"] == "alice"
     assert created["completed_at"] is None
     assert not created["created_at"].startswith("2000")
-    assert bob.get(bob.tasks).json() == {"tasks": [], "count": 0}
+    assert bob.get(bob.tasks).json() == {"tasks": [], "count": 0, "next_cursor": None}
 
 
 def test_a_broken_rule_is_422_and_names_the_field(
@@ -126,10 +135,10 @@ def test_all_broken_rules_are_reported_together(alice: Person) -> None:
     response = alice.post(alice.tasks, {"description": 5, "complete": "no", "colour": "red"})
 
     assert [item["loc"][1] for item in response.json()["errors"]] == [
+        "colour",
         "title",
         "description",
         "complete",
-        "colour",
     ]
 
 

@@ -17,7 +17,7 @@ def test_the_owner_deletes_a_task(alice: Person) -> None:
     assert response.content == b""
     assert response["Cache-Control"] == "private, no-store"
     assert "Content-Type" not in response.headers
-    assert alice.get(alice.tasks).json() == {"tasks": [kept], "count": 1}
+    assert alice.get(alice.tasks).json() == {"tasks": [kept], "count": 1, "next_cursor": None}
 
 
 @pytest.mark.django_db

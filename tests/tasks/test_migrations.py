@@ -140,7 +140,8 @@ def test_migrations_of_the_old_release_count_as_applied(database: Database) -> N
     assert re.findall(r"Applying tasks\.(\w+)\.\.\. OK", output) == [
         "0006_times",
         "0007_times_of_every_field",
+        "0008_due_dates_and_tags",
     ]
-    assert before == database.execute(relations)
+    assert {*before} <= {*database.execute(relations)}
     assert database.execute(NAMES) == [(name,) for name in sorted({*old, *MIGRATIONS})]
     assert "Applying" not in database.migrate()

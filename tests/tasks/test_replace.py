@@ -68,7 +68,12 @@ def test_a_task_sent_back_unchanged_changes_nothing(alice: Person) -> None:
 def test_title_and_complete_are_required(alice: Person, body: Any, place: str) -> None:
     response = alice.put(alice.task(alice.create()["id"]), body)
 
-    assert is_error(response, 422, "VALIDATION_ERROR", f"{place}: is required")
+    assert is_error(
+        response,
+        422,
+        "VALIDATION_ERROR",
+        f"{place}: is required; to change single fields, use PATCH",
+    )
 
 
 def test_a_broken_rule_is_422_and_changes_nothing(

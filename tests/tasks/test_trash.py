@@ -23,7 +23,7 @@ def test_every_endpoint_hides_a_deleted_task(alice: Person) -> None:
     task = alice.task(alice.create()["id"])
     alice.delete(task)
 
-    assert alice.get(alice.tasks).json() == {"tasks": [], "count": 0}
+    assert alice.get(alice.tasks).json() == {"tasks": [], "count": 0, "next_cursor": None}
     for answer in (
         alice.get(task),
         alice.put(task, {"title": "Buy bread", "complete": False}),
@@ -53,7 +53,7 @@ def test_a_restored_task_is_unchanged(alice: Person) -> None:
     assert Task.objects.restore() == 0
 
     assert alice.get(alice.task(given["id"])).json() == given
-    assert alice.get(alice.tasks).json() == {"tasks": [given], "count": 1}
+    assert alice.get(alice.tasks).json() == {"tasks": [given], "count": 1, "next_cursor": None}
 
 
 def test_trashing_twice_keeps_the_first_time(alice: Person) -> None:

@@ -270,6 +270,8 @@ def as_answered(task: Task) -> bytes:
             "description": None,
             "complete": False,
             "priority": "medium",
+            "due_date": None,
+            "tags": [],
             "completed_at": None,
             "created_at": created,
             "updated_at": updated,

@@ -48,7 +48,8 @@ READINESS_INTERVAL = 0.1
 """Seconds between two checks of the readiness of all servers."""
 
 Task = dict[str, Any]
-FIELDS = {"id", "user_id", "title", "description", "complete", "priority"}
+DEFAULTS: Task = {"description": None, "priority": "medium", "due_date": None, "tags": []}
+FIELDS = {"id", "user_id", "title", "complete", *DEFAULTS}
 TIMES = {"completed_at", "created_at", "updated_at"}
 # The copy must not be measured as part of this tree's coverage.
 UNMEASURED = {"COVERAGE_PROCESS_CONFIG": "", "COVERAGE_PROCESS_START": ""}
@@ -78,12 +79,12 @@ EDITS = {
             "        || ',\"colour\":' || coalesce(to_json(task.colour)::text, 'null')\n",
         ),
         ('"complete": false', '"colour": null, '),
-        ("complete,priority}'::text[] = '{}'", "colour,"),
+        ("complete,priority,due_date,tags}'::text[] = '{}'", "colour,"),
         (
             "        AND coalesce(jsonb_typeof(given -> 'complete')",
             "        AND coalesce(jsonb_typeof(given -> 'colour') IN ('string', 'null'), true)\n",
         ),
-        ("complete, priority, created_at", "colour, "),
+        ("complete, priority, due_day,", "colour, "),
         ("        (fields -> 'complete')::boolean", "        fields ->> 'colour',\n"),
         ("        complete = coalesce(", f"        colour = {GIVEN_OR_STORED},\n"),
     ],
@@ -313,14 +314,19 @@ class Client:
             self.tasks.values(), key=lambda task: (task["created_at"], task["id"]), reverse=True
         )
         answer = self.ask("GET", "?limit=5", 200)
+        cursor = answer.pop("next_cursor")
         assert answer == {"tasks": newest_first[:5], "count": len(self.tasks)}
+        assert bool(cursor) == (len(self.tasks) > len(newest_first[:5]))
+        if cursor:
+            answer = self.ask("GET", f"?limit=3&cursor={cursor}", 200)
+            assert answer["tasks"] == newest_first[5:8]
 
     def create(self) -> None:
         given = {"title": self.text(), "complete": self.random.random() < 0.5}
         answer = self.ask("POST", "", 201, given)
         assert answer["id"] not in self.tasks
         own = {"id": answer["id"], "user_id": self.user}
-        self.keep(answer, own | {"description": None, "priority": "medium"} | given)
+        self.keep(answer, own | DEFAULTS | given)
 
     def read(self) -> None:
         task = self.some()
@@ -329,10 +335,11 @@ class Client:
     def replace(self) -> None:
         task, given = self.some(), {"title": self.text(), "complete": self.random.random() < 0.5}
         answer = self.ask("PUT", f"/{task['id']}", 200, given)
-        self.keep(answer, task | {"description": None, "priority": "medium"} | given)
+        self.keep(answer, task | DEFAULTS | given)
 
     def change(self) -> None:
-        task, given = self.some(), {"description": self.text(), "priority": "high"}
+        given = {"description": self.text(), "priority": "high", "tags": [self.text()]}
+        task = self.some()
         self.keep(self.ask("PATCH", f"/{task['id']}", 200, given), task | given)
 
     def delete(self) -> None:

@@ -71,7 +71,7 @@ class Command(MaintenanceCommand):
     def _rows(self, tasks: TaskQuerySet) -> Iterator[tuple[Any, ...]]:
         """Not with `iterator()`: behind a pooler Django would keep every row in memory."""
         self.read = 0
-        select = tasks.values_list(*exchange.FIELDS).query.sql_with_params()
+        select = tasks.values_list(*exchange.COLUMNS).query.sql_with_params()
         with self.transaction(), connection.chunked_cursor() as cursor:
             cursor.execute(*select)
             while rows := cursor.fetchmany(ROWS_AT_ONCE):

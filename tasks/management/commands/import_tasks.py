@@ -30,7 +30,7 @@ from tasks.schemas import MESSAGES
 Read = tuple[int, reading.Row | str]
 MAX_SHOWN = 20
 REQUIRED_TO_UPDATE = frozenset(exchange.FIELDS) - {"user_id"}
-COLUMNS = ", ".join(exchange.FIELDS)
+COLUMNS = ", ".join(exchange.COLUMNS)
 
 # The size of the file decides how long a statement takes, and an operator may take long to confirm.
 NO_TIMEOUTS = """
@@ -66,9 +66,9 @@ REJECT = f"""
 """  # noqa: S608  of constants
 
 # All but `updated_at`, which may stay later than in the file, since it never goes back.
-COMPARED = [field for field in exchange.FIELDS if field != "updated_at"]
+COMPARED = [column for column in exchange.COLUMNS if column != "updated_at"]
 STORED, READ, EXCLUDED = (
-    ", ".join(f"{table}.{field}" for field in COMPARED) for table in ("task", "read", "excluded")
+    ", ".join(f"{table}.{column}" for column in COMPARED) for table in ("task", "read", "excluded")
 )
 COUNTS = f"""
     SELECT count(*) FILTER (WHERE task.id IS NULL),
@@ -96,8 +96,8 @@ DEFAULTS = {
     "updated_at": "now()",
 }
 VALUES = ", ".join(
-    f"coalesce({field}, {DEFAULTS[field]})" if field in DEFAULTS else field
-    for field in exchange.FIELDS
+    f"coalesce({column}, {DEFAULTS[column]})" if column in DEFAULTS else column
+    for column in exchange.COLUMNS
 )
 WRITE = f"""
     WITH written AS (
@@ -181,7 +181,7 @@ class Command(MaintenanceCommand):
         self.done.update(done, **{"bad row": self.bad})
 
     def _stage(self, cursor: Any, rows: Iterable[Read], user: str | None, *, whole: bool) -> None:
-        values = attrgetter(*exchange.FIELDS)
+        values = attrgetter(*exchange.COLUMNS)
         with self.progress(None), cursor.copy(FILL) as copy:
             for line, row in rows:
                 self.bar.update()

@@ -8,7 +8,7 @@ one transaction. So another run adds what is missing, and nothing twice.
 import secrets
 from argparse import ArgumentTypeError
 from collections.abc import Iterable, Iterator
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from itertools import accumulate, chain, islice, pairwise
 from random import Random
 from string import ascii_letters, digits
@@ -48,7 +48,9 @@ NOTES = (
     "Waiting for an answer since the 3rd.",
     "",
 )
+TAGS = ("home", "work", "Family", "errands", "5 minutes", "waiting", "Café", "旅行")
 COMPLETE, DESCRIBED, EDITED, TRASHED = 0.4, 0.3, 0.3, 0.05
+DUE, DUE_AT_A_TIME, TAGGED = 0.5, 0.2, 0.4
 
 
 class Person(NamedTuple):
@@ -161,14 +163,27 @@ def task_of(user_id: str, random: Random, midnight: datetime) -> Task:
     changed = created + age * random.random()
     complete = random.random() < COMPLETE
     trashed = random.random() < TRASHED
-    return Task(
+    task = Task(
         user_id=user_id,
         title=f"{what} {random.choice(THINGS[what])}{random.choice(WHEN)}",
         description=random.choice(NOTES) if random.random() < DESCRIBED else None,
         complete=complete,
         priority=random.choices(Priority.values, (3, 5, 2))[0],
+        tags=random.sample(TAGS, random.choice((1, 1, 2, 3))) if random.random() < TAGGED else [],
         completed_at=changed if complete else None,
         created_at=created,
         updated_at=changed if complete or random.random() < EDITED else created,
         deleted_at=midnight - (midnight - changed) * random.random() ** 3 if trashed else None,
     )
+    if random.random() < DUE:
+        task.due_date = due_date(random, changed)
+    return task
+
+
+def due_date(random: Random, changed: datetime) -> date | datetime:
+    """A day, or sometimes a time, on average two weeks after the last change."""
+    due = changed + timedelta(days=random.expovariate(1 / 14))
+    if random.random() < DUE_AT_A_TIME:
+        minute = random.choice((0, 15, 30, 45))
+        return due.replace(hour=random.randrange(7, 19), minute=minute, second=0, microsecond=0)
+    return due.date()

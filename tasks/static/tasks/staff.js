@@ -4,10 +4,10 @@
   const zone = Intl.DateTimeFormat().resolvedOptions().timeZone;
   document.cookie = `zone=${zone}; path=${document.currentScript.dataset.path}; samesite=lax; max-age=31536000`;
 
-  const twoDigits = (number) => String(number).padStart(2, "0");
+  const digits = (number, length = 2) => String(number).padStart(length, "0");
   const format = (at) =>
-    `${at.getFullYear()}-${twoDigits(at.getMonth() + 1)}-${twoDigits(at.getDate())} ` +
-    `${twoDigits(at.getHours())}:${twoDigits(at.getMinutes())}`;
+    `${digits(at.getFullYear(), 4)}-${digits(at.getMonth() + 1)}-${digits(at.getDate())} ` +
+    `${digits(at.getHours())}:${digits(at.getMinutes())}`;
 
   document.addEventListener("DOMContentLoaded", () => {
     for (const time of document.querySelectorAll("time[datetime]")) {

@@ -18,35 +18,40 @@ from tasks.models import Task
 from tests.commands import execute
 from tests.people import Person, is_error
 
+NOTHING_HERE = (
+    "There is nothing at this address. "
+    "Tasks are at /api/{user_id}/tasks and /api/{user_id}/tasks/{task_id}; see /docs."
+)
 CRASH = "Something went wrong here. It has been recorded."
 UNREACHABLE = "The database cannot be reached at the moment. Nothing was done: please try again."
 
 
 @pytest.mark.parametrize(
-    "path", ["/", "/x", "/api", "/api/", "/api/alice", "/api//tasks", "/health/", "/static/none.js"]
+    "path", ["/", "/x", "/api", "/api/", "/api/alice", "/tasksx", "/healthy", "/static/none.js"]
 )
 @pytest.mark.parametrize("method", ["GET", "POST", "OPTIONS", "TRACE", "NONSENSE"])
 def test_an_unknown_route_is_404(path: str, method: str) -> None:
     response = Client().generic(method, path)
 
-    assert is_error(response, 404, "NOT_FOUND", "There is nothing at this address.")
+    assert is_error(response, 404, "NOT_FOUND", NOTHING_HERE)
 
 
 @pytest.mark.parametrize(
-    ("path", "allow"),
+    ("path", "allow", "methods"),
     [
-        ("/api/alice/tasks", "GET, HEAD, POST"),
-        ("/api/alice/tasks/7", "DELETE, GET, HEAD, PATCH, PUT"),
-        ("/health", "GET, HEAD"),
+        ("/api/alice/tasks", "GET, HEAD, POST", "GET, HEAD and POST"),
+        ("/api/alice/tasks/7", "DELETE, GET, HEAD, PATCH, PUT", "DELETE, GET, HEAD, PATCH and PUT"),
+        ("/health", "GET, HEAD", "GET and HEAD"),
     ],
 )
 @pytest.mark.parametrize("method", ["TRACE", "OPTIONS", "NONSENSE"])
-def test_a_wrong_method_is_405_with_the_allowed_ones(path: str, allow: str, method: str) -> None:
+def test_a_wrong_method_is_405_with_the_allowed_ones(
+    path: str, allow: str, methods: str, method: str
+) -> None:
     response = Client().generic(method, path)
 
-    assert is_error(
-        response, 405, "METHOD_NOT_ALLOWED", "This address does not support this method."
-    )
+    detail = f"This address does not support this method. It supports {methods}."
+    assert is_error(response, 405, "METHOD_NOT_ALLOWED", detail)
     assert response["Allow"] == allow
 
 
@@ -143,7 +148,7 @@ def test_a_crash_outside_of_the_api_is_json_too(
 def test_a_page_of_the_docs_allows_only_get_and_head(path: str, method: str) -> None:
     response = Client(enforce_csrf_checks=True).generic(method, path)
 
-    detail = "This address does not support this method."
+    detail = "This address does not support this method. It supports GET and HEAD."
     assert is_error(response, 405, "METHOD_NOT_ALLOWED", detail)
     assert response["Allow"] == "GET, HEAD"
 
@@ -151,7 +156,7 @@ def test_a_page_of_the_docs_allows_only_get_and_head(path: str, method: str) -> 
 def test_a_post_to_an_unknown_route_is_404_without_a_csrf_token() -> None:
     response = Client(enforce_csrf_checks=True).post("/")
 
-    assert is_error(response, 404, "NOT_FOUND", "There is nothing at this address.")
+    assert is_error(response, 404, "NOT_FOUND", NOTHING_HERE)
 
 
 def test_too_many_parameters_are_400(alice: Person) -> None:
@@ -172,7 +177,7 @@ def test_too_many_parameters_are_400(alice: Person) -> None:
 def test_debug_changes_no_answer(settings: Any, debug: bool) -> None:  # noqa: FBT001
     settings.DEBUG = debug
 
-    assert is_error(Client().get("/x"), 404, "NOT_FOUND", "There is nothing at this address.")
+    assert is_error(Client().get("/x"), 404, "NOT_FOUND", NOTHING_HERE)
     assert Client(headers={"Authorization": "Basic eA=="}).get("/api/a/tasks").status_code == 401
 
 

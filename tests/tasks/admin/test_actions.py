@@ -1,7 +1,7 @@
 """Actions on many tasks through the pages, and which groups are allowed to run them."""
 
 import re
-from datetime import timedelta
+from datetime import date, timedelta
 from typing import Any
 
 import pytest
@@ -156,11 +156,15 @@ def test_deleting_permanently_asks_first_with_the_exact_number(administrator: An
 
 
 @pytest.mark.parametrize("action", ["complete", "trash", "purge"])
+@pytest.mark.parametrize(
+    "query", ["priority__exact=high", "due=overdue", "tag=HOME", "due=overdue&tag=home&q=task"]
+)
 def test_everything_that_matches_the_filter_is_counted_and_confirmed(
-    administrator: Any, action: str
+    administrator: Any, action: str, query: str
 ) -> None:
-    matching, other = make(5, priority="high"), make(2, priority="low")
-    address = f"{LIST}?priority__exact=high"
+    matching = make(5, priority="high", due_day=date(2020, 1, 31), tags=["Home"])
+    other = make(2, priority="low", due_day=date(9999, 1, 31), tags=["Homes"])
+    address = f"{LIST}?{query}"
 
     page = post(administrator, action, None, address)
     assert ": 5 tasks." in page.content.decode()

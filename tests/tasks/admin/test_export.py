@@ -79,7 +79,7 @@ def test_excel_can_open_the_csv(page: Any) -> None:
 @pytest.mark.parametrize("start", ["=", "+", "-", "@"])
 def test_no_cell_is_a_formula(page: Any, start: str) -> None:
     text = f'{start}HYPERLINK("http://evil")'
-    add(text, user_id=text, description=f"\t{text}")
+    add(text, user_id=text, description=f"\t{text}", tags=[text])
     add("Buy milk", description=f"\r{text}")
 
     for row in read_csv(page("export.csv")):
@@ -87,7 +87,9 @@ def test_no_cell_is_a_formula(page: Any, start: str) -> None:
 
 
 def test_json_lines_have_every_field_unchanged(page: Any) -> None:
-    task = add("<script>=1</script>", complete=True)
+    task = add(
+        "<script>=1</script>", complete=True, due_day="2026-01-31", tags=["home", "Shopping"]
+    )
     task.refresh_from_db()
 
     response = page("export.jsonl")
@@ -102,6 +104,8 @@ def test_json_lines_have_every_field_unchanged(page: Any) -> None:
         "description": None,
         "complete": True,
         "priority": "medium",
+        "due_date": "2026-01-31",
+        "tags": ["home", "Shopping"],
     }
     assert datetime.fromisoformat(times["created_at"]) == task.created_at
     assert times["deleted_at"] is None

@@ -1,20 +1,22 @@
 """The task list: search, filters, pages, and how many statements they need."""
 
 import re
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from html import unescape
 from itertools import chain
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import pytest
 from django.contrib.auth.models import User
 from django.db import connection
-from django.test import Client
+from django.test import Client, RequestFactory
 from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 
-from tasks.admin import TaskAdmin, changelist
+from tasks.admin import TaskAdmin, changelist, clock
 from tasks.admin.changelist import INDEX_SETTINGS, ids_by_expression, ids_by_key
+from tasks.admin.filters import DueFilter
 from tasks.models import Task
 from tests.people import Sends
 from tests.tasks.admin.pages import LIST, SCRIPT
@@ -48,9 +50,13 @@ def many(monkeypatch: Any) -> list[int]:
 def _many_analysed() -> None:
     with connection.cursor() as cursor:
         cursor.execute(
-            "INSERT INTO tasks_task (user_id, title, complete, priority, completed_at, created_at)"
+            "INSERT INTO tasks_task (user_id, title, complete, priority, completed_at, created_at,"
+            " due_day, tags)"
             " SELECT 'user' || n % 500, 'Buy word' || n, false, 'low', NULL,"
-            " now() - (40000 - n) * interval '1 minute' FROM generate_series(1, 40000) AS n"
+            " now() - (40000 - n) * interval '1 minute',"
+            " CASE WHEN n % 400 = 0 THEN current_date + n / 400 - 90 END,"
+            " CASE WHEN n % 400 = 1 THEN ARRAY['Tag' || n % 7, 'other'] ELSE '{}' END"
+            " FROM generate_series(1, 40000) AS n"
         )
         cursor.execute("ANALYZE tasks_task")
 
@@ -108,8 +114,28 @@ def test_a_search_finds_a_task_by_its_id(page: Any) -> None:
     assert titles(page(q=task.id)) == ["Buy milk"]
 
 
+@pytest.mark.parametrize(
+    ("query", "expected"),
+    [
+        ("shopping", ["tagged"]),
+        ("STRASSE", ["tagged"]),
+        ("shop", []),
+        ("at home", ["tagged"]),
+        ("at", []),
+        ("shopping straße", []),
+        ("%", []),
+        ("{}", []),
+    ],
+)
+def test_a_search_finds_a_whole_tag(page: Any, query: str, expected: list[str]) -> None:
+    add("tagged", tags=["Shopping", "at Home", "Straße"])
+    add("other", tags=["Work"])
+
+    assert titles(page(q=query)) == expected
+
+
 def test_the_search_box_explains_what_it_searches(page: Any) -> None:
-    assert "Enter a task id, a user id, or words of the title." in text(page())
+    assert "Enter a task id, a user id, a tag, or words of the title." in text(page())
 
 
 # Filters
@@ -190,6 +216,165 @@ def test_days_are_in_the_time_zone_of_the_browser(
     assert titles(page(created_at_from="0001-01-01", created_at_to="9999-12-30")) == ALL
 
 
+ZONES = ["UTC", *(f"Etc/GMT{offset:+}" for offset in range(-14, 13) if offset)]
+SATURDAY = datetime(2026, 1, 31, 11, 30, tzinfo=UTC)
+
+
+@pytest.fixture
+def now(monkeypatch: Any) -> Any:
+    """Sets the clock of the filters."""
+
+    def set_to(time: datetime) -> None:
+        class Frozen(datetime):
+            @classmethod
+            def now(cls, tz: Any = None) -> datetime:  # type: ignore[override]
+                return time.astimezone(tz)
+
+        monkeypatch.setattr(clock, "datetime", Frozen)
+
+    return set_to
+
+
+@pytest.fixture
+def _on_saturday(now: Any) -> None:
+    now(SATURDAY)
+
+
+def marked(response: Any) -> list[str]:
+    """Titles of the tasks that are marked as overdue."""
+    cells = re.findall(
+        r'<td class="field-title"><a[^>]*>(.*?)</a>.*?<td class="field-due[^"]*">(.*?)</td>',
+        response.content.decode(),
+    )
+    return [title for title, due in cells if "<strong>overdue</strong>" in due]
+
+
+@pytest.mark.parametrize(
+    ("cookie", "note", "expected"),
+    [
+        ("", "2026-01-31 UTC", {"29", "30", "past"}),
+        ("Pacific/Kiritimati", "2026-02-01 Pacific/Kiritimati", {"29", "30", "31", "past"}),
+        ("Etc/GMT+12", "2026-01-30 Etc/GMT+12", {"29", "past"}),
+        ("Nowhere/Else", "2026-01-31 UTC", {"29", "30", "past"}),
+    ],
+)
+@pytest.mark.usefixtures("_on_saturday")
+def test_a_day_is_overdue_when_it_is_over_in_the_time_zone_of_the_browser(
+    page: Any, client: Client, cookie: str, note: str, expected: set[str]
+) -> None:
+    client.cookies["zone"] = cookie
+    for day in (29, 30, 31):
+        add(str(day), due_date=date(2026, 1, day))
+    add("1", due_date=date(2026, 2, 1))
+    add("past", due_date=SATURDAY - timedelta(seconds=1))
+    add("soon", due_date=SATURDAY + timedelta(seconds=1))
+    add("done", due_date=date(2026, 1, 1), complete=True)
+    add("never")
+
+    response = page(due="overdue")
+
+    assert set(titles(response)) == set(marked(response)) == expected
+    assert set(titles(page(due="overdue", q="alice"))) == expected
+    assert set(marked(page())) == expected
+    today, zone = note.split()
+    assert f"Overdue on {today} " in text(response)
+    assert f"Time zone: {zone} " in text(response)
+
+
+def found_by_filter(value: str, zone: str) -> set[date | None]:
+    request = RequestFactory().get(LIST)
+    request.COOKIES["zone"] = zone
+    due = DueFilter(request, {"due": [value]}, Task, None)
+    return {task.due_date for task in due.queryset(request, Task.objects.all())}
+
+
+@pytest.mark.parametrize("hour", [0, 9, 12, 23])
+def test_the_due_filters_compare_local_days_in_every_zone(now: Any, hour: int) -> None:
+    """The condition for the index is wider than the filter, and must leave out nothing."""
+    at = datetime(2026, 2, 1, hour, 30, tzinfo=UTC)  # a Sunday
+    now(at)
+    days = [at.date() + timedelta(n) for n in range(-9, 10)]
+    times = [datetime(2026, 1, 23, tzinfo=UTC) + timedelta(hours=2 * n) for n in range(12 * 19)]
+    for due in (*days, *times):
+        add("due", due_date=due)
+
+    for name in ZONES:
+        zone = ZoneInfo(name)
+        today = at.astimezone(zone).date()
+        week = today.isocalendar()[:2]
+        assert found_by_filter("overdue", name) == {
+            *(day for day in days if day < today),
+            *(time for time in times if time < at),
+        }
+        assert found_by_filter("week", name) == {
+            *(day for day in days if day.isocalendar()[:2] == week),
+            *(time for time in times if time.astimezone(zone).isocalendar()[:2] == week),
+        }
+
+
+@pytest.mark.usefixtures("_on_saturday")
+def test_the_week_is_named_and_goes_from_monday_to_sunday(page: Any) -> None:
+    for day in (25, 26, 31):
+        add(f"day {day}", due_date=date(2026, 1, day))
+    add("sunday", due_date=date(2026, 2, 1))
+    add("monday", due_date=date(2026, 2, 2))
+    add("late", due_date=datetime(2026, 2, 1, 23, 59, 59, tzinfo=UTC), complete=True)
+    add("too late", due_date=datetime(2026, 2, 2, tzinfo=UTC))
+
+    response = page(due="week")
+
+    assert titles(response) == ["late", "sunday", "day 31", "day 26"]
+    assert "Due this week, 2026-01-26 to 2026-02-01" in text(response)
+
+
+def test_tasks_without_a_due_date_are_found(page: Any) -> None:
+    add("day", due_date=date(2026, 1, 31))
+    add("time", due_date=SATURDAY)
+    add("never")
+
+    assert titles(page(due="none")) == ["never"]
+    assert titles(page(due="none", q="alice")) == ["never"]
+
+
+@pytest.mark.parametrize("tag", ["Straße", "strasse", " STRASSE ", "STRAßE"])
+def test_tasks_with_a_tag_are_found_ignoring_case(page: Any, tag: str) -> None:
+    add("one", tags=["home", "Straße"])
+    add("two", tags=["STRASSE"], complete=True)
+    add("other", tags=["Straßen", "home"])
+    add("none")
+
+    assert titles(page(tag=tag)) == ["two", "one"]
+    assert titles(page(tag=tag, complete__exact=1)) == ["two"]
+    assert titles(page(tag=tag, q="alice")) == ["two", "one"]
+    assert titles(page(tag="")) == ["none", "other", "two", "one"]
+    assert f'name="tag" value="{tag.strip()}"' in page(tag=tag).content.decode()
+
+
+def test_a_tag_in_the_list_is_a_link_that_keeps_the_filters(page: Any) -> None:
+    for tag in ("a&b=c", "50 %", SCRIPT, "née/ü?#"):
+        add(f"alive {tag}", tags=[tag, "all"], priority="high")
+        add(f"low {tag}", tags=[tag, "all"], priority="low")
+
+    response = page(priority__exact="high", q="alive", p=10**9)
+    links = re.findall(r'<a class="tag" dir="auto" href="([^"]*)"', response.content.decode())
+
+    assert len(links) == 8
+    for link in links[::2]:
+        (title,) = titles(page(unescape(link)))
+        assert title.startswith("alive")
+        assert "p=" not in link
+    assert len(titles(page(unescape(links[1])))) == 4
+
+
+def test_the_list_shows_the_first_tags_of_many(page: Any) -> None:
+    add("many", tags=[f"tag{n}" for n in range(20)])
+
+    content = page().content.decode()
+
+    assert content.count('class="tag"') == 4
+    assert "</a> +16</td>" in content
+
+
 @pytest.mark.parametrize("day", ["yesterday", "2026-02-30", "20260101T00", "1"])
 def test_an_invalid_day_leads_back_to_the_list(page: Any, day: str) -> None:
     response = page(created_at_from=day)
@@ -204,6 +389,13 @@ def test_an_invalid_day_leads_back_to_the_list(page: Any, day: str) -> None:
         ({"title": "\0"}, "This list has no filter &#x27;title&#x27;."),
         ({"\u202e" * 300: "1"}, "This list has no filter "),
         ({"id__range": "1"}, "This list has no filter &#x27;id__range&#x27;."),
+        ({"due": "tomorrow"}, "The filter due must be one of overdue, week, none."),
+        ({"due": ""}, "The filter due must be one of overdue, week, none."),
+        ({"due_day": "2026-01-31"}, "This list has no filter &#x27;due_day&#x27;."),
+        ({"tags__contains": "home"}, "This list has no filter &#x27;tags__contains&#x27;."),
+        ({"tag": "a,b"}, "The filter tag must not contain a comma."),
+        ({"tag": "x" * 51}, "The filter tag must have at most 50 characters."),
+        ({"tag": "\0"}, "The filter tag must not contain the character NUL."),
         ({"user_id__exact": "\0"}, "must not contain the character NUL."),
         ({"x" * n: "1" for n in range(1, 1002)}, "has more than 1000 fields."),
     ],
@@ -339,6 +531,14 @@ def test_times_have_a_time_zone(page: Any) -> None:
     )
 
 
+def test_the_first_and_the_last_due_date_are_shown(page: Any) -> None:
+    for due in (datetime.min.replace(tzinfo=UTC), date.max):
+        add("due", due_date=due)
+
+    assert "9999-12-31" in text(page())
+    assert "0001-01-01 00:00 UTC overdue" in text(page())
+
+
 # Statements and plans
 
 
@@ -352,6 +552,8 @@ def test_times_have_a_time_zone(page: Any) -> None:
         ({"q": "buy"}, 3),
         ({"q": "buy", "created_at_to": "2999-01-01"}, 4),
         ({"_facets": ""}, 2),
+        ({"due": "overdue", "tag": "home"}, 1),
+        ({"due": "none"}, 2),
     ],
 )
 def test_the_number_of_statements_does_not_depend_on_the_tasks(
@@ -377,13 +579,38 @@ def test_a_list_scans_the_primary_key_and_a_few_days_use_their_index() -> None:
 
 
 @pytest.mark.usefixtures("_many_analysed")
+@pytest.mark.parametrize(
+    ("query", "index", "matching"),
+    [
+        ({"due": "overdue"}, "task_due", 89),
+        ({"due": "week"}, "task_due", 7),
+        ({"tag": "TAG3"}, "task_tags", None),
+    ],
+)
+def test_due_dates_and_tags_use_their_index(
+    page: Any, query: dict[str, str], index: str, matching: int | None
+) -> None:
+    response = page(**query, trash="all")
+    found = response.context["cl"].queryset
+
+    assert matching in (None, found.count())
+    middle = Task.objects.latest("pk").pk - 20_000
+    for key in (0, middle, -middle):
+        plan = ids_by_key(found, key)[:1001].explain()
+        assert f"Index Scan on {index}" in plan or f"using {index}" in plan
+        assert "Seq Scan" not in plan
+        assert "pkey" not in plan
+
+
+@pytest.mark.usefixtures("_many_analysed")
 def test_a_search_by_index_does_not_scan_the_primary_key() -> None:
     with connection.cursor() as cursor:
         cursor.execute(INDEX_SETTINGS)
-    for query in ("word77", "buy", "user7"):
+    for query in ("word77", "buy", "user7", "tag3"):
         for key in (0, 20_000, -20_000):
             plan = ids_by_expression(Task.objects.alive().found_by(query), key)[:1001].explain()
             assert "Bitmap Index Scan on task_words" in plan
             assert "Bitmap Index Scan on task_alive" in plan
+            assert "Bitmap Index Scan on task_tags" in plan
             assert "Seq Scan" not in plan
             assert "pkey" not in plan

@@ -1,5 +1,6 @@
 """The history of staff changes: of a task, of an owner, and of deleted tasks."""
 
+from datetime import UTC, date, datetime
 from typing import Any
 
 import pytest
@@ -49,6 +50,29 @@ def test_an_entry_says_who_did_what_to_which_task(sam: User) -> None:
             [("title", "Buy milk", "Buy bread"), ("complete", "no", "yes")],
         )
     ]
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [
+        (None, "(none)"),
+        ("", ""),
+        ([], "(none)"),
+        (["home", "Caf\u00e9 \u2028"], "home, Caf\u00e9 \u2028"),
+        (date(2026, 1, 31), "2026-01-31"),
+        (date.min, "0001-01-01"),
+        (datetime(2026, 1, 31, 12, tzinfo=UTC), "2026-01-31T12:00:00.000000Z"),
+        (datetime.max.replace(tzinfo=UTC), "9999-12-31T23:59:59.999999Z"),
+    ],
+)
+def test_values_of_every_type_are_readable(sam: User, value: Any, text: str) -> None:
+    task = create_task("alice")
+    history.changed(sam.pk, [(task, {"due_date": (value, "x"), "tags": ("x", value)})])
+
+    (line,) = history.lines(history.of_task(task.pk))
+
+    assert line.changes == [("due date", text, "x"), ("tags", "x", text)]
+    assert line.entry.get_change_message() == "Changed due_date and tags."
 
 
 def test_django_can_read_the_entries_too(sam: User) -> None:

@@ -1,6 +1,7 @@
 """The page of one user: tasks, trash, history, counts, and actions on all tasks."""
 
 import re
+from datetime import date
 from html import unescape
 from typing import Any
 from urllib.parse import quote
@@ -64,6 +65,23 @@ def test_it_shows_the_tasks_and_counts_of_one_user(viewer: Any) -> None:
     assert tasks_on(html) == [complete.pk, third.pk, second.pk, first.pk]
     assert "4 tasks · 1 complete · 1 in the trash" in html
     assert tasks_on(text_of(viewer.get(page_of("alice", show="trash")))) == [trashed.pk]
+
+
+@pytest.mark.parametrize("tab", ["tasks", "trash"])
+def test_it_shows_due_dates_and_tags(viewer: Any, tab: str) -> None:
+    make(1, "a&b", due_day=date(2020, 1, 31), tags=["home", SCRIPT])
+    make(1, "bob", tags=["home"])
+    if tab == "trash":
+        Task.objects.trash()
+
+    html = text_of(viewer.get(page_of("a&b", show=tab)))
+
+    assert '<span class="due overdue">2020-01-31 <strong>overdue</strong></span>' in html
+    assert SCRIPT not in html
+    link = re.search(r'<a class="tag" [^>]*href="([^"]*)"[^>]*>home</a>', html)
+    assert link
+    listed = viewer.get(unescape(link[1])).context["cl"].result_list
+    assert [task.user_id for task in listed] == ["a&b"]
 
 
 @pytest.mark.parametrize("user_id", STRANGE_USER_IDS, ids=range(len(STRANGE_USER_IDS)))

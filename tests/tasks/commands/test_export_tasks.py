@@ -31,8 +31,13 @@ def create(title: str, user_id: str = "alice", **fields: Any) -> Task:
     return Task.objects.create(user_id=user_id, title=title, **fields)
 
 
-def test_a_task_is_written_as_the_api_shows_it(alice: Person, file: Path) -> None:
-    task = alice.create(description="2 l", priority="high", complete=True)
+@pytest.mark.parametrize("due_date", [None, "2026-01-31", "2026-01-31T17:30:00+01:00"])
+def test_a_task_is_written_as_the_api_shows_it(
+    alice: Person, file: Path, due_date: str | None
+) -> None:
+    task = alice.create(
+        description="2 l", priority="high", complete=True, due_date=due_date, tags=["home", "Café"]
+    )
 
     assert run("export_tasks", str(file)) == Run(0, "Exported: 1 task.\n")
 

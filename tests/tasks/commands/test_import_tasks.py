@@ -15,11 +15,13 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from authjwt.user_ids import RULE
-from tasks.exchange import FIELDS, FORMATS
+from tasks import dates
+from tasks.exchange import COLUMNS, FIELDS, FORMATS
 from tasks.models import Priority, Task
 from tests.commands import PIPED, Run, Terminal, ended, execute, run, start
 from tests.people import Person
 from tests.server import database_url
+from tests.tasks.commands.strategies import DUE_DATES, TAGS
 
 pytestmark = pytest.mark.django_db
 by_process = pytest.mark.django_db(transaction=True)
@@ -44,7 +46,7 @@ def create(title: str = "Buy milk", user_id: str = "alice", **fields: Any) -> Ta
 
 
 def rows() -> list[tuple[Any, ...]]:
-    return list(Task.objects.order_by("id").values_list(*FIELDS))
+    return list(Task.objects.order_by("id").values_list(*COLUMNS))
 
 
 def write(file: Path, *tasks: dict[str, Any]) -> str:
@@ -67,17 +69,20 @@ moments = st.timedeltas(datetime(1970, 1, 1, tzinfo=UTC) - NOON, timedelta()).ma
 @st.composite
 def tasks(draw: st.DrawFn) -> Task:
     complete = draw(st.booleans())
-    return Task(
+    task = Task(
         user_id=draw(users),
         title=draw(text.map(lambda title: title.strip()[:200].strip()).filter(bool)),
         description=draw(st.none() | text.map(lambda description: description[:1000])),
         complete=complete,
         priority=draw(st.sampled_from(Priority.values)),
+        tags=draw(TAGS),
         completed_at=draw(moments) if complete else None,
         created_at=draw(moments),
         updated_at=draw(moments),
         deleted_at=draw(st.none() | moments),
     )
+    task.due_date = draw(DUE_DATES)
+    return task
 
 
 @pytest.mark.parametrize("form", FORMATS)
@@ -114,6 +119,8 @@ def test_a_csv_of_titles_is_enough(tmp_path: Path, alice: Person) -> None:
         "description": None,
         "complete": False,
         "priority": "medium",
+        "due_date": None,
+        "tags": [],
         "completed_at": None,
         "created_at": now,
         "updated_at": now,
@@ -199,6 +206,9 @@ def test_only_the_first_bad_rows_are_reported(file: Path) -> None:
         ("id", 2**63, "must be at most 4503599627370495"),
         ("updated_at", "9999-12-31T23:59:59.999999Z", "must not be more than a day in the future"),
         ("created_at", "0001-01-01T00:00:00Z", "must not be before 1970"),
+        ("due_date", "31.01.2026", dates.RULE),
+        ("due_date", "2026-01-31T12:00:00", dates.NO_OFFSET),
+        ("tags", ["a", "A"], "must not name a tag twice, ignoring case: A"),
         *(("user_id", user, RULE) for user in ("", " ", "a\nb", "\x7f", "a\x85")),
     ],
 )
@@ -300,6 +310,75 @@ def test_update_requires_every_field(file: Path) -> None:
     result = run("import_tasks", write(file, row), "--on-conflict=update", "--yes")
 
     assert result == Run(1, "", f"line 1: description: is required\n1 bad row. {REFUSED}")
+
+
+DUE: dict[str, Any] = {"due_date": NOON, "tags": ["home", "Caf\u00e9"]}
+EARLIER_FIELDS = set(FIELDS) - {"due_date", "tags"}
+
+
+def test_a_file_of_an_earlier_release_makes_new_tasks(file: Path) -> None:
+    earlier = whole(create(complete=True, completed_at=NOON))
+    Task.objects.all().delete()
+    row = {name: earlier[name] for name in EARLIER_FIELDS}
+
+    assert run("import_tasks", write(file, row)) == Run(0, summary(new=1))
+
+    task = Task.objects.get()
+    assert (task.due_date, task.tags) == (None, [])
+
+
+def test_a_file_of_an_earlier_release_does_not_empty_due_dates_and_tags(file: Path) -> None:
+    there = create(**DUE)
+    before = rows()
+    row = {name: whole(there, title="other")[name] for name in EARLIER_FIELDS}
+    path = write(file, row)
+
+    assert run("import_tasks", path, "--on-conflict=update", "--yes") == Run(
+        1, "", f"line 1: due_date: is required\n1 bad row. {REFUSED}"
+    )
+    assert run("import_tasks", path, "--on-conflict=skip") == Run(0, summary(unchanged=1))
+    assert rows() == before
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"due_date": None},
+        {"due_date": "2026-01-31"},
+        {"due_date": "2026-01-31T12:00:00.000001Z"},
+        {"tags": []},
+        {"tags": ["home", "CAF\u00c9"]},
+        {"tags": ["Caf\u00e9", "home"]},
+    ],
+    ids=str,
+)
+@pytest.mark.parametrize("form", FORMATS)
+def test_an_update_writes_due_dates_and_tags(
+    tmp_path: Path, form: str, change: dict[str, Any]
+) -> None:
+    there = create(**DUE)
+    path = str(tmp_path / f"tasks.{form}")
+    arguments = ("import_tasks", path, "--on-conflict=update", "--yes")
+    changed = Task.objects.filter(pk=there.pk)
+    changed.update(**stored(change))
+    run("export_tasks", path)
+    changed.update(**stored(DUE))
+
+    assert run(*arguments) == Run(0, summary(changed=1))
+    assert changed.filter(**stored(change)).exists()
+    assert changed.get().tags_folded == ([tag.casefold() for tag in changed.get().tags] or None)
+    assert run(*arguments) == Run(0, summary(unchanged=1))
+
+
+def stored(fields: dict[str, Any]) -> dict[str, Any]:
+    """As columns of the database."""
+    due = {**DUE, **fields}["due_date"]
+    is_day = due == "2026-01-31"
+    return {
+        "due_day": due if is_day else None,
+        "due_at": None if is_day else due,
+        "tags": {**DUE, **fields}["tags"],
+    }
 
 
 def test_no_task_moves_to_another_owner(file: Path) -> None:

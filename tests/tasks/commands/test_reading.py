@@ -1,7 +1,7 @@
 """Tasks are read as they were written, and each bad line is reported with the rule it breaks."""
 
 import re
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from io import BytesIO
 from typing import Any
 
@@ -10,9 +10,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from authjwt.user_ids import RULE
-from tasks import exchange
+from tasks import dates, exchange
 from tasks.management import reading
 from tasks.models import Priority
+from tests.tasks.commands.strategies import DUE_DATES, TAGS
 
 NOON = datetime(2026, 1, 31, 12, tzinfo=UTC)
 
@@ -31,6 +32,15 @@ PROBLEMS = {
         f'{{"title": "x", "user_id": "{text}"}}': f"user_id: {RULE}"
         for text in ("", " ", "a\\u0000", "a\\nb", "\\u007f", "a\\u0085", "x" * 256)
     },
+    '{"title": "x", "due_date": "31.01.2026"}': f"due_date: {dates.RULE}",
+    '{"title": "x", "due_date": 1769860800}': "due_date: must be a string",
+    '{"title": "x", "due_day": "2026-01-31"}': "'due_day': is not a known field",
+    '{"title": "x", "folded": null}': "'folded': is not a known field",
+    '{"title": "x", "tags_folded": null}': "'tags_folded': is not a known field",
+    '{"title": "x", "tags": "home"}': "tags: must be a list",
+    '{"title": "x", "tags": null}': "tags: must be a list",
+    '{"title": "x", "tags": ["a", "b,c"]}': "tags: 1: must not contain a comma",
+    '{"title": "x", "tags": [null]}': "tags: 0: must be a string",
     '{"title": "x", "created_at": 1769860800}': (
         "created_at: must be a time like 2026-01-31T12:00:00Z"
     ),
@@ -121,8 +131,53 @@ def test_lines_inside_of_cells_are_counted() -> None:
 def test_an_empty_cell_is_no_value() -> None:
     header = ",".join(exchange.FIELDS)
 
-    assert read(f"{header}\n,,x,',,,,,,\n", "csv") == [
-        (2, {"title": "x", "description": "", "completed_at": None, "deleted_at": None})
+    assert read(f"{header}\n,,x,',,,,,,,,\n", "csv") == [
+        (
+            2,
+            {
+                "title": "x",
+                "description": "",
+                "due_date": None,
+                "tags": [],
+                "completed_at": None,
+                "deleted_at": None,
+            },
+        )
+    ]
+
+
+def test_due_dates_and_tags_are_read_as_people_write_them() -> None:
+    text = 'title,Due_Date,tags\nx,2026-01-31,"home, Shopping"\ny,2026-01-31T17:30:00+01:00,a\n'
+
+    assert read(text, "csv") == [
+        (2, {"title": "x", "due_date": "2026-01-31", "tags": ["home", "Shopping"]}),
+        (3, {"title": "y", "due_date": "2026-01-31T16:30:00.000000Z", "tags": ["a"]}),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("cell", "problem"),
+    [
+        ("31.01.2026,", f"due_date: {dates.RULE}"),
+        ("1/31/2026,", f"due_date: {dates.RULE}"),
+        ("2026-02-30,", f"due_date: {dates.RULE}"),
+        ("2026-01-31T12:00:00,", f"due_date: {dates.NO_OFFSET}"),
+        ("0001-01-01T00:00:00+01:00,", f"due_date: {dates.OUT_OF_RANGE}"),
+        (',"a,"', "tags: 1: must not be blank"),
+        (",'", "tags: 0: must not be blank"),
+        (",a\x07b", "tags: 0: must not contain control characters"),
+        (f",{'x' * 51}", "tags: 0: must have at most 50 characters"),
+        (
+            ',"Stra\u00dfe,STRASSE"',
+            "tags: must not name a tag twice, ignoring case: STRASSE",
+        ),
+        (f',"{",".join(map(str, range(21)))}"', "tags: must have at most 20 items"),
+    ],
+)
+def test_a_cell_that_breaks_a_rule_is_reported(cell: str, problem: str) -> None:
+    assert read(f"title,due_date,tags\nx,{cell}\ny,,\n", "csv") == [
+        (2, problem),
+        (3, {"title": "y", "due_date": None, "tags": []}),
     ]
 
 
@@ -156,6 +211,7 @@ def tasks(draw: st.DrawFn) -> tuple[Any, ...]:
     """Any task that the contract allows."""
     text = TEXT | FORMULAS
     complete = draw(st.booleans())
+    due = draw(DUE_DATES)
     task = {
         "id": draw(st.integers(1, reading.MAX_ID)),
         "user_id": draw(USER_IDS),
@@ -163,12 +219,15 @@ def tasks(draw: st.DrawFn) -> tuple[Any, ...]:
         "description": draw(st.none() | text.map(lambda text: text[:1000])),
         "complete": complete,
         "priority": draw(st.sampled_from(Priority.values)),
+        "due_day": None if isinstance(due, datetime) else due,
+        "due_at": due if isinstance(due, datetime) else None,
+        "tags": draw(TAGS),
         "completed_at": draw(TIMESTAMPS) if complete else None,
         "created_at": draw(TIMESTAMPS),
         "updated_at": draw(TIMESTAMPS),
         "deleted_at": draw(st.none() | TIMESTAMPS),
     }
-    return tuple(task[field] for field in exchange.FIELDS)
+    return tuple(task[column] for column in exchange.COLUMNS)
 
 
 @pytest.mark.parametrize("form", exchange.FORMATS)
@@ -181,4 +240,14 @@ def test_what_was_written_is_read_as_it_was(
 
     found = [row for _, row in reading.read(file, form)]
 
-    assert [tuple(getattr(row, name) for name in exchange.FIELDS) for row in found] == rows
+    assert [stored(row) for row in found] == rows
+
+
+def stored(row: Any) -> tuple[Any, ...]:
+    """The values of a row that was read, as the database has them."""
+    day, at = row.due_day, row.due_at
+    due = {
+        "due_day": day and date.fromisoformat(day),
+        "due_at": at and datetime.fromisoformat(at),
+    }
+    return tuple(due.get(name, getattr(row, name)) for name in exchange.COLUMNS)

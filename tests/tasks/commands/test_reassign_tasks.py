@@ -24,11 +24,17 @@ def tasks() -> dict[str, list[Task]]:
     sam = User.objects.create_user("sam")
     made = {}
     for user_id in (OLD, NEW, "charlie"):
-        alive = Task.objects.create(user_id=user_id, title="Buy milk")
-        trashed = Task.objects.create(user_id=user_id, title="Buy bread", deleted_at=TRASHED)
+        alive = Task.objects.create(
+            user_id=user_id, title="Buy milk", due_day=TRASHED.date(), tags=["Home", "Café"]
+        )
+        trashed = Task.objects.create(
+            user_id=user_id, title="Buy brötchen", due_at=TRASHED, deleted_at=TRASHED
+        )
         gone = Task.objects.create(user_id=user_id, title="Buy tea")
         history.added(sam.pk, alive, {"title": (None, "Buy milk")})
-        history.changed(sam.pk, [(trashed, {"title": ("Buy", "Buy bread")})])
+        history.changed(
+            sam.pk, [(trashed, {"title": ("Buy", "Buy brötchen"), "tags": ([], ["Café"])})]
+        )
         history.deleted(sam.pk, [gone])
         gone.delete()
         made[user_id] = [alive, trashed]

@@ -21,13 +21,17 @@ def in_the_trash() -> set[Task]:
     return set(Task.objects.trashed())
 
 
-def test_a_task_is_as_it_was(alice: Person) -> None:
-    task = alice.create(description="2 l", priority="high", complete=True)
+@pytest.mark.parametrize("due_date", ["2026-01-31", "2026-01-31T16:30:00.000000Z"])
+def test_a_task_is_as_it_was(alice: Person, due_date: str) -> None:
+    fields = {"description": "2 l", "complete": True, "due_date": due_date, "tags": ["Café"]}
+    task = alice.create(priority="high", **fields)
+    row = Task.objects.values().get()
     alice.delete(alice.task(task["id"]))
 
     assert run("restore_tasks", "--user", "alice") == Run(0, "Restored: 1 task.\n")
 
     assert alice.get(alice.task(task["id"])).json() == task
+    assert Task.objects.values().get() == row
 
 
 def test_only_this_users() -> None:

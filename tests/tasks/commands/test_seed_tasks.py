@@ -3,9 +3,12 @@
 from typing import Any
 
 import pytest
+from django.utils import timezone
 
-from tasks.exchange import FIELDS
+from tasks import dates
+from tasks.exchange import COLUMNS
 from tasks.models import Task
+from tasks.schemas import TaskFields
 from tests.commands import Run, run
 
 pytestmark = pytest.mark.django_db
@@ -22,7 +25,7 @@ def seed(*arguments: str) -> Run:
 
 def made() -> list[tuple[Any, ...]]:
     """Everything but the ids."""
-    return list(Task.objects.order_by("user_id", "id").values_list(*FIELDS[1:]))
+    return list(Task.objects.order_by("user_id", "id").values_list(*COLUMNS[1:]))
 
 
 def test_it_creates_the_requested_numbers() -> None:
@@ -37,18 +40,36 @@ def test_it_creates_the_requested_numbers() -> None:
 def test_the_demo_data_has_all_kinds_of_tasks() -> None:
     seed()
 
+    now = timezone.now()
     assert Task.objects.trashed().exists()
-    for fields in (
+    kinds: tuple[dict[str, Any], ...] = (
         {"complete": True},
         {"complete": False},
         {"description": None},
         {"description": ""},
         {"priority": "low"},
         {"priority": "high"},
-    ):
+        {"due_day": None, "due_at": None},
+        {"due_day__lt": now.date(), "complete": False},
+        {"due_day__gt": now.date(), "complete": False},
+        {"due_at__isnull": False},
+        {"tags": []},
+        {"tags__len": 1},
+        {"tags__len": 3},
+    )
+    for fields in kinds:
         assert Task.objects.alive().filter(**fields).exists(), fields
     days = Task.objects.dates("created_at", "day")
     assert len(days) > 100
+
+
+def test_the_api_accepts_the_demo_data() -> None:
+    seed()
+
+    for task in Task.objects.all():
+        sent = {name: getattr(task, name) for name in TaskFields.model_fields}
+        due = sent["due_date"] and dates.written(sent["due_date"])
+        TaskFields.model_validate({**sent, "due_date": due})
 
 
 def test_the_same_seed_makes_the_same_data() -> None:

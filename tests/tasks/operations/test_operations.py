@@ -12,7 +12,7 @@ from tests.commands import execute
 
 pytestmark = pytest.mark.django_db
 
-DIGESTS = {1: "afa6be07901f0964", 2: "17e81ad36ff8266d"}
+DIGESTS = {1: "afa6be07901f0964", 2: "17e81ad36ff8266d", 3: "a0ceca205b0ce23d"}
 """By revision. Whoever changes the SQL adds the next one."""
 
 ALL = '{"limit": 10, "offset": 0}'
@@ -73,6 +73,18 @@ BAD: dict[str, Any] = {
     "a blank title": {"title": " "},
     "a long title": {"title": "x" * 201},
     "a long description": {**GOOD, "description": "x" * 1001},
+    "no due date": {**GOOD, "due_date": "tomorrow"},
+    "a number as due date": {**GOOD, "due_date": 20260131},
+    "a due date without end": {**GOOD, "due_date": "infinity"},
+    "a list as due date": {**GOOD, "due_date": ["2026-01-31"]},
+    "text as tags": {**GOOD, "tags": "home"},
+    "null as tags": {**GOOD, "tags": None},
+    "an object as tags": {**GOOD, "tags": {"home": True}},
+    "a number as tag": {**GOOD, "tags": ["home", 5]},
+    "null as tag": {**GOOD, "tags": [None]},
+    "a list as tag": {**GOOD, "tags": [["home"]]},
+    "a blank tag": {**GOOD, "tags": [" "]},
+    "folded texts": {**GOOD, "folded": ["x", "y"]},
     "text": "title",
     "a list": ["title"],
     "a number": 5,
@@ -115,6 +127,16 @@ def test_null_instead_of_fields_is_refused(operation: str, task: Task) -> None:
         '{"limit": 10, "offset": 0, "complete": 1}',
         '{"limit": 10, "offset": 0, "complete": null}',
         '{"limit": 10, "offset": 0, "status": "open"}',
+        '{"limit": 10, "offset": 0, "priority": "high"}',
+        '{"limit": 10, "offset": 0, "tag": "home"}',
+        '{"limit": 10, "offset": 0, "q": "milk"}',
+        '{"limit": 10, "offset": 0, "due_before": "tomorrows"}',
+        '{"limit": 10, "offset": 0, "sort": "title"}',
+        '{"limit": 10, "offset": 0, "sort": []}',
+        '{"limit": 10, "offset": 0, "sort": ["title; DROP TABLE tasks_task"]}',
+        '{"limit": 10, "offset": 0, "sort": ["deleted_at"]}',
+        '{"limit": 10, "offset": 0, "sort": ["title", "priority", "due_date", "created_at"]}',
+        '{"limit": 10, "offset": 0, "sort": ["-created_at"], "after": ["x", "y"]}',
         "[]",
         "5",
     ],

@@ -1,0 +1,40 @@
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.people import SECRET
+from tests.server import Server
+
+HERE = Path(__file__).parent
+LOCKS = HERE / "requirements.txt", HERE / "package-lock.json"
+ENVIRONMENT = HERE / ".venv"
+BIN = ENVIRONMENT / "bin"
+INSTALLED = ENVIRONMENT / "installed.txt"
+
+
+@pytest.fixture(scope="session")
+def tools() -> str:
+    """Installs the locked generators, compilers and linters. Returns the PATH that they are on.
+
+    Node is among them, because the generators need a newer one than many systems have.
+    """
+    locked = "".join(lock.read_text(encoding="utf-8") for lock in LOCKS)
+    if not INSTALLED.exists() or INSTALLED.read_text(encoding="utf-8") != locked:
+        subprocess.run([sys.executable, "-m", "venv", "--clear", ENVIRONMENT], check=True)
+        pip = (BIN / "python", "-m", "pip", "install", "--quiet", "--disable-pip-version-check")
+        subprocess.run([*pip, "-r", LOCKS[0]], check=True)
+        npm = (BIN / "npm", "ci", "--ignore-scripts", "--no-audit", "--no-fund")
+        subprocess.run(npm, cwd=HERE, check=True)
+        INSTALLED.write_text(locked, encoding="utf-8")
+    return f"{BIN}:{HERE / 'node_modules' / '.bin'}:/usr/bin:/bin"
+
+
+@pytest.fixture(scope="module")
+def server(django_db_setup: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """One for all clients, because each has its own user."""
+    log = tmp_path_factory.mktemp("server") / "log"
+    with Server(log, BETTER_AUTH_SECRET=SECRET) as server:
+        yield server
