@@ -92,152 +92,137 @@ RETURNS SETOF public.tasks_task LANGUAGE sql STABLE AS $$
 $$;
 
 
--- Whether a sort key comes after the one where the page before ended. NULL is last in both directions.
-CREATE OR REPLACE FUNCTION tasks_api.is_after(key anyelement, bound anyelement, descending boolean)
-RETURNS boolean LANGUAGE sql IMMUTABLE AS $$
-    SELECT bound IS NOT NULL
-        AND (key IS NULL OR CASE WHEN descending THEN key < bound ELSE key > bound END)
+-- The SQL of a sort key or of a time that a filter compares; NULL for an unknown one. The due date is
+-- written so that no index of the admin fits, since a user's tasks are few beside all that are due.
+CREATE OR REPLACE FUNCTION tasks_api.key_of(name text) RETURNS text
+LANGUAGE sql IMMUTABLE AS $$
+    SELECT CASE name
+        WHEN 'created_at' THEN 'created_at'
+        WHEN 'updated_at' THEN 'updated_at'
+        WHEN 'completed_at' THEN 'completed_at'
+        WHEN 'due_date' THEN
+            $key$CASE WHEN due_at IS NULL THEN timezone('UTC', due_day::timestamp) ELSE due_at END$key$
+        WHEN 'priority' THEN
+            $key$CASE priority WHEN 'low' THEN '1' WHEN 'medium' THEN '2' ELSE '3' END COLLATE "C"$key$
+        WHEN 'title' THEN $key$coalesce(folded[1], lower(title COLLATE "C")) COLLATE "C"$key$
+    END
 $$;
 
 
 -- The page of any list: the ids of its tasks in their order, one more if there is a next page, the
--- number of all tasks that match, and the sort keys of the last task on the page.
+-- number of all tasks that match, and id and sort keys of the last task on the page.
 --
--- The statement is planned for the values of each call, which costs less than conditions that are
--- tested for each task but not used. A key is a time or a text: each of the three sort keys has a
--- column for both, of which one is NULL. Due dates and tags are written so that no index of the
--- admin fits, since a user's tasks are few beside all that are due, or have that tag.
+-- query: what `list_tasks` documents. The statement has only the conditions and keys that this list
+-- needs, so that a task costs no more than they do. All of its text is in this file: what a client
+-- sent is passed as a value, by USING.
 CREATE OR REPLACE FUNCTION tasks_api.page_of(
     owner text, query jsonb, OUT ids bigint[], OUT total bigint, OUT last jsonb
 ) LANGUAGE plpgsql STABLE
-SET search_path = pg_catalog, pg_temp SET plan_cache_mode = force_custom_plan AS $$
+SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
     page_limit bigint := (query -> 'limit')::bigint;
     page_offset bigint := (query -> 'offset')::bigint;
-    is_complete boolean := (query -> 'complete')::boolean;
+    sort jsonb := coalesce(query -> 'sort', '["-created_at"]');
+    after jsonb := nullif(query -> 'after', 'null');
     priorities text[];
     wanted_tags text[];
     patterns text[];
-    is_due boolean := CASE query ->> 'due' WHEN 'any' THEN true WHEN 'none' THEN false END;
-    due_after timestamptz := query ->> 'due_after';
-    due_before timestamptz := query ->> 'due_before';
-    created_after timestamptz := query ->> 'created_after';
-    created_before timestamptz := query ->> 'created_before';
-    updated_after timestamptz := query ->> 'updated_after';
-    updated_before timestamptz := query ->> 'updated_before';
-    completed_after timestamptz := query ->> 'completed_after';
-    completed_before timestamptz := query ->> 'completed_before';
-    sort jsonb := coalesce(query -> 'sort', '["-created_at"]');
-    key1 text := ltrim(sort ->> 0, '-');
-    key2 text := ltrim(sort ->> 1, '-');
-    key3 text := ltrim(sort ->> 2, '-');
-    desc1 boolean := starts_with(sort ->> 0, '-');
-    desc2 boolean := starts_with(sort ->> 1, '-');
-    desc3 boolean := starts_with(sort ->> 2, '-');
-    desc_id boolean := starts_with(sort ->> -1, '-');
-    is_text1 boolean := key1 IN ('title', 'priority');
-    is_text2 boolean := key2 IN ('title', 'priority');
-    is_text3 boolean := key3 IN ('title', 'priority');
-    last_id bigint := query -> 'after' ->> 0;
-    last1 text := query -> 'after' ->> 1;
-    last2 text := query -> 'after' ->> 2;
-    last3 text := query -> 'after' ->> 3;
-    last_time1 timestamptz := CASE WHEN NOT is_text1 THEN last1 END;
-    last_time2 timestamptz := CASE WHEN NOT is_text2 THEN last2 END;
-    last_time3 timestamptz := CASE WHEN NOT is_text3 THEN last3 END;
-    last_text1 text := CASE WHEN is_text1 THEN last1 END;
-    last_text2 text := CASE WHEN is_text2 THEN last2 END;
-    last_text3 text := CASE WHEN is_text3 THEN last3 END;
+    bounds timestamptz[];
+    last_times timestamptz[];
+    last_texts text[];
+
+    conditions text := 'user_id = $1 AND deleted_at IS NULL';
+    keys text := '';
+    ordering text := '';
+    is_after text;
+    name text;
+    key text;
+    bound text;
+    comparison text;
 BEGIN
-    IF jsonb_array_length(sort) NOT BETWEEN 1 AND 3 OR NOT array_remove(ARRAY[key1, key2, key3], NULL)
-        <@ '{created_at,updated_at,completed_at,due_date,priority,title}'::text[]
-    THEN
-        RAISE invalid_parameter_value USING MESSAGE = 'list_tasks: an unknown sort key';
+    IF query ? 'complete' THEN
+        conditions := conditions || ' AND complete = $4';
     END IF;
     IF query ? 'priority' THEN
         priorities := tasks_api.texts(query -> 'priority');
+        conditions := conditions || ' AND priority = ANY ($5)';
     END IF;
     IF query ? 'tag' THEN
         wanted_tags := public.tasks_fold(tasks_api.texts(query -> 'tag'));
+        -- So that no index of the admin fits.
+        conditions := conditions || ' AND (tags_folded @> $6) IS TRUE';
     END IF;
     IF query ? 'q' THEN
         patterns := ARRAY(
             SELECT '%' || regexp_replace(public.tasks_casefold(word), '([\\%_])', '\\\1', 'g') || '%'
             FROM jsonb_array_elements_text(query -> 'q') AS word);
+        -- A word has no white space, so it never begins in the title and ends in the description.
+        conditions := conditions || $condition$ AND CASE WHEN folded[1] IS NULL
+            THEN lower((title || E'\n' || coalesce(description, '')) COLLATE "C")
+            ELSE array_to_string(folded, E'\n') END LIKE ALL ($7)$condition$;
+    END IF;
+    IF query ? 'due' THEN
+        conditions := conditions || CASE query ->> 'due'
+            WHEN 'any' THEN ' AND (due_day IS NOT NULL OR due_at IS NOT NULL)'
+            WHEN 'none' THEN ' AND due_day IS NULL AND due_at IS NULL' END;
+    END IF;
+    FOREACH name IN ARRAY '{due_date,created_at,updated_at,completed_at}'::text[] LOOP
+        key := split_part(name, '_', 1);
+        IF query ? (key || '_after') THEN
+            bounds := bounds || (query ->> (key || '_after'))::timestamptz;
+            conditions := conditions
+                || format(' AND %s >= $8[%s]', tasks_api.key_of(name), cardinality(bounds));
+        END IF;
+        IF query ? (key || '_before') THEN
+            bounds := bounds || (query ->> (key || '_before'))::timestamptz;
+            conditions := conditions
+                || format(' AND %s < $8[%s]', tasks_api.key_of(name), cardinality(bounds));
+        END IF;
+    END LOOP;
+
+    -- From the last key to the first: the tasks after the one where the page before ended.
+    FOR number IN REVERSE jsonb_array_length(sort) .. 1 LOOP
+        name := ltrim(sort ->> number - 1, '-');
+        key := 'key' || number;
+        comparison := CASE WHEN starts_with(sort ->> number - 1, '-') THEN '<' ELSE '>' END;
+        is_after := coalesce(is_after, format('id %s $9', comparison));
+        IF after IS NULL THEN
+            NULL;
+        ELSIF after ->> number IS NULL THEN
+            is_after := format('%s IS NULL AND %s', key, is_after);
+        ELSE
+            IF name IN ('priority', 'title') THEN
+                last_texts[number] := after ->> number;
+                bound := format('$11[%s]', number);
+            ELSE
+                last_times[number] := after ->> number;
+                bound := format('$10[%s]', number);
+            END IF;
+            -- NULL is last in both directions.
+            is_after := format('(%1$s %2$s %3$s OR %1$s IS NULL OR %1$s = %3$s AND %4$s)',
+                key, comparison, bound, is_after);
+        END IF;
+        comparison := CASE comparison WHEN '<' THEN 'DESC' ELSE 'ASC' END;
+        ordering := concat_ws(', ', format('%s %s NULLS LAST', key, comparison),
+            coalesce(nullif(ordering, ''), format('id %s', comparison)));
+        keys := format(', %s AS %s', tasks_api.key_of(name), key) || keys;
+    END LOOP;
+    IF keys IS NULL OR jsonb_array_length(sort) NOT BETWEEN 1 AND 3 THEN
+        RAISE invalid_parameter_value USING MESSAGE = 'list_tasks: an unknown sort key';
     END IF;
 
-    WITH matching AS MATERIALIZED (
-        SELECT id,
-            CASE key1 WHEN 'created_at' THEN created_at WHEN 'updated_at' THEN updated_at
-                WHEN 'completed_at' THEN completed_at WHEN 'due_date' THEN due END AS time1,
-            CASE key2 WHEN 'created_at' THEN created_at WHEN 'updated_at' THEN updated_at
-                WHEN 'completed_at' THEN completed_at WHEN 'due_date' THEN due END AS time2,
-            CASE key3 WHEN 'created_at' THEN created_at WHEN 'updated_at' THEN updated_at
-                WHEN 'completed_at' THEN completed_at WHEN 'due_date' THEN due END AS time3,
-            CASE key1 WHEN 'title' THEN folded_title WHEN 'priority' THEN rank END AS text1,
-            CASE key2 WHEN 'title' THEN folded_title WHEN 'priority' THEN rank END AS text2,
-            CASE key3 WHEN 'title' THEN folded_title WHEN 'priority' THEN rank END AS text3
-        FROM (
-            SELECT *,
-                CASE WHEN due_at IS NULL THEN timezone('UTC', due_day::timestamp) ELSE due_at END AS due,
-                CASE priority WHEN 'low' THEN '1' WHEN 'medium' THEN '2' ELSE '3' END AS rank,
-                coalesce(folded[1], lower(title COLLATE "C")) AS folded_title,
-                CASE WHEN folded[1] IS NULL
-                    THEN lower((title || E'\n' || coalesce(description, '')) COLLATE "C")
-                    ELSE array_to_string(folded, E'\n') END AS folded_text
-            FROM public.tasks_task WHERE user_id = owner AND deleted_at IS NULL
-        ) AS task
-        WHERE (is_complete IS NULL OR complete = is_complete)
-            AND (priorities IS NULL OR priority = ANY (priorities))
-            AND (wanted_tags IS NULL OR (tags_folded @> wanted_tags) IS TRUE)
-            AND (is_due IS NULL OR (due IS NOT NULL) = is_due)
-            AND (due_after IS NULL OR due >= due_after)
-            AND (due_before IS NULL OR due < due_before)
-            AND (created_after IS NULL OR created_at >= created_after)
-            AND (created_before IS NULL OR created_at < created_before)
-            AND (updated_after IS NULL OR updated_at >= updated_after)
-            AND (updated_before IS NULL OR updated_at < updated_before)
-            AND (completed_after IS NULL OR completed_at >= completed_after)
-            AND (completed_before IS NULL OR completed_at < completed_before)
-            -- A word has no white space, so it never begins in the title and ends in the description.
-            AND (patterns IS NULL OR folded_text LIKE ALL (patterns))
-    ),
-    page AS (
-        SELECT * FROM matching
-        WHERE last_id IS NULL
-            OR tasks_api.is_after(time1, last_time1, desc1)
-            OR tasks_api.is_after(text1, last_text1, desc1)
-            OR (time1, text1) IS NOT DISTINCT FROM (last_time1, last_text1) AND (
-                tasks_api.is_after(time2, last_time2, desc2)
-                OR tasks_api.is_after(text2, last_text2, desc2)
-                OR (time2, text2) IS NOT DISTINCT FROM (last_time2, last_text2) AND (
-                    tasks_api.is_after(time3, last_time3, desc3)
-                    OR tasks_api.is_after(text3, last_text3, desc3)
-                    OR (time3, text3) IS NOT DISTINCT FROM (last_time3, last_text3)
-                        AND tasks_api.is_after(id, last_id, desc_id)))
-        ORDER BY
-            CASE WHEN NOT is_text1 AND desc1 THEN time1 END DESC NULLS LAST,
-            CASE WHEN NOT is_text1 AND NOT desc1 THEN time1 END,
-            CASE WHEN is_text1 AND desc1 THEN text1 END COLLATE "C" DESC NULLS LAST,
-            CASE WHEN is_text1 AND NOT desc1 THEN text1 END COLLATE "C",
-            CASE WHEN NOT is_text2 AND desc2 THEN time2 END DESC NULLS LAST,
-            CASE WHEN NOT is_text2 AND NOT desc2 THEN time2 END,
-            CASE WHEN is_text2 AND desc2 THEN text2 END COLLATE "C" DESC NULLS LAST,
-            CASE WHEN is_text2 AND NOT desc2 THEN text2 END COLLATE "C",
-            CASE WHEN NOT is_text3 AND desc3 THEN time3 END DESC NULLS LAST,
-            CASE WHEN NOT is_text3 AND NOT desc3 THEN time3 END,
-            CASE WHEN is_text3 AND desc3 THEN text3 END COLLATE "C" DESC NULLS LAST,
-            CASE WHEN is_text3 AND NOT desc3 THEN text3 END COLLATE "C",
-            CASE WHEN desc_id THEN id END DESC, CASE WHEN NOT desc_id THEN id END
-        LIMIT page_limit + 1 OFFSET page_offset
-    ),
-    numbered AS (SELECT *, row_number() OVER () AS place FROM page)
-    SELECT array_agg(id ORDER BY place), (SELECT count(*) FROM matching), (
-        SELECT jsonb_build_array(
-            id, coalesce(to_jsonb(time1), to_jsonb(text1)),
-            coalesce(to_jsonb(time2), to_jsonb(text2)), coalesce(to_jsonb(time3), to_jsonb(text3)))
-        FROM numbered WHERE place = page_limit)
-    INTO ids, total, last FROM numbered;
+    EXECUTE format(
+        'WITH matching AS MATERIALIZED (SELECT id%1$s FROM public.tasks_task WHERE %2$s) '
+        'SELECT array_agg(id), (SELECT count(*) FROM matching), '
+        '    jsonb_agg(to_jsonb(numbered)) FILTER (WHERE place = $2) -> 0 '
+        'FROM (SELECT *, row_number() OVER () AS place FROM ('
+        '    SELECT * FROM matching WHERE %3$s ORDER BY %4$s LIMIT $2 + 1 OFFSET $3'
+        ') AS page) AS numbered',
+        keys, conditions, CASE WHEN after IS NULL THEN 'true' ELSE is_after END, ordering)
+    INTO ids, total, last
+    USING owner, page_limit, page_offset, (query -> 'complete')::boolean, priorities, wanted_tags,
+        patterns, bounds, (after ->> 0)::bigint, last_times, last_texts;
+    last := jsonb_build_array(last -> 'id', last -> 'key1', last -> 'key2', last -> 'key3');
 END
 $$;
 
@@ -288,9 +273,7 @@ BEGIN
         INTO tasks
         FROM unnest(ids[:page_limit]) WITH ORDINALITY AS page (id, place)
         JOIN public.tasks_task AS task USING (id);
-        IF cardinality(ids) <= page_limit THEN
-            last := NULL;
-        END IF;
+        last := CASE WHEN cardinality(ids) > page_limit THEN last END;
     ELSE
         IF query -> 'after' <> 'null' THEN
             after_id := query -> 'after' ->> 0;
