@@ -114,12 +114,11 @@ $$;
 --
 -- query: what `list_tasks` documents. The statement has only the conditions and keys that this list
 -- needs, so that a task costs no more than they do. All of its text is in this file: what a client
--- sent is passed as a value, by USING. A bitmap of a user's tasks would cost more than it saves: the
--- index has them in the order in which they were written.
+-- sent is passed as a value, by USING.
 CREATE OR REPLACE FUNCTION tasks_api.page_of(
     owner text, query jsonb, OUT ids bigint[], OUT total bigint, OUT last jsonb
 ) LANGUAGE plpgsql STABLE
-SET search_path = pg_catalog, pg_temp SET enable_bitmapscan = off AS $$
+SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
     page_limit bigint := (query -> 'limit')::bigint;
     page_offset bigint := (query -> 'offset')::bigint;
