@@ -99,13 +99,16 @@ def trimmed_tag(text: str) -> str:
 
 def _unique(tags: list[str]) -> list[str]:
     """Case is ignored as Unicode defines it, so `Straße` and `STRASSE` are one tag."""
-    folded: set[str] = set()
+    by_fold: dict[str, str] = {}
     for tag in tags:
-        if tag.casefold() in folded:
+        fold = tag.casefold()
+        if fold in by_fold:
             raise PydanticCustomError(
-                "duplicate", "must not name a tag twice, ignoring case: {tag}", {"tag": tag}
+                "duplicate",
+                "must not name a tag twice, ignoring case: {tag}",
+                {"tag": tag, "other": by_fold[fold]},
             )
-        folded.add(tag.casefold())
+        by_fold[fold] = tag
     return tags
 
 
