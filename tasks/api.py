@@ -44,12 +44,10 @@ def list_tasks(request: HttpRequest, user_id: UserId, query: Query[ListQuery]) -
     if there is one.
     """
     selection = query.selection()
-    after = None if query.cursor is None else cursor.read(query.cursor, user_id, selection)
-    page = operations.page(
-        user_id,
-        selection
-        | {"sort": query.sort, "limit": query.limit, "offset": query.offset, "after": after},
-    )
+    position: dict[str, Any] = {"limit": query.limit, "offset": query.offset}
+    if query.cursor is not None:
+        position["after"] = cursor.read(query.cursor, user_id, selection)
+    page = operations.page(user_id, selection | position)
     next_cursor, headers = None, {}
     if page.last:
         next_cursor = cursor.write(page.last, user_id, selection)

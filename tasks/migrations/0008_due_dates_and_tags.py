@@ -202,15 +202,15 @@ EARLIER_TRIGGERS = (
     "DROP TRIGGER IF EXISTS task_derive_on_insert ON public.tasks_task",
     "DROP TRIGGER IF EXISTS task_derive_on_update ON public.tasks_task",
 )
+END_OF_BATCH = """
+    SELECT max(id) FROM (
+        SELECT id FROM public.tasks_task WHERE id > %s ORDER BY id LIMIT 5000
+    ) AS batch
+"""
 # The trigger replaces the value.
 FOLD_BATCH = """
-    WITH batch AS (SELECT id FROM public.tasks_task WHERE id > %s ORDER BY id LIMIT 5000),
-    folded AS (
-        UPDATE public.tasks_task AS task SET folded = '{}' FROM batch
-        WHERE task.id = batch.id AND folded IS NULL
-            AND public.tasks_fold(title, description) <> '{}'
-    )
-    SELECT max(id) FROM batch
+    UPDATE public.tasks_task SET folded = '{}'
+    WHERE id > %s AND id <= %s AND folded IS NULL AND public.tasks_fold(title, description) <> '{}'
 """
 
 CONSTRAINTS = (
@@ -253,11 +253,15 @@ ADD_CONSTRAINTS = """
 
 def fold_existing(_apps: Any, schema_editor: Any) -> None:
     """In batches, so that no request waits long for a task that is being folded."""
-    last = 0
+    start = 0
     with schema_editor.connection.cursor() as cursor:
-        while last is not None:
-            cursor.execute(FOLD_BATCH, [last])
-            (last,) = cursor.fetchone()
+        while True:
+            cursor.execute(END_OF_BATCH, [start])
+            (end,) = cursor.fetchone()
+            if end is None:
+                return
+            cursor.execute(FOLD_BATCH, [start, end])
+            start = end
 
 
 class Migration(migrations.Migration):

@@ -47,7 +47,7 @@ class Page:
 
     tasks: bytes
     count: int
-    last: list[int | str | None] | None
+    last: list[int | str | None] | None = None
 
 
 def page(user_id: str, query: Mapping[str, Any]) -> Page:

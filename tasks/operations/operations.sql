@@ -243,8 +243,8 @@ $$;
 --   completed_after, completed_before: times. `after` includes the time, `before` does not.
 --
 -- Returns the page as a JSON array, and as `beside` an object: `count`, the number of all tasks that
--- match, and `last`, where the page ended if there is a next one. Servers of the release before send
--- no `sort`, and get no `last`.
+-- match, and `last`, where the page ended, if there is a next one. A server of the release before
+-- passes both on to its clients.
 CREATE OR REPLACE FUNCTION tasks_api.list_tasks(
     owner text, query jsonb, OUT tasks text, OUT beside jsonb
 ) LANGUAGE plpgsql STABLE SECURITY DEFINER
@@ -309,8 +309,10 @@ BEGIN
             total := (SELECT count(*) FROM tasks_api.matching(whose, filters));
         END IF;
     END IF;
-    beside := CASE WHEN query ? 'sort' THEN jsonb_build_object('count', total, 'last', last)
-        ELSE jsonb_build_object('count', total) END;
+    beside := jsonb_build_object('count', total);
+    IF last IS NOT NULL THEN
+        beside := jsonb_build_object('count', total, 'last', last);
+    END IF;
 END
 $$;
 

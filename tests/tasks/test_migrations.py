@@ -145,3 +145,26 @@ def test_migrations_of_the_old_release_count_as_applied(database: Database) -> N
     assert {*before} <= {*database.execute(relations)}
     assert database.execute(NAMES) == [(name,) for name in sorted({*old, *MIGRATIONS})]
     assert "Applying" not in database.migrate()
+
+
+def test_existing_texts_are_folded_and_count_as_unchanged(database: Database) -> None:
+    database.migrate("tasks", "0007")
+    database.execute(
+        "INSERT INTO tasks_task (user_id, title, description) SELECT 'alice', "
+        "(ARRAY['Milk', 'müsli', 'Äpfel', 'milk'])[1 + n % 4], "
+        "CASE WHEN n % 4 = 3 THEN 'GRÜN' END FROM generate_series(1, 12000) AS n"
+    )
+    times = "SELECT array_agg((created_at, updated_at) ORDER BY id)::text FROM tasks_task"
+    before = database.execute(times)
+
+    database.migrate()
+
+    assert database.execute(times) == before
+    assert database.execute(
+        "SELECT title, description, folded, count(*) FROM tasks_task GROUP BY 1, 2, 3 ORDER BY 1"
+    ) == [
+        ("Milk", None, None, 3000),
+        ("milk", "GRÜN", ["milk", "grün"], 3000),
+        ("müsli", None, None, 3000),
+        ("Äpfel", None, ["äpfel", None], 3000),
+    ]
