@@ -161,7 +161,8 @@ def test_existing_texts_are_folded_and_count_as_unchanged(database: Database) ->
 
     assert database.execute(times) == before
     assert database.execute(
-        "SELECT title, description, folded, count(*) FROM tasks_task GROUP BY 1, 2, 3 ORDER BY 1"
+        "SELECT title, description, folded, count(*) FROM tasks_task GROUP BY 1, 2, 3 "
+        'ORDER BY title COLLATE "C"'
     ) == [
         ("Milk", None, None, 3000),
         ("milk", "GRÜN", ["milk", "grün"], 3000),
