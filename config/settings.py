@@ -189,8 +189,22 @@ CORS_ALLOWED_ORIGIN_REGEXES = [
     rf"(?:{regex})\Z" for regex in server_env.comma_separated("CORS_ALLOWED_ORIGIN_REGEXES")
 ]
 CORS_ALLOW_CREDENTIALS = True
-CORS_ALLOW_HEADERS = [*default_headers, "x-request-id"]
-CORS_EXPOSE_HEADERS = ["Location", "Link", "ETag", "Retry-After", "X-Request-ID"]
+CORS_ALLOW_HEADERS = [
+    *default_headers,
+    "cache-control",
+    "idempotency-key",
+    "if-match",
+    "if-none-match",
+    "x-request-id",
+]
+CORS_EXPOSE_HEADERS = [
+    "Location",
+    "Link",
+    "ETag",
+    "Retry-After",
+    "Idempotent-Replayed",
+    "X-Request-ID",
+]
 CORS_URLS_REGEX = rf"^({API_URL}|/health|/openapi\.json)"
 
 # Better Auth, the issuer of the tokens

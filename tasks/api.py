@@ -1,5 +1,7 @@
 """The endpoints. Who may call them is decided before, in `authjwt.bearer`."""
 
+from collections.abc import Mapping
+from hashlib import sha256
 from typing import Annotated, Any
 from urllib.parse import quote
 
@@ -10,15 +12,17 @@ from ninja import Path, Query, Router
 from pydantic import BeforeValidator
 
 from authjwt.bearer import BearerToken
-from tasks import cursor, operations
+from tasks import cursor, headers, operations, sync
 from tasks.models import MAX_ID, USER_ID_LENGTH
-from tasks.query import ListQuery
+from tasks.query import DeleteQuery, ListQuery
 from tasks.schemas import TaskIn, TaskList, TaskOut, TaskPatch, TaskPut
 
 TASKS = "/{path:user_id}/tasks"
 TASK = "/{path:user_id}/tasks/{task_id}"
 
-PRIVATE = {"Cache-Control": "private, no-store"}
+CACHING = {"Cache-Control": "private, no-cache", "Vary": "Authorization, Origin"}
+"""A browser may keep the answer, but asks each time whether it is still the same."""
+NO_HEADERS: Mapping[str, str] = {}
 
 router = Router(auth=BearerToken(), tags=["tasks"])
 
@@ -43,30 +47,57 @@ def list_tasks(request: HttpRequest, user_id: UserId, query: Query[ListQuery]) -
     """The newest first, unless `sort` says otherwise. `Link` and `next_cursor` name the next page,
     if there is one.
     """
+    if query.sync is not None:
+        return _changes(user_id, query.limit, query.sync)
     selection = query.selection()
     position: dict[str, Any] = {"limit": query.limit, "offset": query.offset}
     if query.cursor is not None:
         position["after"] = cursor.read(query.cursor, user_id, selection)
     page = operations.page(user_id, selection | position)
-    next_cursor, headers = None, {}
+    next_cursor, link = None, {}
     if page.last:
         next_cursor = cursor.write(page.last, user_id, selection)
-        headers["Link"] = f'<{_address(user_id)}?{_next_page(request, next_cursor)}>; rel="next"'
+        link["Link"] = f'<{_address(user_id)}?{_next_page(request, next_cursor)}>; rel="next"'
     body = b'{"tasks":%b,"count":%d,"next_cursor":%b}'
-    return _json(body % (page.tasks, page.count, orjson.dumps(next_cursor)), headers=headers)
+    return _found(request, body % (page.tasks, page.count, orjson.dumps(next_cursor)), link)
+
+
+def _changes(user_id: str, limit: int, token: str) -> HttpResponse:
+    changes = operations.sync(user_id, limit, sync.read(token, user_id))
+    body = b'{"tasks":%b,"deleted":%b,"count":%d,"sync":%b,"more":%b}' % (
+        changes.tasks,
+        changes.deleted,
+        changes.count,
+        orjson.dumps(sync.write(changes.position, user_id)),
+        orjson.dumps(changes.more),
+    )
+    return _json(body)
 
 
 @router.post(TASKS, operation_id="createTask", response={201: TaskOut})
 def create_task(request: HttpRequest, user_id: UserId, task: TaskIn) -> HttpResponse:
-    """`Location` is the address of the new task."""
-    created, task_id = operations.create(user_id, _sent_fields(task))
-    return _json(created, 201, {"Location": _address(user_id, task_id)})
+    """`Location` is the address of the new task. With an `Idempotency-Key` the request can be
+    repeated: it creates one task, whichever answers are lost.
+    """
+    key, fields = headers.idempotency_key(request), _sent_fields(task)
+    if key is None:
+        created, task_id = operations.create(user_id, fields)
+        is_replayed = False
+    else:
+        created, task_id, is_replayed = operations.create_once(
+            user_id, fields, key, _fingerprint(task)
+        )
+    response = _task(created, 201)
+    response["Location"] = _address(user_id, task_id)
+    if is_replayed:
+        response["Idempotent-Replayed"] = "true"
+    return response
 
 
 @router.get(TASK, operation_id="readTask", response=TaskOut)
 def read_task(request: HttpRequest, user_id: UserId, task_id: TaskId) -> HttpResponse:
     """404 also for a task of somebody else."""
-    return _json(operations.read(user_id, task_id))
+    return _found(request, operations.read(user_id, task_id))
 
 
 @router.put(TASK, operation_id="replaceTask", response=TaskOut)
@@ -74,24 +105,30 @@ def replace_task(
     request: HttpRequest, user_id: UserId, task_id: TaskId, task: TaskPut
 ) -> HttpResponse:
     """What is left out returns to its default."""
-    return _json(operations.replace(user_id, task_id, _sent_fields(task)))
+    conditions = headers.conditions(request)
+    return _task(operations.write("replace", user_id, task_id, _sent_fields(task), conditions))
 
 
 @router.patch(TASK, operation_id="changeTask", response=TaskOut)
 def change_task(
     request: HttpRequest, user_id: UserId, task_id: TaskId, task: TaskPatch
 ) -> HttpResponse:
-    """What is left out stays as it is. A change that changes nothing leaves `updated_at` alone."""
-    return _json(operations.change(user_id, task_id, _sent_fields(task)))
+    """What is left out stays as it is. A change that changes nothing leaves `updated_at` alone.
+    `{"deleted": false}` brings the task back from the trash.
+    """
+    conditions = headers.conditions(request)
+    operation: operations.Change = "restore" if "deleted" in task.model_fields_set else "change"
+    return _task(operations.write(operation, user_id, task_id, _sent_fields(task), conditions))
 
 
 @router.delete(TASK, operation_id="deleteTask", response={204: None})
-def delete_task(request: HttpRequest, user_id: UserId, task_id: TaskId) -> HttpResponse:
-    """A second time it is 404. Staff can bring the task back for a while."""
-    operations.delete(user_id, task_id)
-    response = HttpResponse(status=204, headers=PRIVATE)
-    del response["Content-Type"]
-    return response
+def delete_task(
+    request: HttpRequest, user_id: UserId, task_id: TaskId, query: Query[DeleteQuery]
+) -> HttpResponse:
+    """Moves the task to the trash, where it stays for a while. A second time it is 404."""
+    conditions = headers.conditions(request)
+    operations.delete(user_id, task_id, conditions, permanently=query.permanent)
+    return _empty(204, {"Cache-Control": "private, no-store"})
 
 
 def _next_page(request: HttpRequest, next_cursor: str) -> str:
@@ -103,7 +140,12 @@ def _next_page(request: HttpRequest, next_cursor: str) -> str:
 
 def _sent_fields(body: TaskIn) -> str:
     """What the client sent, as JSON. The database fills in the defaults."""
-    return body.model_dump_json(exclude_unset=True)
+    return body.model_dump_json(exclude_unset=True, exclude={"deleted"})
+
+
+def _fingerprint(body: TaskIn) -> str:
+    """Equal for bodies that mean the same. A default that a later release adds changes nothing."""
+    return sha256(body.model_dump_json(exclude_defaults=True).encode()).hexdigest()
 
 
 def _address(user_id: str, task_id: int | None = None) -> str:
@@ -111,10 +153,31 @@ def _address(user_id: str, task_id: int | None = None) -> str:
     return tasks if task_id is None else f"{tasks}/{task_id}"
 
 
-def _json(content: bytes, status: int = 200, headers: dict[str, str] | None = None) -> HttpResponse:
-    return HttpResponse(
-        content,
-        status=status,
-        content_type="application/json",
-        headers={**PRIVATE, **(headers or {})},
-    )
+def _found(
+    request: HttpRequest, content: bytes, more_headers: Mapping[str, str] = NO_HEADERS
+) -> HttpResponse:
+    """The answer to a GET or HEAD: 304 if the client has this content."""
+    tag = headers.entity_tag(content)
+    if headers.is_not_modified(request, tag):
+        return _empty(304, {**CACHING, "ETag": tag})
+    response = _json(content)
+    response["ETag"] = tag
+    for name, value in more_headers.items():
+        response[name] = value
+    return response
+
+
+def _task(content: bytes, status: int = 200) -> HttpResponse:
+    response = _json(content, status)
+    response["ETag"] = headers.entity_tag(content)
+    return response
+
+
+def _json(content: bytes, status: int = 200) -> HttpResponse:
+    return HttpResponse(content, status=status, content_type="application/json", headers=CACHING)
+
+
+def _empty(status: int, response_headers: Mapping[str, str]) -> HttpResponse:
+    response = HttpResponse(status=status, headers=response_headers)
+    del response["Content-Type"]
+    return response

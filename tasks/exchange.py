@@ -23,10 +23,12 @@ MEDIA_TYPES = {"jsonl": "application/jsonl", "csv": "text/csv; charset=utf-8"}
 
 DERIVED = {"folded", "tags_folded"}
 """A trigger fills them in from other columns."""
+KEYS = {"idempotency_key", "idempotency_fingerprint"}
+"""They belong to requests that clients may still repeat here, and mean nothing elsewhere."""
 _columns = {
     field.name: field
     for field in Task._meta.get_fields()  # noqa: SLF001  documented
-    if isinstance(field, models.Field) and field.name not in DERIVED
+    if isinstance(field, models.Field) and field.name not in DERIVED | KEYS
 }
 _names = {"due_day": "due_date", "due_at": "due_date"}
 COLUMNS = tuple(_columns)

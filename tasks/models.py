@@ -6,7 +6,7 @@ from django.contrib.postgres.fields import ArrayField
 from django.contrib.postgres.indexes import BrinIndex, GinIndex
 from django.contrib.postgres.search import SearchQuery, SearchVectorExact, SearchVectorField
 from django.db import models
-from django.db.models import F, Func, Q, Value
+from django.db.models import Case, Exists, F, Func, OuterRef, Q, Value, When
 from django.db.models.functions import Coalesce, Length, Now
 from django.db.models.lookups import IsNull, LessThanOrEqual
 
@@ -16,6 +16,7 @@ TITLE_LENGTH = 200
 DESCRIPTION_LENGTH = 1000
 TAG_LENGTH = 50
 MAX_TAGS = 20
+KEY_LENGTH = 255
 USER_ID_LENGTH = user_ids.MAX_LENGTH
 MAX_ID = 2**63 - 1
 
@@ -104,18 +105,26 @@ class TaskQuerySet(models.QuerySet["Task"]):
         return self.trashed().update(deleted_at=None)
 
     def reassign(self, user_id: str) -> int:
-        """Ids and times stay, since nobody has changed the tasks themselves."""
-        return self.update(user_id=user_id)
+        """Ids and times stay, since nobody has changed the tasks themselves. Keys stay as well, so
+        that clients may still repeat their requests, except those that the new owner has used too.
+        """
+        used = Task.objects.owned_by(user_id).filter(idempotency_key=OuterRef("idempotency_key"))
+        key = Case(When(~Exists(used), then=F("idempotency_key")))
+        return self.update(user_id=user_id, idempotency_key=key)
 
 
 class Task(models.Model):
     """A task of one user. `user_id` is the subject of that user's tokens, and not a foreign key.
 
     A trigger of the table derives `updated_at`, `completed_at`, `folded` and `tags_folded`
-    (migration `0008`), so that they are right for every writer.
+    (migration `0008`), so that they are right for every writer. Another one records which users
+    have changes to fetch (migration `0009`).
 
     folded: title and description with their case folded; null or empty where that is no more than
     writing A to Z in lower case. tags_folded: the tags with their case folded, null without tags.
+
+    idempotency_key: the key that the user created the task with, if any.
+    idempotency_fingerprint: the SHA-256 of the fields that came with it, in hexadecimal.
     """
 
     id = models.BigAutoField(primary_key=True)
@@ -139,6 +148,8 @@ class Task(models.Model):
     deleted_at = models.DateTimeField(null=True, blank=True, editable=False)
     folded = ArrayField(models.TextField(null=True), null=True, blank=True, editable=False)
     tags_folded = ArrayField(models.TextField(), null=True, blank=True, editable=False)
+    idempotency_key = models.CharField(max_length=KEY_LENGTH, null=True, blank=True, editable=False)  # noqa: DJ001  only null is outside of the unique index
+    idempotency_fingerprint = models.CharField(max_length=64, null=True, blank=True, editable=False)  # noqa: DJ001
 
     objects = TaskQuerySet.as_manager()
 
@@ -163,6 +174,14 @@ class Task(models.Model):
                 name="task_trash",
                 condition=Q(deleted_at__isnull=False),
             ),
+            # In the order of the list of a user's trash.
+            models.Index(
+                "user_id",
+                F("deleted_at").desc(),
+                F("id").desc(),
+                name="task_trash_of_user",
+                condition=Q(deleted_at__isnull=False),
+            ),
             # For the admin. A change updates them only if it changes the title. New tasks go to a
             # pending list, which is kept short so that the request that must merge it is not slow.
             GinIndex(TITLE_WORDS, name="task_words", gin_pending_list_limit=256),
@@ -176,6 +195,8 @@ class Task(models.Model):
             ),
             models.Index(DUE, name="task_due", condition=Q(IsNull(DUE, rhs=False))),
         )
+        # In the database the function `tasks_check` of migration `0009` checks the first eight. It
+        # names the one that is broken.
         constraints = (
             models.CheckConstraint(
                 name="task_user_id_not_empty",
@@ -227,6 +248,12 @@ class Task(models.Model):
                 condition=Q(complete=True, completed_at__isnull=False)
                 | Q(complete=False, completed_at__isnull=True),
                 violation_error_message="A task has a time of completion exactly when complete.",
+            ),
+            models.UniqueConstraint(
+                fields=("user_id", "idempotency_key"),
+                name="task_idempotency_key",
+                condition=Q(idempotency_key__isnull=False),
+                violation_error_message="The user has a task with this key already.",
             ),
         )
 

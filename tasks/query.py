@@ -4,6 +4,7 @@ import re
 from datetime import datetime
 from typing import TYPE_CHECKING, Annotated, Any, Literal, cast
 
+from django.conf import settings
 from pydantic import (
     BaseModel,
     BeforeValidator,
@@ -18,7 +19,7 @@ from pydantic_core import PydanticCustomError
 
 from tasks import dates
 from tasks.models import Priority
-from tasks.schemas import TAG, storable, trimmed_tag
+from tasks.schemas import NO_TRASH, TAG, storable, trimmed_tag
 
 if TYPE_CHECKING:
     from django.http import HttpRequest
@@ -27,8 +28,18 @@ WHOLE_NUMBER = re.compile("-?[0-9]{1,20}")
 MAX_OFFSET = 2**53 - 1
 MAX_Q_LENGTH = 200
 MAX_SORT_KEYS = 3
-SORT_KEYS = ("created_at", "updated_at", "completed_at", "due_date", "priority", "title")
+SORT_KEYS = (
+    "created_at",
+    "updated_at",
+    "completed_at",
+    "due_date",
+    "priority",
+    "title",
+)
+DELETED_AT = "deleted_at"
+"""The sort key that only the trash has."""
 DEFAULT_SORT = ["-created_at"]
+DEFAULT_SORT_OF_TRASH = ["-deleted_at"]
 
 
 def boolean(text: Any) -> Any:
@@ -57,10 +68,18 @@ def _priorities(text: str) -> list[str]:
     return sorted(names)
 
 
-def _sort(text: str) -> list[str]:
+def _deleted(deleted: Any) -> Any:
+    if deleted is True and not settings.TASKS_RETENTION_DAYS:
+        raise PydanticCustomError("no_trash", NO_TRASH)
+    return deleted
+
+
+def _sort(text: str, info: ValidationInfo) -> list[str]:
     keys = text.split(",")
     names = [key.removeprefix("-") for key in keys]
-    if not set(names) <= set(SORT_KEYS) or len(names) > MAX_SORT_KEYS:
+    if DELETED_AT in names and not info.data.get("deleted"):
+        raise PydanticCustomError("sort", "may be by deleted_at only in the trash (deleted=true)")
+    if not {*names} <= {*SORT_KEYS, DELETED_AT} or len(names) > MAX_SORT_KEYS:
         raise PydanticCustomError(
             "sort",
             f"must be one to three of {', '.join(SORT_KEYS[:-1])} and {SORT_KEYS[-1]}, "
@@ -109,9 +128,40 @@ def _listed(pattern: str, max_items: int, example: str) -> WithJsonSchema:
     return WithJsonSchema({"type": "string", "pattern": rule, "examples": [example]})
 
 
-class ListQuery(BaseModel):
+class WholeQuery(BaseModel):
+    """Reads the query string itself, so that a misspelt or repeated parameter is refused."""
+
     model_config = ConfigDict(strict=True, extra="forbid")
 
+    @model_validator(mode="before")
+    @classmethod
+    def _whole_query(cls, _known: Any, info: ValidationInfo) -> Any:
+        query = cast("HttpRequest", cast("dict[str, Any]", info.context)["request"]).GET
+        return {
+            name: values[0] if len(values) == 1 and name != "tag" else values
+            for name, values in query.lists()
+        }
+
+
+class DeleteQuery(WholeQuery):
+    permanent: Annotated[
+        bool,
+        BeforeValidator(boolean),
+        BeforeValidator(_once),
+        Field(description="Deletes the task permanently, from the list or from the trash."),
+        WithJsonSchema({"type": "boolean"}),
+    ] = False
+
+
+class ListQuery(WholeQuery):
+    deleted: Annotated[
+        bool,
+        BeforeValidator(_deleted),
+        BeforeValidator(boolean),
+        BeforeValidator(_once),
+        Field(description="The tasks in the trash instead, each with `deleted_at`."),
+        WithJsonSchema({"type": "boolean"}),
+    ] = False
     complete: Annotated[
         bool | None,
         BeforeValidator(boolean),
@@ -166,9 +216,10 @@ class ListQuery(BaseModel):
         BeforeValidator(_once),
         Field(
             description="The order, by up to three keys with commas in between; - in front means "
-            "descending. Tasks without a value come last. The id decides between equals."
+            "descending. Tasks without a value come last. The id decides between equals. The trash "
+            "is sorted by -deleted_at, unless this says otherwise."
         ),
-        _listed(f"-?({'|'.join(SORT_KEYS)})", MAX_SORT_KEYS, "-priority,due_date"),
+        _listed(f"-?({'|'.join((*SORT_KEYS, DELETED_AT))})", MAX_SORT_KEYS, "-priority,due_date"),
     ] = DEFAULT_SORT
     limit: Annotated[
         int, Field(ge=1, le=1000), BeforeValidator(whole_number), BeforeValidator(_once)
@@ -186,19 +237,26 @@ class ListQuery(BaseModel):
         int, Field(ge=0, le=MAX_OFFSET), BeforeValidator(whole_number), BeforeValidator(_once)
     ] = Field(default=0, description="How many tasks to skip, for page numbers.")
 
+    sync: Annotated[
+        str | None,
+        BeforeValidator(_once),
+        Field(
+            description="What has changed since an earlier answer: its `sync`, or `*` to begin "
+            "with all tasks. Only `limit` may be used with it, and limits tasks and `deleted` "
+            "together. Nothing is missed, but a task may come twice. After a 410, begin again."
+        ),
+        WithJsonSchema({"type": "string"}),
+    ] = None
+
     def selection(self) -> dict[str, Any]:
         """Filters and sort in one spelling: equal selections are equal lists."""
-        return self.model_dump(exclude={"limit", "cursor", "offset"}, exclude_defaults=True)
-
-    @model_validator(mode="before")
-    @classmethod
-    def _whole_query(cls, _known: Any, info: ValidationInfo) -> Any:
-        """Reads the query string itself, so that a misspelt or repeated parameter is refused."""
-        query = cast("HttpRequest", cast("dict[str, Any]", info.context)["request"]).GET
-        return {
-            name: values[0] if len(values) == 1 and name != "tag" else values
-            for name, values in query.lists()
-        }
+        chosen = self.model_dump(
+            exclude={"limit", "cursor", "offset", "sync"}, exclude_defaults=True
+        )
+        if self.deleted:
+            is_sorted = "sort" in self.model_fields_set
+            chosen["sort"] = self.sort if is_sorted else DEFAULT_SORT_OF_TRASH
+        return chosen
 
     @field_validator("offset")
     @classmethod
@@ -206,3 +264,13 @@ class ListQuery(BaseModel):
         if info.data.get("cursor"):
             raise PydanticCustomError("offset", "cannot be used together with cursor")
         return offset
+
+    @field_validator("sync")
+    @classmethod
+    def _alone(cls, sync: str | None, info: ValidationInfo) -> str | None:
+        query = cast("HttpRequest", cast("dict[str, Any]", info.context)["request"]).GET
+        if others := sorted(set(query) - {"sync", "limit"}):
+            raise PydanticCustomError(
+                "sync", f"cannot be used together with {', '.join(others)}, only with limit"
+            )
+        return sync

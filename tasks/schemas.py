@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
 
+from django.conf import settings
 from pydantic import (
     AfterValidator,
     BaseModel,
@@ -29,7 +30,8 @@ from tasks.models import (
 
 UNSTORABLE = re.compile("[\x00\ud800-\udfff]")
 CONTROL = re.compile("[\x00-\x1f\x7f-\x9f]")
-READ_ONLY = ("id", "user_id", "completed_at", "created_at", "updated_at")
+READ_ONLY = ("id", "user_id", "completed_at", "created_at", "updated_at", "deleted_at")
+NO_TRASH = "is not possible here: this server has no trash"
 
 
 # pydantic's error types, in the words of somebody who filled in a form.
@@ -221,6 +223,14 @@ class TaskPut(TaskIn):
 UNSET: Any = None
 
 
+def _undelete(deleted: Any) -> Any:
+    if deleted is True:
+        raise PydanticCustomError("deleted", "must be false: to delete a task, use DELETE")
+    if deleted is False and not settings.TASKS_RETENTION_DAYS:
+        raise PydanticCustomError("no_trash", NO_TRASH)
+    return deleted
+
+
 class TaskPatch(TaskIn):
     """Any part of a task, and at least one: what is left out stays as it is."""
 
@@ -230,6 +240,12 @@ class TaskPatch(TaskIn):
     complete: bool = UNSET
     priority: PriorityIn = UNSET
     tags: Tags = UNSET
+    deleted: Annotated[
+        bool,
+        BeforeValidator(_undelete),
+        Field(description="`false` brings the task back from the trash."),
+        WithJsonSchema({"type": "boolean", "enum": [False]}),
+    ] = UNSET
 
     @model_validator(mode="after")
     def _not_empty(self) -> Self:
@@ -250,11 +266,39 @@ class TaskOut(BaseModel):
     completed_at: datetime | None
     created_at: datetime
     updated_at: datetime
+    deleted_at: Annotated[datetime, Field(description="Only in the trash.")] = UNSET
+
+
+class DeletedTask(BaseModel):
+    id: Annotated[int, Field(ge=1, le=MAX_ID)]
+    deleted_at: datetime
 
 
 class TaskList(BaseModel):
+    """A page of the list, or what has changed, if the request has `sync`."""
+
     tasks: list[TaskOut]
-    count: Annotated[int, Field(ge=0, description="How many tasks match, whatever the page.")]
-    next_cursor: Annotated[
-        str | None, Field(description="The `cursor` of the next page, or null on the last page.")
+    count: Annotated[
+        int,
+        Field(
+            ge=0,
+            description="How many tasks match, whatever the page. With `sync`: how many there are.",
+        ),
     ]
+    next_cursor: Annotated[
+        str | None,
+        Field(
+            description="The `cursor` of the next page, or null on the last page. Not with `sync`."
+        ),
+    ] = UNSET
+    deleted: Annotated[
+        list[DeletedTask],
+        Field(description="Only with `sync`: the tasks that were deleted since then."),
+    ] = UNSET
+    sync: Annotated[str, Field(description="Only with `sync`: the token for the next call.")] = (
+        UNSET
+    )
+    more: Annotated[
+        bool,
+        Field(description="Only with `sync`: whether there are more changes. Then ask at once."),
+    ] = UNSET

@@ -24,11 +24,15 @@ ErrorCode = Literal[
     "AUTH_MISSING",
     "AUTH_UNAVAILABLE",
     "DATABASE_ERROR",
+    "GONE",
+    "IDEMPOTENCY_KEY_REUSED",
     "INTERNAL_ERROR",
     "METHOD_NOT_ALLOWED",
     "NOT_FOUND",
     "PAYLOAD_TOO_LARGE",
+    "PRECONDITION_FAILED",
     "REQUEST_TIMEOUT",
+    "SYNC_EXPIRED",
     "UNSUPPORTED_MEDIA_TYPE",
     "VALIDATION_ERROR",
 ]
@@ -45,6 +49,10 @@ DATABASE_UNREACHABLE = (
     "The database cannot be reached at the moment. Nothing was done: please try again."
 )
 NOT_JSON = "The body must be application/json."
+IN_TRASH = "The task of this Idempotency-Key is in the trash. To create another one, use a new key."
+KEY_REUSED = "This Idempotency-Key was sent before, with another body. Use a new key."
+PRECONDITION_FAILED = "The task has changed since then. Read it again before changing it."
+SYNC_EXPIRED = "The changes since then are no longer known. Begin again with sync=*."
 
 BY_STATUS: Mapping[int, tuple[ErrorCode, str]] = {
     400: ("VALIDATION_ERROR", "The request is malformed."),

@@ -18,15 +18,22 @@ from config.http.errors import (
     BY_STATUS,
     CRASH,
     DATABASE_UNREACHABLE,
+    IN_TRASH,
+    KEY_REUSED,
     MAX_ERRORS,
+    PRECONDITION_FAILED,
     RETRY_AFTER,
+    SYNC_EXPIRED,
     error,
     explain,
 )
 from config.http.parser import UnreadableBody
 from config.server.connection import AnswerLost, ConnectionFailed
 from config.server.logs import summary
+from tasks import headers
+from tasks.headers import UnreadableHeader, entity_tag
 from tasks.models import Task
+from tasks.operations import KeyReused, PreconditionFailed, SyncExpired, TaskGone
 from tasks.query import ListQuery
 from tasks.schemas import sentence
 
@@ -50,7 +57,12 @@ def install(api: NinjaAPI) -> None:
         InvalidToken: _invalid_token,
         Forbidden: _forbidden,
         KeysUnavailable: _keys_unavailable,
+        UnreadableHeader: _unreadable_header,
         Task.DoesNotExist: _not_found,
+        PreconditionFailed: _precondition_failed,
+        KeyReused: _key_reused,
+        TaskGone: _gone,
+        SyncExpired: _sync_expired,
         ValidationError: _invalid,
         HttpError: _unreadable,
         RequestDataTooBig: _too_large,
@@ -105,6 +117,28 @@ def _not_found(request: HttpRequest, _exc: Exception) -> HttpResponse:
     return error(request, 404, "NOT_FOUND", addresses.NO_SUCH_TASK)
 
 
+def _unreadable_header(request: HttpRequest, exc: UnreadableHeader) -> HttpResponse:
+    errors = [{"loc": ["header", exc.name], "msg": str(exc), "type": "header"}]
+    return error(request, 400, "VALIDATION_ERROR", f"{exc.name}: {exc}", errors=errors)
+
+
+def _precondition_failed(request: HttpRequest, exc: PreconditionFailed) -> HttpResponse:
+    headers = {"ETag": entity_tag(exc.task)}
+    return error(request, 412, "PRECONDITION_FAILED", PRECONDITION_FAILED, headers=headers)
+
+
+def _key_reused(request: HttpRequest, _exc: Exception) -> HttpResponse:
+    return error(request, 422, "IDEMPOTENCY_KEY_REUSED", KEY_REUSED)
+
+
+def _gone(request: HttpRequest, _exc: Exception) -> HttpResponse:
+    return error(request, 410, "GONE", IN_TRASH)
+
+
+def _sync_expired(request: HttpRequest, _exc: Exception) -> HttpResponse:
+    return error(request, 410, "SYNC_EXPIRED", SYNC_EXPIRED)
+
+
 def _too_large(request: HttpRequest, _exc: Exception) -> HttpResponse:
     return error(request, 413, *BY_STATUS[413])
 
@@ -127,6 +161,10 @@ def _unreadable(request: HttpRequest, exc: HttpError) -> HttpResponse:
 
 
 def _invalid(request: HttpRequest, exc: ValidationError) -> HttpResponse:
+    try:
+        headers.check(request)
+    except UnreadableHeader as unreadable:
+        return _unreadable_header(request, unreadable)
     if any(item["loc"][0] == "path" for item in exc.errors):
         task_id = _path_parameter(request, "task_id") or ""
         detail = addresses.invalid_id(task_id, has_search="q" in ListQuery.model_fields)
@@ -188,7 +226,7 @@ def _database_unavailable(request: HttpRequest, exc: DatabaseError) -> HttpRespo
     headers = {"Retry-After": RETRY_AFTER}
     if isinstance(exc, AnswerLost) and request.method not in SAFE_METHODS:
         detail = "It is not known whether this was done: the answer of the database was lost."
-        if request.method == "POST":
+        if request.method == "POST" and "HTTP_IDEMPOTENCY_KEY" not in request.META:
             headers = {}  # a client that retries automatically could create the task twice
     elif isinstance(exc, ConnectionFailed) and exc.cause == "no_connection":
         detail = "Too many requests are waiting for the database. Nothing was done: try again."

@@ -14,13 +14,18 @@ from config.http.errors import (
     BODY_TOO_LATE,
     CRASH,
     DATABASE_UNREACHABLE,
+    KEY_REUSED,
     NOT_JSON,
+    PRECONDITION_FAILED,
+    SYNC_EXPIRED,
     ErrorCode,
 )
-from tasks.models import Priority
+from tasks.models import KEY_LENGTH, Priority
 from tasks.schemas import READ_ONLY, TaskOut
 
-TASK: dict[str, Any] = dict.fromkeys(TaskOut.model_fields) | {
+TASK: dict[str, Any] = {
+    name: None for name, field in TaskOut.model_fields.items() if field.is_required()
+} | {
     "id": 7,
     "user_id": "hT3kV0mB9cQx2LrNfYwZ5sJd8aGpEu1R",
     "title": "Buy milk",
@@ -63,7 +68,17 @@ RETRY_AFTER = {
 }
 CHALLENGE = {"WWW-Authenticate": {"description": "RFC 6750, section 3.", **ALWAYS}}
 NEXT = {"Link": {"description": 'The next page, `rel="next"`, if there is one.', **TEXT}}
-LOCATION = {"Location": {"description": "The address of the new task.", **ALWAYS}}
+CREATED = {
+    "Location": {"description": "The address of the new task.", **ALWAYS},
+    "Idempotent-Replayed": {
+        "description": "`true` if an earlier request with this key has created the task.",
+        **TEXT,
+    },
+}
+ETAG = {"ETag": {"description": "A strong entity tag of this content.", **ALWAYS}}
+ETAG_OF_LIST = {
+    "ETag": {"description": "A strong entity tag of this content. Not with `sync`.", **TEXT}
+}
 BODIES = ("TaskIn", "TaskPut", "TaskPatch")
 REQUEST_ID = {
     "X-Request-ID": {"description": "Of the request, or a new one; also in the log.", **ALWAYS}
@@ -123,14 +138,17 @@ ERRORS: dict[str, Any] = {
 }
 
 
-def _response(description: str, code: ErrorCode, detail: str, **more: Any) -> dict[str, Any]:
-    example = {
+def _example(code: ErrorCode, detail: str) -> dict[str, Any]:
+    return {
         "detail": detail,
         "error_code": code,
         "timestamp": "2026-01-31T12:00:00.000Z",
         "request_id": "0b8f6a1f4c1b4c7e9d5c3a2b1f0e9d8c",
-        **more.pop("members", {}),
     }
+
+
+def _response(description: str, code: ErrorCode, detail: str, **more: Any) -> dict[str, Any]:
+    example = _example(code, detail) | more.pop("members", {})
     name = "ValidationErrorResponse" if code == "VALIDATION_ERROR" else "ErrorResponse"
     schema = {"$ref": f"#/components/schemas/{name}"}
     return {
@@ -162,6 +180,17 @@ RESPONSES = {
     "403": _response("The token belongs to another user.", "AUTH_FORBIDDEN", another_user("bob")),
     "404": _response("The user has no such task.", "NOT_FOUND", NO_SUCH_TASK),
     "408": _response("A body was sent too slowly.", "REQUEST_TIMEOUT", BODY_TOO_LATE),
+    "410": _response(
+        "The changes are no longer known, or the task of this key is in the trash.",
+        "SYNC_EXPIRED",
+        SYNC_EXPIRED,
+    ),
+    "412": _response(
+        "The conditions of the request do not hold. `ETag` is that of the task as it is.",
+        "PRECONDITION_FAILED",
+        PRECONDITION_FAILED,
+        headers=ETAG,
+    ),
     "413": _response("The body is too large.", "PAYLOAD_TOO_LARGE", BODY_TOO_LARGE),
     "415": _response("The body has an unsupported media type.", "UNSUPPORTED_MEDIA_TYPE", NOT_JSON),
     "422": _response(
@@ -180,6 +209,85 @@ RESPONSES = {
 }
 
 
+NOT_MODIFIED = {
+    "description": "The client has this content already.",
+    "headers": ETAG | REQUEST_ID,
+}
+REFUSED_CREATE = {
+    **RESPONSES["422"],
+    "description": "A field breaks a rule, or the key was sent before with another body.",
+    "content": {
+        "application/json": {
+            "schema": {
+                "oneOf": [
+                    {"$ref": "#/components/schemas/ValidationErrorResponse"},
+                    {"$ref": "#/components/schemas/ErrorResponse"},
+                ]
+            },
+            "examples": {
+                "VALIDATION_ERROR": {
+                    "value": RESPONSES["422"]["content"]["application/json"]["example"]
+                },
+                "IDEMPOTENCY_KEY_REUSED": {"value": _example("IDEMPOTENCY_KEY_REUSED", KEY_REUSED)},
+            },
+        }
+    },
+}
+
+
+TAG = r'(W/)?"[!#-~]*"'
+ENTITY_TAGS = rf"^(\*|{TAG}(, *{TAG})*)$"
+KEY = rf'^([!#-+\--~][!-+\--~]{{0,{KEY_LENGTH - 1}}}|"[!#-\[\]-~]{{1,{KEY_LENGTH}}}")$'
+
+
+def _header(name: str, description: str, example: str, pattern: str = ENTITY_TAGS) -> Any:
+    return {
+        "name": name,
+        "in": "header",
+        "required": False,
+        "description": description,
+        "schema": {"type": "string", "pattern": pattern},
+        "example": example,
+    }
+
+
+IF_NONE_MATCH = _header(
+    "If-None-Match",
+    "Entity tags that the client has, or `*`. If one is that of the content, the answer is 304.",
+    '"q2VbJxQ0a3kZp7nYt5RwLg"',
+)
+CONDITIONS = [
+    _header(
+        "If-Match",
+        "Entity tags, or the `updated_at` of the task in quotes, or `*`. If none is that of the "
+        "task as it is, nothing is done, and the answer is 412.",
+        '"2026-01-31T12:00:00.000000Z"',
+    ),
+    _header(
+        "If-None-Match",
+        "Entity tags, or `*`. If one is that of the task as it is, the answer is 412.",
+        '"q2VbJxQ0a3kZp7nYt5RwLg"',
+    ),
+]
+IDEMPOTENCY_KEY = _header(
+    "Idempotency-Key",
+    "Makes the request safe to repeat: a new random text for each task that is to be created, "
+    f"of at most {KEY_LENGTH} visible ASCII characters.",
+    "3e1c9a52-7c3f-4a57-9d3b-8a3f2a6d1b40",
+    KEY,
+)
+
+
+HEADERS = {
+    "listTasks": [IF_NONE_MATCH],
+    "readTask": [IF_NONE_MATCH],
+    "createTask": [IDEMPOTENCY_KEY],
+    "replaceTask": CONDITIONS,
+    "changeTask": CONDITIONS,
+    "deleteTask": CONDITIONS,
+}
+
+
 class DocumentedAPI(NinjaAPI):
     """Adds the errors, examples and headers that operations of one kind have in common."""
 
@@ -190,7 +298,8 @@ class DocumentedAPI(NinjaAPI):
         document["tags"] = TAGS
         document["paths"] = simplified(document["paths"])
         components = document["components"] = simplified(document["components"])
-        del components["schemas"]["ListQuery"]  # its members are query parameters
+        for query in ("ListQuery", "DeleteQuery"):
+            del components["schemas"][query]  # its members are query parameters
         for schema in components["schemas"].values():
             for rule in schema["properties"].values():
                 _describe_default(rule, rule)
@@ -263,6 +372,7 @@ def _complete(operation: dict[str, Any]) -> None:
     operation.setdefault("security", [])
     for parameter in operation["parameters"]:
         _simplify_parameter(parameter)
+    operation["parameters"] += HEADERS.get(operation["operationId"], [])
     responses = {
         str(status): {**response, "headers": {**REQUEST_ID}}
         for status, response in operation["responses"].items()
@@ -272,10 +382,16 @@ def _complete(operation: dict[str, Any]) -> None:
     for response in responses.values():
         for content in response.get("content", {}).values():
             content["example"] = EXAMPLES[content["schema"]["$ref"].rpartition("/")[2]]
-    if operation["operationId"] == "listTasks":
-        responses["200"]["headers"] |= NEXT
-    if operation["operationId"] == "createTask":
-        responses["201"]["headers"] |= LOCATION
+    match operation["operationId"]:
+        case "listTasks":
+            responses["200"]["headers"] |= NEXT | ETAG_OF_LIST
+        case "createTask":
+            responses["201"]["headers"] |= CREATED | ETAG
+            responses["422"] = REFUSED_CREATE
+        case "readTask" | "replaceTask" | "changeTask":
+            responses["200"]["headers"] |= ETAG
+    if operation["operationId"] in ("listTasks", "readTask"):
+        responses["304"] = NOT_MODIFIED
     operation["responses"] = dict(sorted(responses.items()))
 
 
@@ -305,6 +421,10 @@ def _statuses(operation: dict[str, Any]) -> set[str]:
     names = {parameter["name"] for parameter in operation["parameters"]}
     if "task_id" in names:
         statuses.add("404")
+    if "If-Match" in names:
+        statuses.add("412")
+    if names & {"sync", "Idempotency-Key"}:
+        statuses.add("410")
     if "requestBody" in operation:
         statuses |= {"413", "415"}
     return statuses

@@ -15,7 +15,7 @@ from psycopg import errors, sql
 from tasks.operations.earlier_release import remove_earlier_functions
 from tasks.operations.role import Refusal, Role, first_line, row, run
 
-REVISION = 3
+REVISION = 4
 """The revision of `operations.sql`, by which a server notices that the functions are older."""
 
 SQL = (Path(__file__).parent / "operations.sql").read_text(encoding="utf-8")
@@ -31,6 +31,11 @@ OPERATIONS = (
     "tasks_api.replace_task(text, bigint, jsonb)",
     "tasks_api.trash_task(text, bigint)",
     "tasks_api.delete_task(text, bigint)",
+    "tasks_api.delete_task_permanently(text, bigint)",
+    "tasks_api.restore_task(text, bigint, jsonb)",
+    "tasks_api.write_task_if(text, bigint, text, jsonb, jsonb)",
+    "tasks_api.create_task_once(text, jsonb, text, text)",
+    "tasks_api.sync_tasks(text, jsonb)",
 )
 """What the API may call. The other functions are helpers of these."""
 

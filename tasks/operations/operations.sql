@@ -40,6 +40,21 @@ LANGUAGE sql STABLE AS $$
 $$;
 
 
+-- A task in the trash as clients see it.
+CREATE OR REPLACE FUNCTION tasks_api.trashed_json_of(task public.tasks_task) RETURNS text
+LANGUAGE sql STABLE AS $$
+    SELECT left(tasks_api.json_of(task), -1)
+        || ',"deleted_at":' || tasks_api.json_of(task.deleted_at) || '}'
+$$;
+
+
+-- The entity tag of a task, without quotes: `entity_tag` of `conditions.py` computes the same.
+CREATE OR REPLACE FUNCTION tasks_api.tag_of(representation text) RETURNS text
+LANGUAGE sql IMMUTABLE AS $$
+    SELECT left(translate(encode(sha256(convert_to(representation, 'UTF8')), 'base64'), '+/', '-_'), 22)
+$$;
+
+
 -- The values of fields that a POST or a PUT leaves out.
 CREATE OR REPLACE FUNCTION tasks_api.defaults() RETURNS jsonb
 LANGUAGE sql IMMUTABLE AS $$
@@ -100,6 +115,7 @@ LANGUAGE sql IMMUTABLE AS $$
         WHEN 'created_at' THEN 'created_at'
         WHEN 'updated_at' THEN 'updated_at'
         WHEN 'completed_at' THEN 'completed_at'
+        WHEN 'deleted_at' THEN 'deleted_at'
         WHEN 'due_date' THEN
             $key$CASE WHEN due_at IS NULL THEN timezone('UTC', due_day::timestamp) ELSE due_at END$key$
         WHEN 'priority' THEN
@@ -131,7 +147,8 @@ DECLARE
     last_times timestamptz[];
     last_texts text[];
 
-    conditions text := 'user_id = $1 AND deleted_at IS NULL';
+    conditions text := CASE WHEN query ? 'deleted'
+        THEN 'user_id = $1 AND deleted_at IS NOT NULL' ELSE 'user_id = $1 AND deleted_at IS NULL' END;
     keys text := '';
     ordering text := '';
     is_after text;
@@ -210,7 +227,9 @@ BEGIN
             coalesce(nullif(ordering, ''), format('id %s', comparison)));
         keys := format(', %s AS %s', tasks_api.key_of(name), key) || keys;
     END LOOP;
-    IF keys IS NULL OR jsonb_array_length(sort) NOT BETWEEN 1 AND 3 THEN
+    IF keys IS NULL OR jsonb_array_length(sort) NOT BETWEEN 1 AND 3
+        OR NOT query ? 'deleted' AND sort ?| '{deleted_at,-deleted_at}'
+    THEN
         RAISE invalid_parameter_value USING MESSAGE = 'list_tasks: an unknown sort key';
     END IF;
 
@@ -231,9 +250,10 @@ $$;
 
 
 -- query: `limit`, `offset`, and optionally
---   sort       one to three of created_at, updated_at, completed_at, due_date, priority, title; with
---              a - in front for descending
+--   sort       one to three of created_at, updated_at, completed_at, due_date, priority, title, and
+--              in the trash deleted_at; with a - in front for descending
 --   after      the last task of the page before: its id and its sort keys
+--   deleted    true: the tasks in the trash instead
 --   complete   a boolean
 --   priority   an array: any of them
 --   tag        an array: all of them
@@ -264,15 +284,19 @@ DECLARE
     total bigint;
 BEGIN
     IF filters <> '{}' AND (
-        filters - '{complete,priority,tag,q,due,due_after,due_before,created_after,created_before,updated_after,updated_before,completed_after,completed_before}'::text[] <> '{}'
-        OR jsonb_typeof(filters -> 'complete') <> 'boolean')
+        filters - '{deleted,complete,priority,tag,q,due,due_after,due_before,created_after,created_before,updated_after,updated_before,completed_after,completed_before}'::text[] <> '{}'
+        OR jsonb_typeof(filters -> 'complete') <> 'boolean'
+        OR filters -> 'deleted' <> 'true')
     THEN
         RAISE invalid_parameter_value USING MESSAGE = 'list_tasks: an unknown filter, or of a wrong type';
     END IF;
 
     IF filters - 'complete' <> '{}' OR query -> 'sort' <> '["-created_at"]' THEN
         SELECT * INTO ids, total, last FROM tasks_api.page_of(whose, query);
-        SELECT '[' || coalesce(string_agg(tasks_api.json_of(task), ',' ORDER BY place), '') || ']'
+        SELECT '[' || coalesce(string_agg(
+            CASE WHEN task.deleted_at IS NULL
+                THEN tasks_api.json_of(task) ELSE tasks_api.trashed_json_of(task) END,
+            ',' ORDER BY place), '') || ']'
         INTO tasks
         FROM unnest(ids[:page_limit]) WITH ORDINALITY AS page (id, place)
         JOIN public.tasks_task AS task USING (id);
@@ -317,6 +341,8 @@ END
 $$;
 
 
+-- given: the fields, and optionally `idempotency`: the key and the fingerprint of the request.
+-- Raises unique_violation if the owner has a task with this key.
 CREATE OR REPLACE FUNCTION tasks_api.create_task(owner text, given jsonb) RETURNS text
 LANGUAGE plpgsql SECURITY DEFINER
 SET search_path = pg_catalog, pg_temp SET plan_cache_mode = force_generic_plan AS $$
@@ -328,7 +354,7 @@ DECLARE
     new_tags_folded text[];
     answer text;
 BEGIN
-    IF tasks_api.may_set(fields) IS NOT true THEN
+    IF tasks_api.may_set(fields - 'idempotency') IS NOT true THEN
         RAISE invalid_parameter_value USING MESSAGE = 'create_task: an unknown field, or of a wrong type';
     END IF;
     IF fields -> 'tags' <> '[]' THEN
@@ -341,16 +367,56 @@ BEGIN
 
     INSERT INTO public.tasks_task AS task
         (user_id, title, description, complete, priority, due_day, due_at, tags, folded, tags_folded,
-        created_at, updated_at)
+        idempotency_key, idempotency_fingerprint, created_at, updated_at)
     VALUES (
         whose, fields ->> 'title', fields ->> 'description',
         (fields -> 'complete')::boolean, fields ->> 'priority',
         tasks_api.day_of(fields ->> 'due_date'), tasks_api.time_of(fields ->> 'due_date'),
         new_tags, new_folded, new_tags_folded,
+        fields -> 'idempotency' ->> 0, fields -> 'idempotency' ->> 1,
         statement_timestamp(), statement_timestamp()
     )
     RETURNING tasks_api.json_of(task) INTO answer;
     RETURN answer;
+END
+$$;
+
+
+-- Creates a task, unless this owner has used the key before.
+--
+-- fingerprint: of the fields that came with the key. outcome: `created`; `replayed`, with the task as
+-- it is now; `reused`, if the key came with other fields; `gone`, if its task is in the trash.
+CREATE OR REPLACE FUNCTION tasks_api.create_task_once(
+    owner text, given jsonb, key text, fingerprint text, OUT task text, OUT outcome text
+) LANGUAGE plpgsql SECURITY DEFINER
+SET search_path = pg_catalog, pg_temp SET plan_cache_mode = force_generic_plan AS $$
+DECLARE
+    whose text NOT NULL := nullif(owner, '');
+    idempotency jsonb NOT NULL := jsonb_build_array(nullif(key, ''), nullif(fingerprint, ''));
+    stored public.tasks_task;
+BEGIN
+    FOR attempt IN 1 .. 5 LOOP
+        SELECT * INTO stored FROM public.tasks_task AS each
+        WHERE each.user_id = whose AND each.idempotency_key = key;
+        IF found THEN
+            outcome := CASE
+                WHEN stored.idempotency_fingerprint IS DISTINCT FROM fingerprint THEN 'reused'
+                WHEN stored.deleted_at IS NOT NULL THEN 'gone'
+                ELSE 'replayed' END;
+            task := CASE outcome WHEN 'replayed' THEN tasks_api.json_of(stored) END;
+            RETURN;
+        END IF;
+        BEGIN
+            task := tasks_api.create_task(
+                owner, given || jsonb_build_object('idempotency', idempotency));
+            outcome := 'created';
+            RETURN;
+        EXCEPTION WHEN unique_violation THEN
+            -- It has waited for another request with this key. The next statement sees its task.
+            NULL;
+        END;
+    END LOOP;
+    RAISE serialization_failure USING MESSAGE = 'create_task_once: the key is created and deleted';
 END
 $$;
 
@@ -437,5 +503,225 @@ BEGIN
     DELETE FROM public.tasks_task AS stored
     WHERE stored.id = task AND stored.user_id = whose AND stored.deleted_at IS NULL;
     RETURN nullif(found, false);
+END
+$$;
+
+
+-- From the list or from the trash.
+CREATE OR REPLACE FUNCTION tasks_api.delete_task_permanently(owner text, task bigint) RETURNS boolean
+LANGUAGE plpgsql SECURITY DEFINER
+SET search_path = pg_catalog, pg_temp SET plan_cache_mode = force_generic_plan AS $$
+DECLARE
+    whose text NOT NULL := nullif(owner, '');
+BEGIN
+    DELETE FROM public.tasks_task AS stored WHERE stored.id = task AND stored.user_id = whose;
+    RETURN nullif(found, false);
+END
+$$;
+
+
+-- Brings the task back if it is in the trash, and changes the given fields.
+CREATE OR REPLACE FUNCTION tasks_api.restore_task(owner text, task bigint, given jsonb) RETURNS text
+LANGUAGE plpgsql SECURITY DEFINER
+SET search_path = pg_catalog, pg_temp SET plan_cache_mode = force_generic_plan AS $$
+DECLARE
+    whose text NOT NULL := nullif(owner, '');
+BEGIN
+    UPDATE public.tasks_task AS stored SET
+        deleted_at = NULL,
+        updated_at = greatest(statement_timestamp(), stored.updated_at + interval '1 microsecond')
+    WHERE stored.id = task AND stored.user_id = whose AND stored.deleted_at IS NOT NULL;
+    RETURN tasks_api.change_task(owner, task, given);
+END
+$$;
+
+
+-- Whether the conditions of a request hold for a task.
+--
+-- conditions: `if_match` and `if_none_match`, each "*" or an array of entity tags without quotes.
+-- `if_match` also takes the time of the last change.
+CREATE OR REPLACE FUNCTION tasks_api.conditions_hold(conditions jsonb, task public.tasks_task) RETURNS boolean
+LANGUAGE sql STABLE AS $$
+    SELECT coalesce(
+            conditions -> 'if_match' ?| ARRAY[
+                '*', tasks_api.tag_of(tasks_api.json_of(task)),
+                btrim(tasks_api.json_of(task.updated_at), '"')],
+            true)
+        AND coalesce(
+            NOT conditions -> 'if_none_match' ?| ARRAY[
+                '*', tasks_api.tag_of(tasks_api.json_of(task))],
+            true)
+$$;
+
+
+-- One of the operations above, if the conditions of the request hold for the task. The task is locked
+-- before, so of several requests with the same tag only one can succeed.
+--
+-- operation: `change`, `replace`, `restore`, `trash`, `delete` or `delete_permanently`.
+-- answer: what the operation returns. refused: the task as it is, if the conditions do not hold.
+CREATE OR REPLACE FUNCTION tasks_api.write_task_if(
+    owner text, task bigint, operation text, given jsonb, conditions jsonb,
+    OUT answer text, OUT refused text
+) LANGUAGE plpgsql SECURITY DEFINER
+SET search_path = pg_catalog, pg_temp SET plan_cache_mode = force_generic_plan AS $$
+DECLARE
+    whose text NOT NULL := nullif(owner, '');
+    stored public.tasks_task;
+BEGIN
+    SELECT * INTO stored FROM public.tasks_task AS each
+    WHERE each.id = task AND each.user_id = whose
+        AND (each.deleted_at IS NULL OR operation IN ('restore', 'delete_permanently'))
+    FOR UPDATE;
+    IF NOT found THEN
+        RETURN;
+    END IF;
+    IF tasks_api.conditions_hold(conditions, stored) IS NOT true THEN
+        refused := tasks_api.json_of(stored);
+        RETURN;
+    END IF;
+    CASE operation
+        WHEN 'change' THEN answer := tasks_api.change_task(owner, task, given);
+        WHEN 'replace' THEN answer := tasks_api.replace_task(owner, task, given);
+        WHEN 'restore' THEN answer := tasks_api.restore_task(owner, task, given);
+        WHEN 'trash' THEN answer := tasks_api.trash_task(owner, task);
+        WHEN 'delete' THEN answer := tasks_api.delete_task(owner, task);
+        WHEN 'delete_permanently' THEN answer := tasks_api.delete_task_permanently(owner, task);
+    END CASE;
+END
+$$;
+
+
+-- What distinguishes this database from every other one, and from its own past: a server or a branch
+-- of Neon, the history of a server that was restored or promoted, a database, and its tables.
+CREATE OR REPLACE FUNCTION tasks_api.generation() RETURNS text
+LANGUAGE sql STABLE AS $$
+    SELECT left(md5(concat_ws(' ',
+        (SELECT system_identifier FROM pg_control_system()),
+        current_setting('neon.timeline_id', true),
+        left(pg_walfile_name(pg_current_wal_lsn()), 8),
+        (SELECT oid FROM pg_database WHERE datname = current_database()),
+        pg_relation_filenode('public.tasks_task'),
+        pg_relation_filenode('public.tasks_change'))), 10)
+$$;
+
+
+-- What is new, changed or deleted since an earlier call.
+--
+-- query: `limit`, and `position`: what the call before returned, or null for all tasks. A position is
+-- an array of texts: the generation; the snapshot since which the changes are asked for, or '';
+-- the number of tasks at the end of that call; and, if there was more, the snapshot when the first
+-- page was read, `tasks` or `deleted`, and time and id of the last one on the page.
+--
+-- Returns the tasks and the ids of deleted tasks as JSON arrays, and as `beside` an object: `count`,
+-- the number of all tasks, `more`, and `position` for the next call. `beside` is NULL if the changes
+-- are no longer known.
+--
+-- A transaction that the snapshot does not show as completed may have written since. `tasks_change`
+-- tells whether one has, so that an empty answer reads no task. A row's own transaction may be part
+-- of another one (a savepoint), so a row counts as changed if it is not older than all transactions
+-- that were in progress: some tasks may come twice, but none is missed.
+CREATE OR REPLACE FUNCTION tasks_api.sync_tasks(
+    owner text, query jsonb, OUT tasks text, OUT deleted text, OUT beside jsonb
+) LANGUAGE plpgsql STABLE SECURITY DEFINER
+SET search_path = pg_catalog, pg_temp SET plan_cache_mode = force_generic_plan AS $$
+DECLARE
+    whose text NOT NULL := nullif(owner, '');
+    page_limit bigint NOT NULL := (query -> 'limit')::bigint;
+    start jsonb := nullif(query -> 'position', 'null');
+    generation text := tasks_api.generation();
+    present pg_snapshot := pg_current_snapshot();
+    since pg_snapshot := nullif(start ->> 1, '');
+    total bigint := start ->> 2;
+    until pg_snapshot := coalesce(start ->> 3, present::text);
+    part text := coalesce(start ->> 4, 'tasks');
+    after_time timestamptz := coalesce(nullif(start ->> 5, ''), 'infinity');
+    after_id bigint := coalesce(start ->> 6, '0');
+    max_age integer;
+    is_lost boolean;
+    is_changed boolean;
+    rows_read bigint;
+BEGIN
+    tasks := '[]';
+    deleted := '[]';
+    IF start IS NOT NULL THEN
+        IF start ->> 0 IS DISTINCT FROM generation
+            OR pg_snapshot_xmax(coalesce(since, until)) > pg_snapshot_xmax(present)
+            OR pg_snapshot_xmax(present)::text::bigint
+                - pg_snapshot_xmin(coalesce(since, until))::text::bigint >= 2000000000
+        THEN
+            RETURN;
+        END IF;
+        -- Rows of a restored dump may be newer than the present.
+        SELECT bool_or(is_loss), count(*) > 0 INTO is_lost, is_changed FROM public.tasks_change
+        WHERE user_hash = hashtextextended(whose, 0) AND xid < pg_snapshot_xmax(present)
+            AND NOT pg_visible_in_snapshot(xid, coalesce(since, until));
+        IF is_lost THEN
+            RETURN;
+        END IF;
+        IF since IS NOT NULL AND NOT is_changed THEN
+            beside := jsonb_build_object('count', total, 'more', false,
+                'position', jsonb_build_array(generation, until, total::text));
+            RETURN;
+        END IF;
+        max_age := age(pg_snapshot_xmin(since)::xid);
+    END IF;
+
+    IF part = 'tasks' THEN
+        SELECT count(*),
+            '[' || coalesce(string_agg(json, ',') FILTER (WHERE place <= page_limit), '') || ']',
+            coalesce(max(created_at) FILTER (WHERE place = page_limit), after_time),
+            coalesce(max(id) FILTER (WHERE place = page_limit), after_id)
+        INTO rows_read, tasks, after_time, after_id
+        FROM (
+            SELECT tasks_api.json_of(task) AS json, id, created_at, row_number() OVER () AS place
+            FROM (
+                SELECT * FROM public.tasks_task AS stored
+                WHERE user_id = whose AND deleted_at IS NULL
+                    AND (created_at, id) < (after_time, after_id)
+                    AND (max_age IS NULL OR age(stored.xmin) BETWEEN 0 AND max_age)
+                ORDER BY created_at DESC, id DESC LIMIT page_limit + 1
+            ) AS task
+        ) AS page;
+        IF rows_read <= page_limit THEN
+            page_limit := page_limit - rows_read;
+            part := CASE WHEN max_age IS NULL THEN 'end' ELSE 'deleted' END;
+            after_time := 'infinity';
+            after_id := 0;
+        END IF;
+    END IF;
+    IF part = 'deleted' THEN
+        SELECT count(*),
+            '[' || coalesce(string_agg(json, ',') FILTER (WHERE place <= page_limit), '') || ']',
+            coalesce(max(deleted_at) FILTER (WHERE place = page_limit), after_time),
+            coalesce(max(id) FILTER (WHERE place = page_limit), after_id)
+        INTO rows_read, deleted, after_time, after_id
+        FROM (
+            SELECT '{"id":' || id || ',"deleted_at":' || tasks_api.json_of(deleted_at) || '}' AS json,
+                id, deleted_at, row_number() OVER () AS place
+            FROM (
+                SELECT * FROM public.tasks_task AS stored
+                WHERE user_id = whose AND deleted_at IS NOT NULL
+                    AND (deleted_at, id) < (after_time, after_id)
+                    AND age(stored.xmin) BETWEEN 0 AND max_age
+                ORDER BY deleted_at DESC, id DESC LIMIT page_limit + 1
+            ) AS task
+        ) AS page;
+        IF rows_read <= page_limit THEN
+            part := 'end';
+        END IF;
+    END IF;
+
+    total := (SELECT count(*) FROM public.tasks_task WHERE user_id = whose AND deleted_at IS NULL);
+    IF part = 'end' THEN
+        beside := jsonb_build_object('count', total, 'more', false,
+            'position', jsonb_build_array(generation, until, total::text));
+    ELSE
+        beside := jsonb_build_object('count', total, 'more', true,
+            'position', jsonb_build_array(
+                generation, coalesce(since::text, ''), total::text, until, part,
+                CASE WHEN isfinite(after_time)
+                    THEN btrim(tasks_api.json_of(after_time), '"') ELSE '' END,
+                after_id::text));
+    END IF;
 END
 $$;

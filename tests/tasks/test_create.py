@@ -19,7 +19,7 @@ def test_a_title_makes_a_task_with_defaults(alice: Person) -> None:
     created_at = response.json()["created_at"]
     assert response.status_code == 201
     assert response["Location"] == f"/api/alice/tasks/{task.id}"
-    assert response["Cache-Control"] == "private, no-store"
+    assert response["Cache-Control"] == "private, no-cache"
     assert response["Content-Type"] == "application/json"
     assert response.json() == {
         "id": task.id,

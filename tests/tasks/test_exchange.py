@@ -39,7 +39,7 @@ def cell(name: str | None = None, **column: Any) -> str:
 
 
 def test_the_fields_are_those_of_the_api_and_the_trash() -> None:
-    assert [*exchange.FIELDS] == [*TaskOut.model_fields, "deleted_at"]
+    assert [*exchange.FIELDS] == [*TaskOut.model_fields]
     assert set(TaskFields.model_fields) < {*exchange.FIELDS}
     assert {"due_date", "description"} < exchange.NULLABLE < {*exchange.FIELDS}
 

@@ -141,6 +141,7 @@ def test_migrations_of_the_old_release_count_as_applied(database: Database) -> N
         "0006_times",
         "0007_times_of_every_field",
         "0008_due_dates_and_tags",
+        "0009_changes_and_keys",
     ]
     assert {*before} <= {*database.execute(relations)}
     assert database.execute(NAMES) == [(name,) for name in sorted({*old, *MIGRATIONS})]

@@ -142,8 +142,8 @@ WRITERS: dict[str, Callable[..., object]] = {
     "SQL by hand": lambda task, name, value: execute(
         f"UPDATE tasks_task SET {name} = %s WHERE id = %s", value, task.pk
     ),
-    "the API": lambda task, name, value: operations.change(
-        task.user_id, task.pk, json.dumps({name: value})
+    "the API": lambda task, name, value: operations.write(
+        "change", task.user_id, task.pk, json.dumps({name: value})
     ),
 }
 

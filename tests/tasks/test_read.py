@@ -14,7 +14,7 @@ def test_the_owner_reads_a_task(alice: Person) -> None:
     response = alice.get(alice.task(created["id"]))
 
     assert response.status_code == 200
-    assert response["Cache-Control"] == "private, no-store"
+    assert response["Cache-Control"] == "private, no-cache"
     assert response.json() == created
 
 

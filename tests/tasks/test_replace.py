@@ -19,7 +19,7 @@ def test_a_replacement_sets_every_field(alice: Person) -> None:
 
     updated_at = response.json()["updated_at"]
     assert response.status_code == 200
-    assert response["Cache-Control"] == "private, no-store"
+    assert response["Cache-Control"] == "private, no-cache"
     assert updated_at > created["updated_at"]
     assert response.json() == created | {
         "title": "Buy bread",

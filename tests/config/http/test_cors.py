@@ -8,7 +8,7 @@ from django.test import Client
 from tests.people import Person
 
 ORIGIN = "https://app.example.com"
-EXPOSED = {"Location", "Link", "ETag", "Retry-After", "X-Request-ID"}
+EXPOSED = {"Location", "Link", "ETag", "Retry-After", "Idempotent-Replayed", "X-Request-ID"}
 
 
 @pytest.fixture(autouse=True)

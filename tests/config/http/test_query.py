@@ -11,7 +11,7 @@ from tests.people import Person, Sends, is_error
 
 pytestmark = pytest.mark.django_db
 
-WITHOUT_PARAMETERS: dict[str, Callable[[Person, str], Any]] = {
+OTHERS_THAN_THE_LIST: dict[str, Callable[[Person, str], Any]] = {
     "create": lambda alice, query: alice.post(f"{alice.tasks}?{query}", {"title": "Buy milk"}),
     "read": lambda alice, query: alice.get(f"{alice.task(1)}?{query}"),
     "replace": lambda alice, query: alice.put(
@@ -24,14 +24,16 @@ STATUSES = {"create": 201, "read": 404, "replace": 404, "change": 404, "delete":
 
 
 @pytest.mark.parametrize("query", ["colour=1", "colour", "colour=&_=2", "%63olour=1"])
-@pytest.mark.parametrize("name", WITHOUT_PARAMETERS)
+@pytest.mark.parametrize("name", OTHERS_THAN_THE_LIST)
 def test_an_unknown_parameter_is_422_and_nothing_happens(
     name: str, query: str, alice: Person, sends: Sends
 ) -> None:
     with sends(0):
-        response = WITHOUT_PARAMETERS[name](alice, query)
+        response = OTHERS_THAN_THE_LIST[name](alice, query)
 
-    message = "is not a known parameter; this call takes none"
+    message = "is not a known parameter"
+    if name != "delete":
+        message += "; this call takes none"
     assert is_error(response, 422, "VALIDATION_ERROR", f"colour: {message}")
     assert response.json()["errors"] == [
         {"loc": ["query", "colour"], "msg": message, "type": "extra_forbidden"}
@@ -39,11 +41,11 @@ def test_an_unknown_parameter_is_422_and_nothing_happens(
 
 
 @pytest.mark.parametrize("query", ["", "&", "_=1", "_t=1&_t=2&_", "__proto__=x"])
-@pytest.mark.parametrize("name", WITHOUT_PARAMETERS)
+@pytest.mark.parametrize("name", OTHERS_THAN_THE_LIST)
 def test_parameters_that_begin_with_an_underscore_are_ignored(
     name: str, query: str, alice: Person
 ) -> None:
-    assert WITHOUT_PARAMETERS[name](alice, query).status_code == STATUSES[name]
+    assert OTHERS_THAN_THE_LIST[name](alice, query).status_code == STATUSES[name]
 
 
 def test_the_list_ignores_them_too(alice: Person) -> None:

@@ -162,7 +162,8 @@ def test_standard_output_has_only_the_data() -> None:
 
 @by_process
 def test_a_closed_pipe_ends_the_export_quietly() -> None:
-    Task.objects.bulk_create(Task(user_id="alice", title=f"Task {n}") for n in range(5000))
+    tasks = [Task(user_id="alice", title=f"Task {n}") for n in range(5000)]
+    Task.objects.bulk_create(tasks, batch_size=1000)
     reading, writing = os.pipe()
     process = start("export_tasks", "--format=jsonl", **PIPED | {"stdout": writing})
     os.close(writing)

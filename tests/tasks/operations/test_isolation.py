@@ -28,6 +28,16 @@ STATEMENTS = {
     "replace_task": 'SELECT tasks_api.replace_task(%s, {task}, \'{{"title": "mine"}}\')',
     "trash_task": "SELECT tasks_api.trash_task(%s, {task})",
     "delete_task": "SELECT tasks_api.delete_task(%s, {task})",
+    "delete_task_permanently": "SELECT tasks_api.delete_task_permanently(%s, {task})",
+    "restore_task": 'SELECT tasks_api.restore_task(%s, {task}, \'{{"title": "mine"}}\')',
+    "write_task_if": (
+        "SELECT answer FROM tasks_api.write_task_if("
+        "%s, {task}, 'delete_permanently', '{{}}', '{{}}')"
+    ),
+    "create_task_once": (
+        "SELECT * FROM tasks_api.create_task_once(%s, '{{\"title\": \"mine\"}}', 'key', 'x')"
+    ),
+    "sync_tasks": "SELECT * FROM tasks_api.sync_tasks(%s, '{{\"limit\": 1000}}')",
 }
 
 

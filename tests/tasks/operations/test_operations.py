@@ -13,7 +13,12 @@ from tests.people import Person
 
 pytestmark = pytest.mark.django_db
 
-DIGESTS = {1: "afa6be07901f0964", 2: "17e81ad36ff8266d", 3: "e79ea795446eb79f"}
+DIGESTS = {
+    1: "afa6be07901f0964",
+    2: "17e81ad36ff8266d",
+    3: "e79ea795446eb79f",
+    4: "a670c12ae72bc0a9",
+}
 """By revision. Whoever changes the SQL adds the next one."""
 
 ALL = '{"limit": 10, "offset": 0}'
@@ -45,6 +50,11 @@ def test_every_operation_answers(task: Task) -> None:
         "delete_task": call(
             "delete_task", "alice", json.loads(call("create_task", "alice", fields)[0])["id"]
         ),
+        "restore_task": call("restore_task", "alice", task.pk, fields),
+        "write_task_if": call("write_task_if", "alice", task.pk, "replace", fields, "{}"),
+        "create_task_once": call("create_task_once", "alice", fields, "key", "fingerprint"),
+        "sync_tasks": call("sync_tasks", "alice", '{"limit": 10}'),
+        "delete_task_permanently": call("delete_task_permanently", "alice", task.pk),
     }
 
     assert all(answer[0] is not None for answer in answers.values())
