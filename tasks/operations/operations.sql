@@ -605,6 +605,17 @@ LANGUAGE sql STABLE AS $$
 $$;
 
 
+-- The transactions that have written tasks of this owner since a snapshot. Rows of a restored dump may
+-- be newer than the present.
+CREATE OR REPLACE FUNCTION tasks_api.changes_since(
+    owner text, since pg_snapshot, present pg_snapshot
+) RETURNS SETOF public.tasks_change LANGUAGE sql STABLE AS $$
+    SELECT * FROM public.tasks_change
+    WHERE user_hash = hashtextextended(owner, 0) AND xid < pg_snapshot_xmax(present)
+        AND NOT pg_visible_in_snapshot(xid, since)
+$$;
+
+
 -- What is new, changed or deleted since an earlier call.
 --
 -- query: `limit`, and `position`: what the call before returned, or null for all tasks. A position is
@@ -651,10 +662,8 @@ BEGIN
         THEN
             RETURN;
         END IF;
-        -- Rows of a restored dump may be newer than the present.
-        SELECT bool_or(is_loss), count(*) > 0 INTO is_lost, is_changed FROM public.tasks_change
-        WHERE user_hash = hashtextextended(whose, 0) AND xid < pg_snapshot_xmax(present)
-            AND NOT pg_visible_in_snapshot(xid, coalesce(since, until));
+        SELECT bool_or(is_loss), count(*) > 0 INTO is_lost, is_changed
+        FROM tasks_api.changes_since(whose, coalesce(since, until), present);
         IF is_lost THEN
             RETURN;
         END IF;
@@ -713,7 +722,9 @@ BEGIN
 
     total := (SELECT count(*) FROM public.tasks_task WHERE user_id = whose AND deleted_at IS NULL);
     IF part = 'end' THEN
-        beside := jsonb_build_object('count', total, 'more', false,
+        -- What has changed since the first page, so that a client that has it all has `count` tasks.
+        is_changed := EXISTS (SELECT FROM tasks_api.changes_since(whose, until, present));
+        beside := jsonb_build_object('count', total, 'more', is_changed,
             'position', jsonb_build_array(generation, until, total::text));
     ELSE
         beside := jsonb_build_object('count', total, 'more', true,
