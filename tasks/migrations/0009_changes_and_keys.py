@@ -99,7 +99,7 @@ RECORD = """
     BEGIN
         INSERT INTO public.tasks_change VALUES (hash, pg_current_xact_id(), tg_op = 'DELETE')
         ON CONFLICT DO NOTHING;
-        IF found AND (tg_op = 'DELETE' OR random() < 0.02) THEN
+        IF found AND (tg_op = 'DELETE' OR random() < 0.06) THEN
             DELETE FROM public.tasks_change WHERE ctid = ANY (ARRAY(
                 SELECT change.ctid FROM public.tasks_change AS change
                 WHERE change.user_hash = hash AND change.xid < pg_current_xact_id()

@@ -56,12 +56,17 @@ while cursor is not None:
     assert isinstance(page, TaskList)
     assert page.count == 2
     titles += [task.title for task in page.tasks]
-    cursor = page.next_cursor
+    cursor = page.next_cursor or None
 assert titles == ["two", "three"]
 
 refused = create_task.sync(USER, client=client, body=TaskIn(title=" "))
 assert isinstance(refused, ValidationErrorResponse)
 assert refused.errors[0].loc == ["body", "title"]
 
+everything = list_tasks.sync(USER, client=client, sync="*")
 for task in created:
     assert delete_task.sync_detailed(USER, task.id, client=client).status_code == 204
+assert isinstance(everything, TaskList)
+changes = list_tasks.sync(USER, client=client, sync=everything.sync)
+assert isinstance(changes, TaskList)
+assert {task.id for task in changes.deleted or []} == {task.id for task in created}

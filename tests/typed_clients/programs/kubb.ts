@@ -17,7 +17,8 @@ await check({
   refuse: async (task) => {
     // Kubb's client returns an error like an answer, and does not type it.
     const answer: unknown = await createTask(USER, task);
-    return (answer as CreateTask422).errors[0]?.loc;
+    const error = answer as CreateTask422;
+    return error.error_code === "VALIDATION_ERROR" ? error.errors[0]?.loc : undefined;
   },
 });
 

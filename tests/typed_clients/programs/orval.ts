@@ -17,8 +17,11 @@ await check({
   create: async (task) => data(await createTask(USER, task, { headers }), 201),
   change: async (id, change) => data(await changeTask(USER, id, change, { headers }), 200),
   replace: async (id, task) => data(await replaceTask(USER, id, task, { headers }), 200),
-  remove: async (id) => data(await deleteTask(USER, id, { headers }), 204),
-  refuse: async (task) => data(await createTask(USER, task, { headers }), 422).errors[0]?.loc,
+  remove: async (id) => data(await deleteTask(USER, id, {}, { headers }), 204),
+  refuse: async (task) => {
+    const error = data(await createTask(USER, task, { headers }), 422);
+    return error.error_code === "VALIDATION_ERROR" ? error.errors[0]?.loc : undefined;
+  },
 });
 
 // @ts-expect-error A value that a field cannot have does not compile.

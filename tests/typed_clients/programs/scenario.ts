@@ -17,7 +17,15 @@ export type Task = {
   created_at: string;
   updated_at: string;
 };
-export type Page = { tasks: Task[]; count: number; next_cursor: string | null };
+export type Page = {
+  tasks: Task[];
+  count: number;
+  next_cursor?: string | null;
+  // Only in the answer to `sync`.
+  deleted?: { id: number; deleted_at: string }[];
+  sync?: string;
+  more?: boolean;
+};
 export type Query = {
   complete?: boolean;
   priority?: string;
@@ -28,6 +36,7 @@ export type Query = {
   sort?: string;
   limit?: number;
   cursor?: string;
+  sync?: string;
 };
 export type Fields = {
   description?: string | null;
@@ -77,6 +86,9 @@ export async function check(tasks: Tasks): Promise<void> {
 
   assert.deepEqual(await tasks.refuse({ title: " " }), ["body", "title"]);
 
+  const { sync } = await tasks.list({ sync: "*" });
   for (const task of created) await tasks.remove(task.id);
   assert.equal((await tasks.list({})).count, 0);
+  const { deleted, more } = await tasks.list({ sync: sync ?? "" });
+  assert.deepEqual([deleted?.map(({ id }) => id), more], [[three.id, two.id, one.id], false]);
 }
