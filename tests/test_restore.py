@@ -1,5 +1,6 @@
 """A dump of one cluster is restored on a new one, with the commands of the README."""
 
+import json
 import os
 import subprocess
 from collections.abc import Iterator
@@ -138,6 +139,7 @@ def test_a_dump_is_restored_on_a_new_cluster(
     assert contents(new) == before
     check_requests(url, tmp_path / "log")
     check_columns(new)
+    check_tokens(old, new)
 
 
 def check_requests(url: str, log: Path) -> None:
@@ -163,6 +165,32 @@ def check_requests(url: str, log: Path) -> None:
         new = {"title": "Äpfel", "due_date": "2026-01-31T17:30:00+01:00", "tags": ["Büro"]}
         assert send("POST", "", new)["id"] == TASKS + 2
         assert send("GET", "?tag=b%C3%9Cro")["tasks"] == [send("GET", f"/{TASKS + 2}")]
+
+
+def check_tokens(old: Cluster, new: Cluster) -> None:
+    """A sync token of the old server ends. Those of the new one do not depend on what the old one
+    has recorded, although its transactions may be later than any here.
+    """
+    new.execute(
+        "INSERT INTO tasks_change SELECT user_hash, (xid::text::bigint + 10^9)::text::xid8, true"
+        " FROM tasks_change ON CONFLICT DO NOTHING",
+        NAME,
+    )
+
+    def sync(cluster: Cluster, position: str) -> Any:
+        query = f'{{"limit": 1000, "position": {position}}}'
+        statement = "SELECT tasks::json, beside FROM tasks_api.sync_tasks('user 7', '{}')"
+        (row,) = cluster.execute(statement.format(query), NAME)
+        return row
+
+    of_old = json.dumps(sync(old, "null")[1]["position"])
+    assert sync(old, of_old)[1]["more"] is False
+    assert sync(new, of_old)[1] is None
+    of_new = json.dumps(sync(new, "null")[1]["position"])
+    new.execute("UPDATE tasks_task SET description = 'new' WHERE id IN (7, 8)", NAME)
+    tasks, beside = sync(new, of_new)
+    assert [task["id"] for task in tasks] == [7]
+    assert sync(new, json.dumps(beside["position"]))[0] == []
 
 
 def check_columns(cluster: Cluster) -> None:

@@ -605,12 +605,12 @@ LANGUAGE sql STABLE AS $$
 $$;
 
 
--- The transactions that have written tasks of this owner since a snapshot. Rows of a restored dump may
--- be newer than the present.
+-- For each transaction that has written tasks of this owner since a snapshot, whether the owner has
+-- lost one by it. Rows of a restored dump may be newer than the present.
 CREATE OR REPLACE FUNCTION tasks_api.changes_since(
     owner text, since pg_snapshot, present pg_snapshot
-) RETURNS SETOF public.tasks_change LANGUAGE sql STABLE AS $$
-    SELECT * FROM public.tasks_change
+) RETURNS SETOF boolean LANGUAGE sql STABLE AS $$
+    SELECT is_loss FROM public.tasks_change
     WHERE user_hash = hashtextextended(owner, 0) AND xid < pg_snapshot_xmax(present)
         AND NOT pg_visible_in_snapshot(xid, since)
 $$;
@@ -663,7 +663,7 @@ BEGIN
             RETURN;
         END IF;
         SELECT bool_or(is_loss), count(*) > 0 INTO is_lost, is_changed
-        FROM tasks_api.changes_since(whose, coalesce(since, until), present);
+        FROM tasks_api.changes_since(whose, coalesce(since, until), present) AS is_loss;
         IF is_lost THEN
             RETURN;
         END IF;

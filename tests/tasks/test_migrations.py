@@ -170,3 +170,19 @@ def test_existing_texts_are_folded_and_count_as_unchanged(database: Database) ->
         ("müsli", None, None, 3000),
         ("Äpfel", None, ["äpfel", None], 3000),
     ]
+
+
+def test_the_newest_migration_can_be_taken_back_and_applied_again(database: Database) -> None:
+    database.migrate()
+    database.execute("INSERT INTO tasks_task (user_id, title) VALUES ('alice', 'Buy milk')")
+    columns = "SELECT user_id, title, created_at, updated_at FROM tasks_task"
+    before = database.execute(columns)
+
+    database.migrate("tasks", MIGRATIONS[-2])
+    assert database.execute(columns) == before
+    for fields in ("'alice', ''", "'', 'x'", "'alice', ' x'"):
+        with pytest.raises(psycopg.errors.CheckViolation):
+            database.execute(f"INSERT INTO tasks_task (user_id, title) VALUES ({fields})")
+
+    database.migrate()
+    assert database.execute(columns) == before
