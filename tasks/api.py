@@ -71,7 +71,7 @@ def _changes(user_id: str, limit: int, token: str) -> HttpResponse:
         orjson.dumps(sync.write(changes.position, user_id)),
         orjson.dumps(changes.more),
     )
-    return _json(body)
+    return _json(body, NO_HEADERS)
 
 
 @router.post(TASKS, operation_id="createTask", response={201: TaskOut})
@@ -80,18 +80,16 @@ def create_task(request: HttpRequest, user_id: UserId, task: TaskIn) -> HttpResp
     repeated: it creates one task, whichever answers are lost.
     """
     key, fields = headers.idempotency_key(request), _sent_fields(task)
+    replayed = {}
     if key is None:
         created, task_id = operations.create(user_id, fields)
-        is_replayed = False
     else:
-        created, task_id, is_replayed = operations.create_once(
+        created, task_id, is_replay = operations.create_once(
             user_id, fields, key, _fingerprint(task)
         )
-    response = _task(created, 201)
-    response["Location"] = _address(user_id, task_id)
-    if is_replayed:
-        response["Idempotent-Replayed"] = "true"
-    return response
+        if is_replay:
+            replayed["Idempotent-Replayed"] = "true"
+    return _task(created, 201, {"Location": _address(user_id, task_id), **replayed})
 
 
 @router.get(TASK, operation_id="readTask", response=TaskOut)
@@ -117,8 +115,10 @@ def change_task(
     `{"deleted": false}` brings the task back from the trash.
     """
     conditions = headers.conditions(request)
-    operation: operations.Change = "restore" if "deleted" in task.model_fields_set else "change"
-    return _task(operations.write(operation, user_id, task_id, _sent_fields(task), conditions))
+    if "deleted" in task.model_fields_set:
+        fields = task.model_dump_json(exclude_unset=True, exclude={"deleted"})
+        return _task(operations.write("restore", user_id, task_id, fields, conditions))
+    return _task(operations.write("change", user_id, task_id, _sent_fields(task), conditions))
 
 
 @router.delete(TASK, operation_id="deleteTask", response={204: None})
@@ -140,7 +140,7 @@ def _next_page(request: HttpRequest, next_cursor: str) -> str:
 
 def _sent_fields(body: TaskIn) -> str:
     """What the client sent, as JSON. The database fills in the defaults."""
-    return body.model_dump_json(exclude_unset=True, exclude={"deleted"})
+    return body.model_dump_json(exclude_unset=True)
 
 
 def _fingerprint(body: TaskIn) -> str:
@@ -160,21 +160,22 @@ def _found(
     tag = headers.entity_tag(content)
     if headers.is_not_modified(request, tag):
         return _empty(304, {**CACHING, "ETag": tag})
-    response = _json(content)
-    response["ETag"] = tag
-    for name, value in more_headers.items():
-        response[name] = value
-    return response
+    return _json(content, {"ETag": tag, **more_headers})
 
 
-def _task(content: bytes, status: int = 200) -> HttpResponse:
-    response = _json(content, status)
-    response["ETag"] = headers.entity_tag(content)
-    return response
+def _task(
+    content: bytes, status: int = 200, more_headers: Mapping[str, str] = NO_HEADERS
+) -> HttpResponse:
+    return _json(content, {"ETag": headers.entity_tag(content), **more_headers}, status)
 
 
-def _json(content: bytes, status: int = 200) -> HttpResponse:
-    return HttpResponse(content, status=status, content_type="application/json", headers=CACHING)
+def _json(content: bytes, more_headers: Mapping[str, str], status: int = 200) -> HttpResponse:
+    return HttpResponse(
+        content,
+        status=status,
+        content_type="application/json",
+        headers={**CACHING, **more_headers},
+    )
 
 
 def _empty(status: int, response_headers: Mapping[str, str]) -> HttpResponse:

@@ -5,7 +5,6 @@ draft-ietf-httpapi-idempotency-key-header.
 """
 
 import re
-from base64 import urlsafe_b64encode
 from collections.abc import Callable, Mapping
 from hashlib import sha256
 
@@ -36,7 +35,7 @@ class UnreadableHeader(Exception):
 
 def entity_tag(content: bytes) -> str:
     """A strong tag. `tag_of` in `operations.sql` computes the same from a task."""
-    return f'"{urlsafe_b64encode(sha256(content).digest())[:22].decode()}"'
+    return f'"{sha256(content).hexdigest()[:32]}"'
 
 
 def is_not_modified(request: HttpRequest, tag: str) -> bool:

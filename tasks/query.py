@@ -131,7 +131,7 @@ def _listed(pattern: str, max_items: int, example: str) -> WithJsonSchema:
 class WholeQuery(BaseModel):
     """Reads the query string itself, so that a misspelt or repeated parameter is refused."""
 
-    model_config = ConfigDict(strict=True, extra="forbid")
+    model_config = ConfigDict(strict=True, extra="forbid", frozen=True)
 
     @model_validator(mode="before")
     @classmethod

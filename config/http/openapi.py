@@ -254,7 +254,7 @@ def _header(name: str, description: str, example: str, pattern: str = ENTITY_TAG
 IF_NONE_MATCH = _header(
     "If-None-Match",
     "Entity tags that the client has, or `*`. If one is that of the content, the answer is 304.",
-    '"q2VbJxQ0a3kZp7nYt5RwLg"',
+    '"0a1b2c3d4e5f60718293a4b5c6d7e8f9"',
 )
 CONDITIONS = [
     _header(
@@ -266,7 +266,7 @@ CONDITIONS = [
     _header(
         "If-None-Match",
         "Entity tags, or `*`. If one is that of the task as it is, the answer is 412.",
-        '"q2VbJxQ0a3kZp7nYt5RwLg"',
+        '"0a1b2c3d4e5f60718293a4b5c6d7e8f9"',
     ),
 ]
 IDEMPOTENCY_KEY = _header(

@@ -24,7 +24,7 @@ def check(router: Router) -> None:
     """Makes each operation of the router check its query, after the token and before the rest."""
     for view in router.path_operations.values():
         for operation in view.operations:
-            operation.models.insert(0, _check_of(operation))
+            operation.models = [_check_of(operation), *map(_with_defaults, operation.models)]
 
 
 def _check_of(operation: "Operation") -> Any:
@@ -35,6 +35,25 @@ def _check_of(operation: "Operation") -> Any:
         for name in model.__ninja_flatten_map__
     }
     return type("KnownParameters", (KnownParameters,), {"known": frozenset(known)})
+
+
+def _with_defaults(model: Any) -> Any:
+    """The model, which reads an empty query only once: the result is always the same."""
+    if model.__ninja_param_source__ != "query":
+        return model
+
+    class Query(model):  # type: ignore[misc]
+        defaults: ClassVar[Any] = None
+
+        @classmethod
+        def resolve(cls, request: HttpRequest, *others: Any) -> Any:
+            if request.META.get("QUERY_STRING"):
+                return super().resolve(request, *others)
+            if cls.defaults is None:
+                cls.defaults = dict(super().resolve(request, *others))
+            return cls.defaults
+
+    return Query
 
 
 class KnownParameters(QueryModel):

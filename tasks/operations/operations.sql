@@ -51,7 +51,7 @@ $$;
 -- The entity tag of a task, without quotes: `entity_tag` of `conditions.py` computes the same.
 CREATE OR REPLACE FUNCTION tasks_api.tag_of(representation text) RETURNS text
 LANGUAGE sql IMMUTABLE AS $$
-    SELECT left(translate(encode(sha256(convert_to(representation, 'UTF8')), 'base64'), '+/', '-_'), 22)
+    SELECT left(encode(sha256(convert_to(representation, 'UTF8')), 'hex'), 32)
 $$;
 
 
