@@ -49,7 +49,9 @@ PARAMETER_ALIASES = _aliases(
         "permanent": "hard force purge",
         "q": "search query filter keyword keywords term",
         "sort": "sort_by sorting order order_by ordering",
+        "sync": "since sync_token delta changed_since",
         "tag": "tags label labels category",
+        "updated_after": "updated_since modified_since",
     }
 )
 METHODS_WITH_BODY = ("POST", "PUT", "PATCH")

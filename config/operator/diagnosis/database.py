@@ -35,6 +35,12 @@ HAS_TABLE_PRIVILEGES = (
     "SELECT has_table_privilege('public.tasks_task', 'SELECT, INSERT, UPDATE, DELETE')"
 )
 TABLE = "SELECT to_regclass('tasks_task')::oid = to_regclass('public.tasks_task')::oid"
+TRIGGERS = ["task_derive_on_insert", "task_derive_on_update", "task_record"]
+INACTIVE_TRIGGERS = f"""
+    SELECT string_agg(name, ', ') FROM unnest(ARRAY{TRIGGERS}) AS name WHERE NOT EXISTS (
+        SELECT FROM pg_trigger
+        WHERE tgrelid = 'public.tasks_task'::regclass AND tgname = name AND tgenabled IN ('O', 'A'))
+"""  # noqa: S608  of constants
 
 MIGRATE = "Run python manage.py migrate."
 CONNECTION_ADVICE: dict[Cause, str] = {
@@ -201,6 +207,13 @@ def _migrations(wrapper: BaseDatabaseWrapper) -> Check:
             f"the tables are not in public: search_path is {_value(wrapper, 'SHOW search_path')}"
         )
         advice = "Make the search_path of the user in DATABASE_URL begin with public."
+        return Check("migrations", "wrong", detail, advice)
+    if inactive := _value(wrapper, INACTIVE_TRIGGERS):
+        detail = f"triggers of tasks_task are missing or disabled: {inactive}"
+        advice = (
+            "Run ALTER TABLE public.tasks_task ENABLE TRIGGER USER. If that does not help, restore "
+            "the schema from a backup."
+        )
         return Check("migrations", "wrong", detail, advice)
     return Check("migrations", "ok", "all applied")
 

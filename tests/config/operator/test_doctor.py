@@ -561,6 +561,22 @@ def test_tables_that_are_not_in_public_are_a_problem() -> None:
     )
 
 
+@pytest.mark.django_db(transaction=True, databases=["default", "api"])
+def test_a_disabled_trigger_is_a_problem() -> None:
+    """Without it `sync` would miss changes."""
+    execute("ALTER TABLE tasks_task DISABLE TRIGGER task_record")
+    try:
+        status, found = examine()
+    finally:
+        execute("ALTER TABLE tasks_task ENABLE TRIGGER task_record")
+
+    assert status == 1
+    assert found["migrations"]["detail"] == (
+        "triggers of tasks_task are missing or disabled: task_record"
+    )
+    assert "ENABLE TRIGGER USER" in found["migrations"]["advice"]
+
+
 MIGRATE = "Run python manage.py migrate."
 READ = "tasks_api.read_task(text, bigint)"
 SCHEMA = "COMMENT ON SCHEMA tasks_api IS"
