@@ -129,7 +129,7 @@ class Case:
 
 FETCH = "Fetch a JWT from /api/auth/token and send that."
 FORM = "3 segments, at most 16384 characters"
-HEADER = "a JSON object with only alg, kid, typ; typ absent or JWT"
+HEADER = "a JSON object without b64, crit, enc, zip, jku, jwk, x5c, x5u; typ absent or JWT"
 ALGORITHMS = (
     f"{ASYMMETRIC} (enabled by BETTER_AUTH_URL: on), HS256 (enabled by BETTER_AUTH_SECRET: on)"
 )
@@ -177,7 +177,7 @@ CASES = [
             "5 segments, 39 characters",
             FORM,
             f"This may be an encrypted cookie of Better Auth. {FETCH}",
-            f"not_a_jwt: This looks like a Better Auth session token. {FETCH}",
+            f"not_a_jwt: This is encrypted, like the cookie of a session. {FETCH}",
         ),
         id="encrypted-cookie",
     ),
@@ -206,9 +206,9 @@ CASES = [
     ),
     pytest.param(
         Case(
-            lambda issuer, now: issuer.token(now, header={"typ": "at+jwt"}),
+            lambda issuer, now: issuer.token(now, header={"typ": "dpop+jwt"}),
             "header",
-            'typ "at+jwt"',
+            'typ "dpop+jwt"',
             HEADER,
             f"This token is not meant for an API. {FETCH}",
             f"wrong_type: This is another kind of token: its typ is not JWT. {FETCH}",
@@ -217,12 +217,34 @@ CASES = [
     ),
     pytest.param(
         Case(
+            lambda issuer, now: issuer.token(now, header={"typ": "logout+jwt"}),
+            "header",
+            'typ "logout+jwt"',
+            HEADER,
+            f"This token is not meant for an API. {FETCH}",
+            f"wrong_type: This is a logout token, which ends sessions and opens nothing. {FETCH}",
+        ),
+        id="logout-token",
+    ),
+    pytest.param(
+        Case(
+            lambda issuer, now: issuer.token(now, at_hash="MTIzNDU2"),
+            "payload",
+            "6 claims",
+            "a JSON object without at_hash and c_hash, which ID tokens have",
+            "Send access_token, with the resource of this API, or a JWT of /api/auth/token.",
+            f"id_token: This is an ID token, which is for the client alone. {FETCH}",
+        ),
+        id="id-token",
+    ),
+    pytest.param(
+        Case(
             lambda issuer, now: issuer.token(now, header={"crit": ["b64"], "b64": False}),
             "header",
-            'no typ, and "b64, crit"',
+            "no typ, and b64, crit",
             HEADER,
             "Sign tokens with only alg and kid in the header, as Better Auth does.",
-            "malformed: The header of the token may only have alg, kid, typ.",
+            "malformed: The header of the token must not have b64.",
         ),
         id="members",
     ),
@@ -457,7 +479,7 @@ CASES = [
             "ORIGIN",
             'Sign in at ORIGIN, or set BETTER_AUTH_ISSUER to "https://a.example" '
             "if you trust that issuer.",
-            "wrong_issuer: The token comes from another issuer.",
+            "wrong_issuer: The token comes from another issuer than ORIGIN.",
         ),
         id="issuer",
     ),
@@ -468,7 +490,7 @@ CASES = [
             "none",
             "ORIGIN",
             "Configure the issuer to write iss: ORIGIN.",
-            "wrong_issuer: The token comes from another issuer.",
+            "wrong_issuer: The token comes from another issuer than ORIGIN.",
         ),
         id="no-issuer",
     ),
@@ -480,7 +502,7 @@ CASES = [
             "ORIGIN",
             'If ["https://a.example", "mobile"] means this API, set BETTER_AUTH_AUDIENCE to it. '
             "Otherwise issue tokens for ORIGIN (audience of Better Auth's jwt plugin).",
-            "wrong_audience: The token is for another audience.",
+            "wrong_audience: The token is for another audience than ORIGIN.",
         ),
         id="audience",
     ),
@@ -491,7 +513,7 @@ CASES = [
             "none",
             "ORIGIN",
             "Configure the issuer to write aud: ORIGIN.",
-            "wrong_audience: The token is for another audience.",
+            "wrong_audience: The token is for another audience than ORIGIN.",
         ),
         id="no-audience",
     ),
@@ -502,7 +524,7 @@ CASES = [
             "sub none",
             SUBJECT,
             LEAVE_SUB,
-            f"no_subject: The token names no user. {FETCH}",
+            f"no_subject: The token names no user: it needs a string in sub. {FETCH}",
         ),
         id="no-sub",
     ),
@@ -513,7 +535,7 @@ CASES = [
             'sub "alice\\u0000"',
             SUBJECT,
             LEAVE_SUB,
-            f"no_subject: The token names no user. {FETCH}",
+            f"no_subject: The sub of the token is not a user id: it {user_ids.RULE}.",
         ),
         id="control-character",
     ),
@@ -524,7 +546,7 @@ CASES = [
             "user_id none",
             f"sub or user_id: a string; it {user_ids.RULE}",
             f"This is the cookie cache of a session. {FETCH}",
-            f"no_subject: The token names no user. {FETCH}",
+            f"no_subject: This is the cookie cache of a session. {FETCH}",
         ),
         id="cookie-cache",
     ),
@@ -534,8 +556,9 @@ CASES = [
             "user",
             "user_id 7",
             f"sub or user_id: a string; it {user_ids.RULE}",
-            "Write the user id into the token as sub or user_id.",
-            f"no_subject: The token names no user. {FETCH}",
+            "Write the user id into the token as sub or user_id, as a string.",
+            "no_subject: The user_id of the token is a number: "
+            "it needs a string in sub or user_id.",
         ),
         id="number-as-user",
     ),
@@ -561,7 +584,7 @@ def test_a_broken_rule_has_found_expected_and_fix(
     assert text.found == wrong.found.replace("ORIGIN", issuer.origin)
     assert text.expected == wrong.expected.replace("ORIGIN", issuer.origin)
     assert text.advice == wrong.advice.replace("ORIGIN", issuer.origin)
-    assert str(explanation.failure) == wrong.failure
+    assert str(explanation.failure) == wrong.failure.replace("ORIGIN", issuer.origin)
 
 
 @pytest.mark.parametrize("wrong", CASES)
@@ -856,7 +879,12 @@ def environment(issuer: Issuer) -> dict[str, str]:
     ("sub", "status", "last"),
     [
         pytest.param("alice", 0, "The token is good.", id="good"),
-        pytest.param("", 1, f"Refused: no_subject: The token names no user. {FETCH}", id="refused"),
+        pytest.param(
+            "",
+            1,
+            f"Refused: no_subject: The sub of the token is not a user id: it {user_ids.RULE}.",
+            id="refused",
+        ),
     ],
 )
 def test_exit_status_and_last_line_are_the_verdict(

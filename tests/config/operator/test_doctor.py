@@ -62,6 +62,8 @@ NAMES = [
     "shared secret",
     "issuer",
     "issuer clock",
+    "session tokens",
+    "access tokens",
     "database",
     *CONNECTED,
 ]
@@ -72,17 +74,19 @@ pytestmark = pytest.mark.django_db(databases=["default", "api"])
 
 
 class Issuer:
-    """Answers every request with `document` and `headers`."""
+    """Answers every request with `document` and `headers`, or those for the path `only`."""
 
     def __init__(self) -> None:
         self.status = 200
+        self.only = ""
         self.document = json.dumps({"keys": KEYS}).encode()
         self.headers: Callable[[], dict[str, str]] = lambda: dated(0)
         issuer = self
 
         class Handler(BaseHTTPRequestHandler):
             def do_GET(self) -> None:
-                self.send_response_only(issuer.status)
+                is_there = issuer.only in ("", self.path)
+                self.send_response_only(issuer.status if is_there else 404)
                 for name, value in issuer.headers().items():
                     self.send_header(name, value)
                 self.end_headers()
@@ -177,8 +181,12 @@ def test_working_installation_is_ok_in_every_line(issuer: Issuer) -> None:
         "hosts": "tasks.example.com",
         "CORS": "https://app.example.com",
         "shared secret": "set",
-        "issuer": f"2 usable keys (ES256, EdDSA) at {issuer.origin}/api/auth/jwks in n ms",
+        "issuer": (
+            f"Better Auth: 2 usable keys (ES256, EdDSA) at {issuer.origin}/api/auth/jwks in n ms"
+        ),
         "issuer clock": "within a second of ours",
+        "session tokens": f"iss {issuer.origin}; aud {issuer.origin}",
+        "access tokens": "off: BETTER_AUTH_RESOURCE is not set",
         "database": "connected in n ms, round trip n ms (median of 5)",
         "encoding": "UTF8",
         "pooler": "none: direct",
@@ -201,6 +209,45 @@ def test_without_an_issuer_the_shared_secret_is_enough(settings: Any) -> None:
     )
     assert "issuer clock" not in found
     assert found["CORS"]["detail"] == "none: browsers on other origins are blocked"
+
+
+def test_access_tokens_are_described(issuer: Issuer, settings: Any) -> None:
+    settings.BETTER_AUTH_RESOURCE = "http://127.0.0.1:8000/api"
+    settings.BETTER_AUTH_WRITE_SCOPE = "write:tasks"
+
+    status, found = examine()
+
+    assert status == 0
+    assert found["access tokens"]["detail"] == (
+        f"aud http://127.0.0.1:8000/api; iss {issuer.origin} or {issuer.origin}/api/auth; "
+        "scopes tasks:read, write:tasks; "
+        "metadata at http://127.0.0.1:8000/.well-known/oauth-protected-resource/api"
+    )
+
+
+def test_key_set_of_neon_auth_is_found(issuer: Issuer, settings: Any) -> None:
+    issuer.only = "/neondb/auth/.well-known/jwks.json"
+    settings.BETTER_AUTH_URL = f"{issuer.origin}/neondb/auth"
+
+    status, found = examine()
+
+    assert status == 0
+    assert found["issuer"]["detail"].startswith("Neon Auth, or a Better Auth that is set up like")
+    assert f"{issuer.origin}{issuer.only} in " in found["issuer"]["detail"]
+    assert found["issuer clock"]["status"] == "ok"
+    assert found["session tokens"]["detail"] == (
+        f"iss {issuer.origin} or {issuer.origin}/neondb/auth; "
+        f"aud {issuer.origin} or {issuer.origin}/neondb/auth"
+    )
+
+
+def test_issuer_may_be_a_name(settings: Any) -> None:
+    settings.BETTER_AUTH_ISSUER = "my-app"
+
+    status, found = examine()
+
+    assert status == 0
+    assert found["session tokens"]["detail"].startswith("iss my-app; aud http://127.0.0.1:")
 
 
 def test_every_error_of_the_environment_has_exactly_one_line(settings: Any) -> None:
