@@ -16,6 +16,7 @@ Reason = Literal[
     "wrong_audience",
     "no_subject",
     "id_token",
+    "logout_token",
     "client_token",
     "bound_token",
 ]

@@ -250,10 +250,13 @@ def kind_of(header: dict[str, Any]) -> Kind:
     if typ == "jwt":
         return Kind.SHARED_SECRET if uses_shared_secret(header) else Kind.SESSION
     if typ == "logout+jwt":
-        likeness = "This is a logout token, which ends sessions and opens nothing."
-    else:
-        likeness = "This is another kind of token: its typ is not JWT."
-    raise InvalidToken("wrong_type", f"{likeness} {FETCH_A_JWT}")
+        raise InvalidToken(
+            "logout_token",
+            f"This is a logout token, which ends sessions and opens nothing. {FETCH_A_JWT}",
+        )
+    raise InvalidToken(
+        "wrong_type", f"This is another kind of token: its typ is not JWT. {FETCH_A_JWT}"
+    )
 
 
 def check_members(header: dict[str, Any]) -> None:

@@ -148,9 +148,10 @@ REFUSED: dict[str, tuple[Reason, Token]] = {
             "parameter": "application/at+jwt; charset=utf-8", "another_tree": "text/at+jwt",
             "list": ["at+jwt"], "alone": "at", "prefix": "xat+jwt", "two": "at+jwt,at+jwt",
             "fullwidth": "\uff41t+jwt", "twice": "application/application/at+jwt",
-            "logout": "logout+jwt", "logout_upper": "LOGOUT+JWT", "dpop": "dpop+jwt",
+            "dpop": "dpop+jwt",
         }.items()
     },
+    "logout_token": ("logout_token", lambda: access_token(typ="logout+jwt")),
     # Another resource
     **{
         f"aud_{name}": ("wrong_audience", lazily(aud=aud))
@@ -230,7 +231,7 @@ def test_a_bad_access_token_is_refused(reason: Reason, token: Token, api: Client
          "Let a user sign in (authorization code flow).")),
         ("dpop", ("The token is bound to a key (cnf), so it is no bearer token. "
          "Request an access token without DPoP.")),
-        ("typ_logout", ("This is a logout token, which ends sessions and opens nothing. "
+        ("logout_token", ("This is a logout token, which ends sessions and opens nothing. "
          "Fetch a JWT from /api/auth/token and send that.")),
         ("shared_secret", "An access token must be signed by a key of the issuer."),
         ("jti_missing", "An access token needs a string in jti."),

@@ -222,7 +222,7 @@ CASES = [
             'typ "logout+jwt"',
             HEADER,
             f"This token is not meant for an API. {FETCH}",
-            f"wrong_type: This is a logout token, which ends sessions and opens nothing. {FETCH}",
+            f"logout_token: This is a logout token, which ends sessions and opens nothing. {FETCH}",
         ),
         id="logout-token",
     ),

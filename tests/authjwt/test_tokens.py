@@ -398,7 +398,7 @@ REFUSED: dict[str, Case] = {
         f"typ_{name}": ("wrong_type", with_header_members(typ=typ))
         for name, typ in {
             "access_token": "at+jwt", "access_token_in_full": "application/at+jwt",
-            "logout_token": "logout+jwt", "dpop": "dpop+jwt", "empty": "", "null": None,
+            "dpop": "dpop+jwt", "empty": "", "null": None,
             "cookie_cache": "better-auth.session-cache+jwt", "list": ["JWT"], "number": 1,
             "blank": "JWT ", "jws": "JOSE",
         }.items()
@@ -524,6 +524,8 @@ REFUSED: dict[str, Case] = {
     "aud_list_with_a_list": ("wrong_audience", claiming(aud=[ORIGIN, []])),
     "aud_cookie_cache": ("wrong_audience", claiming(aud="better-auth:session-cache")),
     "aud_client_id": ("wrong_audience", claiming(aud="some-oauth-client")),
+    "logout_token": ("logout_token", with_header_members(typ="logout+jwt")),
+    "logout_token_upper_case": ("logout_token", with_header_members(typ="Logout+JWT")),
     # OpenID Connect Core, 3.3.2.11: an ID token is for its client
     "id_token": ("id_token", claiming(aud="some-oauth-client", at_hash="MTIzNDU2Nzg5MDEyMzQ1Ng")),
     "id_token_for_us": ("id_token", claiming(at_hash="MTIzNDU2Nzg5MDEyMzQ1Ng", nonce="n")),
