@@ -936,3 +936,184 @@ def test_url_is_shown_without_its_secrets() -> None:
 def test_address_is_limited_and_encodes_any_text() -> None:
     assert address("a\udc80/é") == "/api/a%3F%2F%C3%A9/"
     assert len(address("x" * 255)) == 100
+
+
+# OAuth access tokens
+
+RESOURCE = "https://tasks.example.com/api"
+ACCESS_RULES = [*RULES[: RULES.index("user")], "binding", "user", "scope"]
+
+
+def access_token(issuer: Issuer, now: int, *without: str, **claims: Any) -> str:
+    ours = {
+        "header": {"typ": "at+jwt"},
+        "iss": f"{issuer.origin}/api/auth",
+        "aud": RESOURCE,
+        "client_id": "client",
+        "jti": "once",
+        "scope": "tasks:read",
+    }
+    return issuer.token(now, *without, **{**ours, **claims})
+
+
+def test_good_access_token_passes_every_rule(issuer: Issuer, settings: Any) -> None:
+    settings.BETTER_AUTH_RESOURCE = RESOURCE
+    token = access_token(issuer, NOW)
+    explanation = Explanation(token, verifier.__wrapped__(), NOW, "alice")
+
+    lines = list(explanation.lines())
+
+    assert [line.rule for line in lines] == [*ACCESS_RULES, "path"]
+    assert {line.status for line in lines} == {"ok"}
+    found = {line.rule: line.text.found for line in lines}
+    assert found["header"] == 'typ "at+jwt"'
+    assert found["issuer"] == f'"{issuer.origin}/api/auth"'
+    assert found["audience"] == f'"{RESOURCE}"'
+    assert found["binding"] == "cnf none"
+    assert found["scope"] == '"tasks:read"'
+
+
+ACCESS_CASES = [
+    pytest.param(
+        Case(
+            access_token,
+            "header",
+            'typ "at+jwt"',
+            HEADER,
+            f'If "{RESOURCE}" means this API, set BETTER_AUTH_RESOURCE to its URI. '
+            f"Otherwise: {FETCH}",
+            f"wrong_type: This is an OAuth access token, and they are not accepted here. {FETCH}",
+            {"BETTER_AUTH_RESOURCE": ""},
+        ),
+        id="switched-off",
+    ),
+    pytest.param(
+        Case(
+            lambda issuer, now: access_token(issuer, now, "jti"),
+            "payload",
+            "7 claims",
+            "a JSON object with client_id, jti and iat",
+            "Let Better Auth's OAuth provider sign access tokens: it writes all of these.",
+            "malformed: An access token needs a string in jti.",
+        ),
+        id="no-jti",
+    ),
+    pytest.param(
+        Case(
+            lambda issuer, now: access_token(issuer, now, iss="https://a.example"),
+            "issuer",
+            '"https://a.example"',
+            "ORIGIN or ORIGIN/api/auth",
+            "Sign in at ORIGIN or ORIGIN/api/auth, or set BETTER_AUTH_ISSUER to "
+            '"https://a.example" if you trust that issuer.',
+            "wrong_issuer: The token comes from another issuer than ORIGIN.",
+        ),
+        id="access-issuer",
+    ),
+    pytest.param(
+        Case(
+            lambda issuer, now: access_token(issuer, now, aud="https://b.example"),
+            "audience",
+            '"https://b.example"',
+            RESOURCE,
+            f"Request the access token with resource={RESOURCE}, or set BETTER_AUTH_RESOURCE "
+            'if "https://b.example" means this API.',
+            f"wrong_audience: The token is for another audience than {RESOURCE}.",
+        ),
+        id="another-resource",
+    ),
+    pytest.param(
+        Case(
+            lambda issuer, now: access_token(issuer, now, cnf={"jkt": "MTIz"}),
+            "binding",
+            'cnf {"jkt": "MTIz"}',
+            "no cnf: a bearer token",
+            "Request the access token without a DPoP proof: proofs are not checked here.",
+            "bound_token: The token is bound to a key (cnf), so it is no bearer token. "
+            "Request an access token without DPoP.",
+        ),
+        id="bound",
+    ),
+    pytest.param(
+        Case(
+            lambda issuer, now: access_token(issuer, now, sub="client"),
+            "user",
+            'sub "client"',
+            SUBJECT,
+            "Let a user sign in (authorization code flow). A token that a client got for itself "
+            "opens nothing.",
+            "client_token: The token belongs to a client, not to a user: its sub is its "
+            "client_id. Let a user sign in (authorization code flow).",
+        ),
+        id="client",
+    ),
+]
+
+
+@pytest.mark.parametrize("wrong", ACCESS_CASES)
+def test_a_broken_rule_of_access_tokens_is_explained(
+    wrong: Case, issuer: Issuer, settings: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings.BETTER_AUTH_RESOURCE = RESOURCE
+    for name, value in wrong.settings.items():
+        setattr(settings, name, value)
+    explanation = Explanation(wrong.token(issuer, NOW), verifier.__wrapped__(), NOW)
+
+    lines = list(explanation.lines())
+
+    assert [line.rule for line in lines] == ACCESS_RULES
+    (line,) = [line for line in lines if line.status == "wrong"]
+    assert line.rule == wrong.rule
+    assert (line.text.found, line.text.expected, line.text.advice) == (
+        wrong.found,
+        wrong.expected.replace("ORIGIN", issuer.origin),
+        wrong.advice.replace("ORIGIN", issuer.origin),
+    )
+    assert str(explanation.failure) == wrong.failure.replace("ORIGIN", issuer.origin)
+    token = wrong.token(issuer, int(time.time()))
+    with pytest.raises(InvalidToken) as refused:
+        verifier().verify(token)
+    status, output = check(monkeypatch, token)
+    assert (status, output.splitlines()[-1]) == (1, f"Refused: {refused.value}")
+    assert_nothing_leaks(token, output)
+
+
+def test_access_token_without_a_scope_of_ours_is_explained(
+    issuer: Issuer, settings: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings.BETTER_AUTH_RESOURCE = RESOURCE
+    token = access_token(issuer, int(time.time()), scope="openid profile")
+
+    status, output = check(monkeypatch, token)
+
+    assert status == 1
+    assert (
+        'scope      wrong        found     "openid profile"\n'
+        "                        expected  tasks:read for GET and HEAD, "
+        "tasks:write for other methods\n"
+        "                        fix       Request the access token with "
+        "scope=tasks:read%20tasks:write, or one of the two. "
+        "Better Auth grants what scopes of its OAuth provider lists.\n"
+    ) in output
+    assert output.splitlines()[-1] == (
+        "Refused: This needs an access token with the scope tasks:read."
+    )
+
+
+@pytest.mark.parametrize("scope", ["tasks:read", "tasks:write"])
+def test_access_token_with_one_scope_is_good(
+    scope: str, issuer: Issuer, settings: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings.BETTER_AUTH_RESOURCE = RESOURCE
+
+    status, output = check(monkeypatch, access_token(issuer, int(time.time()), scope=scope))
+
+    assert (status, output.splitlines()[-1]) == (0, "The token is good.")
+
+
+def test_word_in_place_of_a_token_is_explained(
+    issuer: Issuer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _, output = check(monkeypatch, "Bearer undefined")
+
+    assert "fix       Wait for authClient.token(), and send data.token of its answer." in output
