@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from authjwt import conf, user_ids
-from authjwt.claims import ID_TOKEN_CLAIMS, MAX_TIMESTAMP, Kind, name_of_user_claim
+from authjwt.claims import ID_TOKEN_CLAIMS, MAX_TIMESTAMP, Kind, name_of_user_claim, scopes_of
 from authjwt.conf import LEEWAY
 from authjwt.exceptions import FETCH_A_JWT, InvalidToken, KeysUnavailable
 from authjwt.jwks import MAX_KID_CHARACTERS
@@ -25,6 +25,7 @@ from authjwt.tokens import (
     SEGMENTS,
     UNSET,
     Verifier,
+    contains_token,
     decode,
     kind_of,
     read_object,
@@ -50,7 +51,8 @@ class Text:
 class UncheckedToken:
     """A token as far as it can be read without checking any rule.
 
-    Segments, header and claims that cannot be read are empty.
+    Segments, header and claims that cannot be read are empty. `known_kind` is None if the header is
+    refused, and `kind` is then what the token probably is.
     """
 
     def __init__(self, text: str) -> None:
@@ -62,7 +64,8 @@ class UncheckedToken:
         self.header = _read(self.segments[0])
         self.claims = _read(self.segments[1])
         self.from_key_set = not uses_shared_secret(self.header)
-        self.kind = _kind(self.header)
+        self.known_kind = _kind(self.header)
+        self.kind = self.known_kind or (Kind.SESSION if self.from_key_set else Kind.SHARED_SECRET)
 
 
 def _read(segment: str) -> dict[str, Any]:
@@ -72,12 +75,11 @@ def _read(segment: str) -> dict[str, Any]:
         return {}
 
 
-def _kind(header: dict[str, Any]) -> Kind:
-    """What the token probably is, if its header is refused."""
+def _kind(header: dict[str, Any]) -> Kind | None:
     try:
         return kind_of(header)
     except InvalidToken:
-        return Kind.SHARED_SECRET if uses_shared_secret(header) else Kind.SESSION
+        return None
 
 
 def form(token: UncheckedToken) -> Text:
@@ -104,7 +106,7 @@ def form(token: UncheckedToken) -> Text:
 
 def header(token: UncheckedToken) -> Text:
     refused = [name for name in (*REFUSED_MEMBERS, *KEY_MEMBERS) if name in token.header]
-    if "cty" in token.header:
+    if contains_token(token.header):
         refused.append("cty")
     found = f"typ {shown(token.header['typ'])}" if "typ" in token.header else "no typ"
     if not token.header:
@@ -124,6 +126,8 @@ def header(token: UncheckedToken) -> Text:
         )
     else:
         advice = f"This token is not meant for an API. {FETCH_A_JWT}"
+    if token.header and token.known_kind:
+        found += f": {token.known_kind.value}"
     access = f", or {ACCESS_TOKEN_TYPES[0]}" if conf.resource() else ""
     return Text(
         found,
@@ -320,8 +324,12 @@ def binding(token: UncheckedToken) -> Text:
 def scope(token: UncheckedToken) -> Text:
     """Which methods the scopes of an access token allow."""
     read, write = conf.scopes()
+    granted = scopes_of(token.claims, token.kind) or frozenset()
+    allowed = [
+        name for name, needed in (("reading", read), ("writing", write)) if needed in granted
+    ]
     return Text(
-        _claim(token, "scope"),
+        f"{_claim(token, 'scope')}, for {' and '.join(allowed) or 'nothing here'}",
         f"{read} for GET and HEAD, {write} for other methods",
         f"Request the access token with scope={read}%20{write}, or one of the two. "
         "Better Auth grants what scopes of its OAuth provider lists.",

@@ -164,7 +164,7 @@ def _resource() -> Iterator[CheckMessage]:
     resource = conf.resource()
     if not resource:
         return
-    if not _is_url(resource) or re.search(r"[?#@\\\"]", resource):
+    if not _is_url(resource) or not resource.isascii() or re.search(r"[?#@\\\"]", resource):
         yield Error(
             "BETTER_AUTH_RESOURCE is not an http:// or https:// URL without query, fragment and "
             "user.",

@@ -64,8 +64,13 @@ def key_set_urls() -> tuple[str, ...]:
     """The URLs where the key set may be, the likeliest first; empty if none is configured."""
     if configured := setting("BETTER_AUTH_JWKS_URL"):
         return (configured,)
-    base = _base(setting("BETTER_AUTH_URL"))
+    base = base_url()
     return tuple(f"{base}{path}" for path in KEY_SET_PATHS) if base else ()
+
+
+def base_url() -> str:
+    """Where the endpoints of Better Auth are; empty if that is not configured."""
+    return _base(setting("BETTER_AUTH_URL"))
 
 
 def issuers() -> frozenset[str]:
@@ -96,7 +101,7 @@ def access_token_issuers() -> frozenset[str]:
 def authorization_server() -> str:
     """The issuer whose OAuth metadata (RFC 8414) clients read; empty if it has no URL."""
     configured = setting("BETTER_AUTH_ISSUER")
-    return configured if origin(configured) else _base(setting("BETTER_AUTH_URL"))
+    return configured if origin(configured) else base_url()
 
 
 def scope_for(method: str) -> str:

@@ -259,9 +259,14 @@ def kind_of(header: dict[str, Any]) -> Kind:
     )
 
 
-def check_members(header: dict[str, Any]) -> None:
+def contains_token(header: dict[str, Any]) -> bool:
+    """RFC 7519, section 5.2."""
     content = header.get("cty")
-    if isinstance(content, str) and content.lower() in ("jwt", "application/jwt"):
+    return isinstance(content, str) and content.lower() in ("jwt", "application/jwt")
+
+
+def check_members(header: dict[str, Any]) -> None:
+    if contains_token(header):
         raise InvalidToken("malformed", "The token contains another token: its cty is JWT.")
     for name in REFUSED_MEMBERS:
         if name in header:

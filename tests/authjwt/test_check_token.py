@@ -635,7 +635,7 @@ def test_good_token_passes_every_rule(issuer: Issuer) -> None:
     assert explanation.failure is None
     assert found == {
         "form": ("ok", f"3 segments, {len(issuer.token(NOW, nbf=NOW))} characters"),
-        "header": ("ok", "no typ"),
+        "header": ("ok", "no typ: session JWT"),
         "algorithm": ("ok", '"EdDSA"'),
         "key id": ("ok", '"ed"'),
         "key": ("ok", f'"ed" for EdDSA, fetched {AT} from {issuer.origin}/api/auth/jwks'),
@@ -659,7 +659,7 @@ def test_token_of_the_shared_secret_needs_no_fetch(issuer: Issuer) -> None:
 
     assert found == {
         "form": ("ok", f"3 segments, {len(token)} characters"),
-        "header": ("ok", "no typ"),
+        "header": ("ok", "no typ: JWT of the shared secret"),
         "algorithm": ("ok", '"HS256"'),
         "key id": ("ok", "not needed with the shared secret"),
         "key": ("ok", "BETTER_AUTH_SECRET is set"),
@@ -966,11 +966,11 @@ def test_good_access_token_passes_every_rule(issuer: Issuer, settings: Any) -> N
     assert [line.rule for line in lines] == [*ACCESS_RULES, "path"]
     assert {line.status for line in lines} == {"ok"}
     found = {line.rule: line.text.found for line in lines}
-    assert found["header"] == 'typ "at+jwt"'
+    assert found["header"] == 'typ "at+jwt": access token'
     assert found["issuer"] == f'"{issuer.origin}/api/auth"'
     assert found["audience"] == f'"{RESOURCE}"'
     assert found["binding"] == "cnf none"
-    assert found["scope"] == '"tasks:read"'
+    assert found["scope"] == '"tasks:read", for reading'
 
 
 ACCESS_CASES = [
@@ -978,7 +978,7 @@ ACCESS_CASES = [
         Case(
             access_token,
             "header",
-            'typ "at+jwt"',
+            'typ "at+jwt": access token',
             HEADER,
             f'If "{RESOURCE}" means this API, set BETTER_AUTH_RESOURCE to its URI. '
             f"Otherwise: {FETCH}",
@@ -1088,7 +1088,7 @@ def test_access_token_without_a_scope_of_ours_is_explained(
 
     assert status == 1
     assert (
-        'scope      wrong        found     "openid profile"\n'
+        'scope      wrong        found     "openid profile", for nothing here\n'
         "                        expected  tasks:read for GET and HEAD, "
         "tasks:write for other methods\n"
         "                        fix       Request the access token with "

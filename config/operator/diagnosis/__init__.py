@@ -3,6 +3,7 @@
 A check that raises an exception is reported as a problem, so that it does not hide the others.
 """
 
+import json
 import time
 from collections.abc import Callable, Collection, Iterator
 from dataclasses import replace
@@ -18,11 +19,11 @@ from django.db import connections
 from authjwt import conf
 from authjwt.advice import key_set_advice
 from authjwt.exceptions import KeysUnavailable
-from authjwt.fetch import fetch_with_headers
+from authjwt.fetch import fetch, fetch_with_headers
 from authjwt.jwks import Key, parse
 from authjwt.keys import KeyRing
 from authjwt.resource import metadata_url
-from authjwt.wording import count, names, plain
+from authjwt.wording import count, names, plain, shown
 from config.operator.diagnosis import database
 from config.operator.diagnosis.check import Check, milliseconds
 
@@ -183,13 +184,34 @@ def _tokens() -> Iterator[Check]:
         detail = f"iss {names(conf.issuers())}; aud {names(conf.audiences())}"
         yield Check("session tokens", "ok", detail)
     if not conf.resource():
-        detail = "off: BETTER_AUTH_RESOURCE is not set"
-    else:
-        detail = (
-            f"aud {conf.resource()}; iss {names(conf.access_token_issuers())}; "
-            f"scopes {', '.join(conf.scopes())}; metadata at {metadata_url()}"
-        )
+        yield Check("access tokens", "ok", "off: BETTER_AUTH_RESOURCE is not set")
+        return
+    detail = (
+        f"aud {conf.resource()}; iss {names(conf.access_token_issuers())}; "
+        f"scopes {', '.join(conf.scopes())}; metadata at {metadata_url()}"
+    )
     yield Check("access tokens", "ok", detail)
+    if conf.base_url():
+        yield _authorization_server(f"{conf.base_url()}/.well-known/oauth-authorization-server")
+
+
+def _authorization_server(url: str) -> Check:
+    """Compares what it says of itself (RFC 8414) with what our metadata say of it."""
+    name, ours = "OAuth provider", conf.authorization_server()
+    try:
+        described = json.loads(fetch(url))
+        issuer, scopes = described["issuer"], described.get("scopes_supported", [])
+    except (KeysUnavailable, HTTPException, ValueError, TypeError, LookupError):
+        advice = "Add oauthProvider() of @better-auth/oauth-provider to the plugins of Better Auth."
+        return Check(name, "warning", f"no metadata at {plain(url)}", advice)
+    if issuer != ours:
+        detail = f"calls itself {shown(issuer)}, but clients are sent to {ours}"
+        advice = f"Set BETTER_AUTH_ISSUER to {shown(issuer)}."
+        return Check(name, "warning", detail, advice)
+    if missing := [scope for scope in conf.scopes() if scope not in scopes]:
+        advice = "Add them to scopes of oauthProvider() in Better Auth."
+        return Check(name, "warning", f"cannot grant {', '.join(missing)}", advice)
+    return Check(name, "ok", issuer)
 
 
 def _secrets() -> list[str]:

@@ -74,11 +74,15 @@ pytestmark = pytest.mark.django_db(databases=["default", "api"])
 
 
 class Issuer:
-    """Answers every request with `document` and `headers`, or those for the path `only`."""
+    """Answers every request with `document` and `headers`, or only those for the path `only`.
+
+    metadata: those of the OAuth provider.
+    """
 
     def __init__(self) -> None:
         self.status = 200
         self.only = ""
+        self.metadata: dict[str, Any] | None = None
         self.document = json.dumps({"keys": KEYS}).encode()
         self.headers: Callable[[], dict[str, str]] = lambda: dated(0)
         issuer = self
@@ -86,11 +90,15 @@ class Issuer:
         class Handler(BaseHTTPRequestHandler):
             def do_GET(self) -> None:
                 is_there = issuer.only in ("", self.path)
+                document = issuer.document
+                if self.path.endswith("/.well-known/oauth-authorization-server"):
+                    is_there = issuer.metadata is not None
+                    document = json.dumps(issuer.metadata).encode()
                 self.send_response_only(issuer.status if is_there else 404)
                 for name, value in issuer.headers().items():
                     self.send_header(name, value)
                 self.end_headers()
-                self.wfile.write(issuer.document)
+                self.wfile.write(document)
 
             def log_message(self, *_: Any) -> None:
                 """Keeps the output of the tests clean."""
@@ -214,15 +222,67 @@ def test_without_an_issuer_the_shared_secret_is_enough(settings: Any) -> None:
 def test_access_tokens_are_described(issuer: Issuer, settings: Any) -> None:
     settings.BETTER_AUTH_RESOURCE = "http://127.0.0.1:8000/api"
     settings.BETTER_AUTH_WRITE_SCOPE = "write:tasks"
+    issuer.metadata = {
+        "issuer": f"{issuer.origin}/api/auth",
+        "scopes_supported": ["openid", "tasks:read", "write:tasks"],
+    }
 
     status, found = examine()
 
     assert status == 0
+    assert found["OAuth provider"]["status"] == "ok"
+    assert found["OAuth provider"]["detail"] == f"{issuer.origin}/api/auth"
     assert found["access tokens"]["detail"] == (
         f"aud http://127.0.0.1:8000/api; iss {issuer.origin} or {issuer.origin}/api/auth; "
         "scopes tasks:read, write:tasks; "
         "metadata at http://127.0.0.1:8000/.well-known/oauth-protected-resource/api"
     )
+
+
+@pytest.mark.parametrize(
+    ("metadata", "detail", "advice"),
+    [
+        pytest.param(
+            None,
+            "no metadata at ORIGIN/api/auth/.well-known/oauth-authorization-server",
+            "Add oauthProvider() of @better-auth/oauth-provider to the plugins of Better Auth.",
+            id="no-plugin",
+        ),
+        pytest.param(
+            ["issuer"],
+            "no metadata at ORIGIN/api/auth/.well-known/oauth-authorization-server",
+            "Add oauthProvider() of @better-auth/oauth-provider to the plugins of Better Auth.",
+            id="something-else",
+        ),
+        pytest.param(
+            {"issuer": "https://app.example.com"},
+            'calls itself "https://app.example.com", but clients are sent to ORIGIN/api/auth',
+            'Set BETTER_AUTH_ISSUER to "https://app.example.com".',
+            id="another-issuer",
+        ),
+        pytest.param(
+            {"issuer": "ORIGIN/api/auth", "scopes_supported": ["openid", "tasks:read"]},
+            "cannot grant tasks:write",
+            "Add them to scopes of oauthProvider() in Better Auth.",
+            id="no-scope",
+        ),
+    ],
+)
+def test_provider_that_does_not_fit_our_metadata_is_a_warning(
+    metadata: Any, detail: str, advice: str, issuer: Issuer, settings: Any
+) -> None:
+    settings.BETTER_AUTH_RESOURCE = "http://127.0.0.1:8000/api"
+    issuer.metadata = json.loads(json.dumps(metadata).replace("ORIGIN", issuer.origin))
+
+    status, found = examine()
+
+    assert status == 0
+    assert found["OAuth provider"] == {
+        "name": "OAuth provider",
+        "status": "warning",
+        "detail": detail.replace("ORIGIN", issuer.origin),
+        "advice": advice,
+    }
 
 
 def test_key_set_of_neon_auth_is_found(issuer: Issuer, settings: Any) -> None:
