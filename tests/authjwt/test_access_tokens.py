@@ -417,7 +417,8 @@ def test_the_address_of_the_metadata_follows_from_the_resource(
 
     assert response["WWW-Authenticate"] == f'Bearer resource_metadata="{url}"'
     path = url.partition(METADATA)[2]
-    assert api.get(METADATA + path).json()["resource"] == resource
+    for address in (METADATA, f"{METADATA}/api", METADATA + path):
+        assert api.get(address).json()["resource"] == resource
 
 
 @pytest.mark.parametrize(

@@ -216,13 +216,13 @@ def _authorization_server(url: str) -> Check:
 
 def _secrets() -> list[str]:
     """What no line may contain, not even in an error message of a library."""
-    urls = (settings.BETTER_AUTH_URL, settings.BETTER_AUTH_JWKS_URL, settings.BETTER_AUTH_ISSUER)
+    names = ("URL", "JWKS_URL", "ISSUER", "RESOURCE")
     known = [
         settings.SECRET_KEY,
         *settings.SECRET_KEY_FALLBACKS,
         settings.BETTER_AUTH_SECRET,
         *(connections[alias].settings_dict.get("PASSWORD") for alias in connections),
-        *(_password(url) for url in urls),
+        *(_password(conf.setting(f"BETTER_AUTH_{name}")) for name in names),
     ]
     return sorted((text for text in known if text), key=len, reverse=True)
 
