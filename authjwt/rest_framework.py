@@ -18,6 +18,7 @@ class TokenUser:
 
     pk: str
     is_authenticated: bool = True
+    is_anonymous: bool = False
     is_active: bool = True
 
     @property

@@ -6,12 +6,16 @@ from typing import Any
 
 import pytest
 from django.test import Client
+from hypothesis import given
+from hypothesis import strategies as st
 
-from authjwt import conf
-from authjwt.exceptions import Reason
+from authjwt import conf, tokens
+from authjwt.claims import Accepted
+from authjwt.exceptions import InvalidToken, Reason
 from authjwt.keys import KeyRing
+from authjwt.tokens import Verifier
 from tests.authjwt.conftest import ALGORITHMS, ORIGIN, Clock, claims, document, signer
-from tests.authjwt.test_tokens import hs256_token
+from tests.authjwt.test_tokens import hs256_token, lenient, values
 
 RESOURCE = "https://tasks.example.com/api"
 BASE = f"{ORIGIN}/api/auth"
@@ -256,6 +260,72 @@ def test_a_dpop_header_is_no_bearer_token(api: Client) -> None:
     response = api.get(TASKS, headers={"Authorization": f"DPoP {access_token()}"})
 
     assert response.json()["error_code"] == "AUTH_MISSING"
+
+
+@lenient
+@given(
+    typ=st.sampled_from(["at+jwt", "application/at+jwt", "JWT", "logout+jwt", ...]),
+    changes=st.dictionaries(
+        st.sampled_from(
+            [
+                "sub",
+                "client_id",
+                "azp",
+                "scope",
+                "cnf",
+                "aud",
+                "iss",
+                "jti",
+                "iat",
+                "exp",
+                "at_hash",
+            ]
+        ),
+        values | st.sampled_from([RESOURCE, BASE, ORIGIN, "tasks:read", ...]),
+        max_size=4,
+    ),
+)
+def test_any_signed_claims_satisfy_one_set_of_rules_or_are_refused(
+    typ: Any, changes: dict[str, Any]
+) -> None:
+    payload = access_claims(**changes)
+    token = signer().token(payload, signer().header(typ=typ))
+    verifier = Verifier(
+        keys=KeyRing(BASE, fetch=lambda _: document(signer()), clock=Clock()),
+        jwts=Accepted({ORIGIN}, {ORIGIN}),
+        access_tokens=Accepted({ORIGIN, BASE}, {RESOURCE}),
+    )
+    with pytest.MonkeyPatch.context() as patch:
+        # The safety net would hide what it catches.
+        patch.setattr(tokens.log, "error", lambda *args: pytest.fail(str(args)))
+        try:
+            found = verifier.verify(token)
+        except InvalidToken:
+            return
+
+    audiences = payload["aud"] if isinstance(payload["aud"], list) else [payload["aud"]]
+    assert found.user_id == payload["sub"]
+    if found.scopes is None:
+        assert typ in ("JWT", ...)
+        assert (payload["iss"], ORIGIN in audiences) == (ORIGIN, True)
+        assert "at_hash" not in payload
+    else:
+        assert typ in ("at+jwt", "application/at+jwt")
+        assert payload["iss"] in (ORIGIN, BASE)
+        assert RESOURCE in audiences
+        assert found.user_id not in (payload["client_id"], payload.get("azp"))
+        assert "cnf" not in payload
+        assert {"jti", "iat", "exp"} <= payload.keys()
+        assert found.scopes <= set(str(payload.get("scope")).split(" "))
+
+
+@pytest.mark.parametrize(
+    "path", ["%00", "a" * 5000, "%ff", "%2e%2e/api", "..;/api", "%E2%80%AE", "api%0d%0aX-A:b"]
+)
+def test_strange_addresses_of_metadata_are_404(path: str, api: Client) -> None:
+    response = api.get(f"{METADATA}/{path}")
+
+    assert (response.status_code, response.json()["error_code"]) == (404, "NOT_FOUND")
 
 
 # Scopes
