@@ -8,27 +8,31 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Any
 
-from authjwt import user_ids
+from authjwt import conf, user_ids
+from authjwt.claims import ID_TOKEN_CLAIMS, MAX_TIMESTAMP, Kind, name_of_user_claim, scopes_of
 from authjwt.conf import LEEWAY
-from authjwt.exceptions import InvalidToken, KeysUnavailable
+from authjwt.exceptions import FETCH_A_JWT, InvalidToken, KeysUnavailable
 from authjwt.jwks import MAX_KID_CHARACTERS
 from authjwt.keys import KeyRing
 from authjwt.tokens import (
-    FETCH_A_JWT,
-    HEADER_MEMBERS,
+    ACCESS_TOKEN_TYPES,
+    KEY_MEMBERS,
     KEY_SET_ALGORITHMS,
     MAX_CHARACTERS,
-    MAX_TIMESTAMP,
+    OBJECTS,
+    REFUSED_MEMBERS,
     SECRET_ALGORITHM,
     SEGMENTS,
+    UNSET,
     Verifier,
+    contains_token,
     decode,
-    name_of_user_claim,
+    kind_of,
     read_object,
     split,
     uses_shared_secret,
 )
-from authjwt.wording import address, count, date, distance, plain, shown
+from authjwt.wording import address, count, date, distance, names, plain, shown
 
 MAX_LISTED = 10
 MIN_TIMESTAMP = -62_135_596_800
@@ -47,7 +51,8 @@ class Text:
 class UncheckedToken:
     """A token as far as it can be read without checking any rule.
 
-    Segments, header and claims that cannot be read are empty.
+    Segments, header and claims that cannot be read are empty. `known_kind` is None if the header is
+    refused, and `kind` is then what the token probably is.
     """
 
     def __init__(self, text: str) -> None:
@@ -59,6 +64,8 @@ class UncheckedToken:
         self.header = _read(self.segments[0])
         self.claims = _read(self.segments[1])
         self.from_key_set = not uses_shared_secret(self.header)
+        self.known_kind = _kind(self.header)
+        self.kind = self.known_kind or (Kind.SESSION if self.from_key_set else Kind.SHARED_SECRET)
 
 
 def _read(segment: str) -> dict[str, Any]:
@@ -66,6 +73,13 @@ def _read(segment: str) -> dict[str, Any]:
         return read_object(decode(segment, "segment"), "segment")
     except InvalidToken:
         return {}
+
+
+def _kind(header: dict[str, Any]) -> Kind | None:
+    try:
+        return kind_of(header)
+    except InvalidToken:
+        return None
 
 
 def form(token: UncheckedToken) -> Text:
@@ -78,6 +92,8 @@ def form(token: UncheckedToken) -> Text:
             "Keep large profile fields, such as a picture as data: URL, out of the token "
             "(definePayload of Better Auth's jwt plugin)."
         )
+    elif token.text in UNSET + OBJECTS:
+        advice = "Wait for authClient.token(), and send data.token of its answer."
     else:
         kind = "an encrypted cookie" if segments == 5 else "a session token"  # noqa: PLR2004
         advice = f"This may be {kind} of Better Auth. {FETCH_A_JWT}"
@@ -89,7 +105,9 @@ def form(token: UncheckedToken) -> Text:
 
 
 def header(token: UncheckedToken) -> Text:
-    others = ", ".join(sorted(token.header.keys() - HEADER_MEMBERS))
+    refused = [name for name in (*REFUSED_MEMBERS, *KEY_MEMBERS) if name in token.header]
+    if contains_token(token.header):
+        refused.append("cty")
     found = f"typ {shown(token.header['typ'])}" if "typ" in token.header else "no typ"
     if not token.header:
         found = "unreadable" if token.segments[0] else ""
@@ -97,14 +115,24 @@ def header(token: UncheckedToken) -> Text:
             "Send only the value of token in the answer of /api/auth/token: "
             "no quotes, no braces, no line breaks."
         )
-    elif others:
-        found += f", and {shown(others)}"
+    elif refused:
+        found += f", and {', '.join(refused)}"
         advice = "Sign tokens with only alg and kid in the header, as Better Auth does."
+    elif token.kind is Kind.ACCESS:
+        resource = shown(token.claims.get("aud"))
+        advice = (
+            f"If {resource} means this API, set BETTER_AUTH_RESOURCE to its URI. "
+            f"Otherwise: {FETCH_A_JWT}"
+        )
     else:
         advice = f"This token is not meant for an API. {FETCH_A_JWT}"
+    if token.header and token.known_kind:
+        found += f": {token.known_kind.value}"
+    access = f", or {ACCESS_TOKEN_TYPES[0]}" if conf.resource() else ""
     return Text(
         found,
-        f"a JSON object with only {', '.join(sorted(HEADER_MEMBERS))}; typ absent or JWT",
+        f"a JSON object without {', '.join((*REFUSED_MEMBERS, *KEY_MEMBERS))}; "
+        f"typ absent or JWT{access}",
         advice,
     )
 
@@ -207,11 +235,16 @@ def signature(token: UncheckedToken) -> Text:
 
 
 def payload(token: UncheckedToken) -> Text:
-    return Text(
-        count(len(token.claims), "claim") if token.segments[1] else "",
-        "a JSON object without duplicate names",
-        "Sign a JSON object: this issuer signed something else.",
-    )
+    if token.kind is Kind.ACCESS:
+        expected = "a JSON object with client_id, jti and iat"
+        advice = "Let Better Auth's OAuth provider sign access tokens: it writes all of these."
+    elif any(name in token.claims for name in ID_TOKEN_CLAIMS):
+        expected = f"a JSON object without {' and '.join(ID_TOKEN_CLAIMS)}, which ID tokens have"
+        advice = "Send access_token, with the resource of this API, or a JWT of /api/auth/token."
+    else:
+        expected = "a JSON object without duplicate names"
+        advice = "Sign a JSON object: this issuer signed something else."
+    return Text(count(len(token.claims), "claim") if token.segments[1] else "", expected, advice)
 
 
 def expiry(token: UncheckedToken, now: float, failure: Exception | None) -> Text:
@@ -254,7 +287,7 @@ def beginning(token: UncheckedToken, now: float) -> Text:
 
 
 def issuer(token: UncheckedToken, accepted: Collection[str]) -> Text:
-    found, expected = _claim(token, "iss"), _spellings(accepted)
+    found, expected = _claim(token, "iss"), names(accepted)
     advice = f"Sign in at {expected}, or set BETTER_AUTH_ISSUER"
     if "iss" in token.claims:
         advice += f" to {found} if you trust that issuer"
@@ -264,8 +297,13 @@ def issuer(token: UncheckedToken, accepted: Collection[str]) -> Text:
 
 
 def audience(token: UncheckedToken, accepted: Collection[str]) -> Text:
-    found, expected = _claim(token, "aud"), _spellings(accepted)
-    if "aud" in token.claims:
+    found, expected = _claim(token, "aud"), names(accepted)
+    if token.kind is Kind.ACCESS:
+        advice = (
+            f"Request the access token with resource={expected}, or set BETTER_AUTH_RESOURCE "
+            f"if {found} means this API"
+        )
+    elif "aud" in token.claims:
         advice = (
             f"If {found} means this API, set BETTER_AUTH_AUDIENCE to it. Otherwise "
             f"issue tokens for {expected} (audience of Better Auth's jwt plugin)"
@@ -275,14 +313,42 @@ def audience(token: UncheckedToken, accepted: Collection[str]) -> Text:
     return Text(found, expected, f"{advice}.")
 
 
+def binding(token: UncheckedToken) -> Text:
+    return Text(
+        f"cnf {_claim(token, 'cnf')}",
+        "no cnf: a bearer token",
+        "Request the access token without a DPoP proof: proofs are not checked here.",
+    )
+
+
+def scope(token: UncheckedToken) -> Text:
+    """Which methods the scopes of an access token allow."""
+    read, write = conf.scopes()
+    granted = scopes_of(token.claims, token.kind) or frozenset()
+    allowed = [
+        name for name, needed in (("reading", read), ("writing", write)) if needed in granted
+    ]
+    return Text(
+        f"{_claim(token, 'scope')}, for {' and '.join(allowed) or 'nothing here'}",
+        f"{read} for GET and HEAD, {write} for other methods",
+        f"Request the access token with scope={read}%20{write}, or one of the two. "
+        "Better Auth grants what scopes of its OAuth provider lists.",
+    )
+
+
 def user(token: UncheckedToken) -> Text:
-    name = name_of_user_claim(token.claims, from_key_set=token.from_key_set)
+    name = name_of_user_claim(token.claims, token.kind)
     if "session" in token.claims:
         advice = f"This is the cookie cache of a session. {FETCH_A_JWT}"
+    elif token.kind is Kind.ACCESS:
+        advice = (
+            "Let a user sign in (authorization code flow). A token that a client got for itself "
+            "opens nothing."
+        )
     elif token.from_key_set:
         advice = "Leave sub as Better Auth sets it (getSubject of the jwt plugin): the user id."
     else:
-        advice = "Write the user id into the token as sub or user_id."
+        advice = "Write the user id into the token as sub or user_id, as a string."
     return Text(
         f"{name} {_claim(token, name)}" if token.claims else "",
         f"{'sub' if token.from_key_set else 'sub or user_id'}: a string; it {user_ids.RULE}",
@@ -311,8 +377,3 @@ def _time(token: UncheckedToken, name: str, now: float) -> str:
     if type(value) is not int or not MIN_TIMESTAMP <= value <= MAX_TIMESTAMP:
         return _claim(token, name)
     return f"{date(value)}, {distance(value - now)}"
-
-
-def _spellings(accepted: Collection[str]) -> str:
-    """Without trailing slashes, since both spellings are accepted."""
-    return " or ".join(sorted({plain(name).rstrip("/") for name in accepted})) or "anything"

@@ -5,18 +5,25 @@ import math
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from functools import cache
-from typing import Any
+from typing import Any, ClassVar
 
 from django.core.signals import setting_changed
 from django.http import HttpRequest
-from ninja.security.http import HttpAuthBase
 
 from authjwt import conf
-from authjwt.exceptions import ANOTHER_USER, Forbidden, InvalidToken, MissingToken, Reason
+from authjwt.claims import Accepted, Claims
+from authjwt.exceptions import (
+    ANOTHER_USER,
+    Forbidden,
+    InsufficientScope,
+    InvalidToken,
+    MissingToken,
+    Reason,
+)
 from authjwt.keys import KeyRing
-from authjwt.tokens import Claims, Verifier
+from authjwt.tokens import Verifier
 
 log = logging.getLogger(__name__)
 
@@ -29,8 +36,8 @@ def verifier() -> Verifier:
     return Verifier(
         secret=conf.secret(),
         keys=key_ring(),
-        issuers=conf.issuers(),
-        audiences=conf.audiences(),
+        jwts=Accepted(conf.issuers(), conf.audiences()),
+        access_tokens=access_tokens(),
     )
 
 
@@ -38,8 +45,14 @@ def key_ring() -> KeyRing | None:
     """The keys of the issuer; None if only tokens signed with the shared secret are accepted."""
     if document := conf.key_set():
         return KeyRing("BETTER_AUTH_JWKS", fetch=lambda _: document)
-    url = conf.key_set_url()
-    return KeyRing(url) if url else None
+    urls = conf.key_set_urls()
+    return KeyRing(*urls) if urls else None
+
+
+def access_tokens() -> Accepted | None:
+    if not conf.resource():
+        return None
+    return Accepted(conf.access_token_issuers(), conf.resource_audiences())
 
 
 def _forget(*, setting: str, **_: Any) -> None:
@@ -77,15 +90,19 @@ class Refusals:
 refusals = Refusals()
 
 
-class BearerToken(HttpAuthBase):
-    """Accepts the tokens of the user whose `user_id` is in the path (RFC 6750, section 2.1).
+class BearerToken:
+    """Accepts requests with a valid token (RFC 6750, section 2.1); raises TokenError otherwise.
 
-    It runs before path, query and body are validated, so that a stranger learns nothing from their
-    errors.
+    It is an authenticator of django-ninja, which calls it before path, query and body are
+    validated, so that a stranger learns nothing from their errors.
+
+    owner: the parameter of the path that must name the user of the token, if there is one.
     """
 
-    openapi_scheme = "bearer"
-    openapi_bearerFormat = "JWT"  # noqa: N815  the name of OpenAPI
+    openapi_security_schema: ClassVar = {"type": "http", "scheme": "bearer", "bearerFormat": "JWT"}
+
+    def __init__(self, *, owner: str = "") -> None:
+        self.owner = owner
 
     def __call__(self, request: HttpRequest) -> Claims:
         try:
@@ -94,14 +111,24 @@ class BearerToken(HttpAuthBase):
             refusals.count(refused.reason)
             raise
         request.auth = claims  # type: ignore[attr-defined]
-        match = request.resolver_match
-        check_owner(claims.user_id, match.kwargs.get("user_id") if match else None)
+        if self.owner:
+            match = request.resolver_match
+            check_owner(claims.user_id, match.kwargs.get(self.owner) if match else None)
+        if claims.scopes is not None:
+            check_scope(claims.scopes, request.method or "")
         return claims
 
 
 def check_owner(user_id: str, path_user_id: str | None) -> None:
     if path_user_id != user_id:
         raise Forbidden(ANOTHER_USER)
+
+
+def check_scope(scopes: Collection[str], method: str) -> None:
+    """Whether an access token with these scopes may be used for this method."""
+    needed = conf.scope_for(method)
+    if needed not in scopes:
+        raise InsufficientScope(needed)
 
 
 def token_of(request: HttpRequest) -> str:

@@ -5,6 +5,7 @@ settings run them.
 """
 
 import re
+from collections.abc import Iterator
 from ipaddress import ip_address
 from typing import Any
 from urllib.parse import urlsplit
@@ -18,7 +19,14 @@ from authjwt.jwks import parse
 TOKENS = "tokens"
 """The tag of these checks."""
 
-URLS = ("BETTER_AUTH_URL", "BETTER_AUTH_JWKS_URL", "BETTER_AUTH_ISSUER")
+URLS = ("BETTER_AUTH_URL", "BETTER_AUTH_JWKS_URL")
+SCOPES = ("BETTER_AUTH_READ_SCOPE", "BETTER_AUTH_WRITE_SCOPE")
+
+URI = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:\S+")
+"""RFC 3986, section 3, as far as matters here."""
+CONTROL_CHARACTERS = re.compile(r"[\x00-\x1f\x7f]")
+SCOPE = re.compile(r"[!#-\[\]-~]+")
+"""RFC 6749, section 3.3."""
 
 EXAMPLE_WORDS = re.compile(
     "placeholder|development|production|environment|generated?|characters?|minimum|default"
@@ -40,12 +48,13 @@ def check_settings(**_: Any) -> list[CheckMessage]:
         *_key_source(),
         *_secret(),
         *_key_set(),
-        *(_malformed() or [*_contradictions(), *_insecure()]),
+        *(_malformed() or [*_contradictions(), *_resource(), *_insecure()]),
     ]
 
 
 def _key_source() -> list[CheckMessage]:
-    if settings.BETTER_AUTH_URL or settings.BETTER_AUTH_JWKS_URL or conf.key_set() or conf.secret():
+    sources = ("BETTER_AUTH_URL", "BETTER_AUTH_JWKS_URL", "BETTER_AUTH_JWKS", "BETTER_AUTH_SECRET")
+    if any(map(conf.setting, sources)):
         return []
     return [
         Error(
@@ -116,7 +125,7 @@ def _is_example(secret: str) -> bool:
 
 
 def _configured_urls() -> dict[str, str]:
-    return {name: value for name in URLS if (value := getattr(settings, name))}
+    return {name: value for name in URLS if (value := conf.setting(name))}
 
 
 def _malformed() -> list[CheckMessage]:
@@ -129,12 +138,20 @@ def _malformed() -> list[CheckMessage]:
         for name, value in _configured_urls().items()
         if not _is_url(value)
     ]
-    audience: Any = settings.BETTER_AUTH_AUDIENCE
-    if not isinstance(audience, list) or not all(map(_is_name, audience)):
+    if (issuer := conf.setting("BETTER_AUTH_ISSUER")) and not _is_string_or_uri(issuer):
         found.append(
             Error(
-                "BETTER_AUTH_AUDIENCE must be a list of strings, none of them blank or with spaces "
-                "around it.",
+                "BETTER_AUTH_ISSUER is neither a name nor a URI.",
+                hint="Set it to what the tokens have in iss, for example https://app.example.com",
+                id="authjwt.E004",
+            )
+        )
+    audience: Any = conf.setting("BETTER_AUTH_AUDIENCE")
+    if not isinstance(audience, list) or not all(map(_is_string_or_uri, audience)):
+        found.append(
+            Error(
+                "BETTER_AUTH_AUDIENCE must be a list of names or URIs, none of them blank or with "
+                "spaces around it.",
                 hint='For example: ["https://app.example.com"]',
                 id="authjwt.E009",
             )
@@ -142,9 +159,43 @@ def _malformed() -> list[CheckMessage]:
     return found
 
 
+def _resource() -> Iterator[CheckMessage]:
+    """Checks the settings of OAuth access tokens."""
+    resource = conf.resource()
+    if not resource:
+        return
+    if not _is_url(resource) or not resource.isascii() or re.search(r"[?#@\\\"]", resource):
+        yield Error(
+            "BETTER_AUTH_RESOURCE is not an http:// or https:// URL without query, fragment and "
+            "user.",
+            hint="Set it to the public URL of this API, as clients name it when they request a "
+            "token. For example: https://tasks.example.com/api",
+            id="authjwt.E012",
+        )
+    if not conf.key_set_urls() and not conf.key_set():
+        yield Error(
+            "BETTER_AUTH_RESOURCE needs the key set of Better Auth, which signs access tokens.",
+            hint="Set BETTER_AUTH_URL.",
+            id="authjwt.E013",
+        )
+    elif not conf.origin(conf.authorization_server()):
+        yield Error(
+            "BETTER_AUTH_RESOURCE needs the URL of the server that issues its access tokens.",
+            hint="Set BETTER_AUTH_URL, or BETTER_AUTH_ISSUER if that is a URL.",
+            id="authjwt.E014",
+        )
+    for name in SCOPES:
+        if not SCOPE.fullmatch(str(conf.setting(name))):
+            yield Error(
+                f"{name} is not a scope: printable ASCII without blanks, quotes and backslashes.",
+                hint="For example: tasks:read",
+                id="authjwt.E015",
+            )
+
+
 def _contradictions() -> list[CheckMessage]:
     found: list[CheckMessage] = []
-    if (conf.key_set_url() or conf.key_set()) and not (conf.issuers() and conf.audiences()):
+    if (conf.key_set_urls() or conf.key_set()) and not (conf.issuers() and conf.audiences()):
         found.append(
             Error(
                 "A key set is configured without the issuer or the audience of its tokens.",
@@ -152,7 +203,7 @@ def _contradictions() -> list[CheckMessage]:
                 id="authjwt.E005",
             )
         )
-    if urlsplit(settings.BETTER_AUTH_URL).path.rstrip("/").endswith("/jwks"):
+    if urlsplit(conf.setting("BETTER_AUTH_URL")).path.rstrip("/").endswith(conf.KEY_SET_PATHS):
         found.append(
             Error(
                 "BETTER_AUTH_URL is the URL of a key set, not of the Better Auth server.",
@@ -160,7 +211,8 @@ def _contradictions() -> list[CheckMessage]:
                 id="authjwt.E007",
             )
         )
-    if conf.key_set() and settings.BETTER_AUTH_JWKS_URL:
+    key_set = conf.setting("BETTER_AUTH_JWKS_URL")
+    if conf.key_set() and key_set:
         found.append(
             Error(
                 "BETTER_AUTH_JWKS and BETTER_AUTH_JWKS_URL are both set.",
@@ -168,7 +220,6 @@ def _contradictions() -> list[CheckMessage]:
                 id="authjwt.E011",
             )
         )
-    key_set = settings.BETTER_AUTH_JWKS_URL
     if key_set and urlsplit(key_set).path in ("", "/"):
         found.append(
             Error(
@@ -183,13 +234,16 @@ def _contradictions() -> list[CheckMessage]:
 def _insecure() -> list[CheckMessage]:
     if settings.DEBUG:
         return []
+    urls = _configured_urls()
+    if conf.origin(issuer := conf.setting("BETTER_AUTH_ISSUER")):
+        urls["BETTER_AUTH_ISSUER"] = issuer
     return [
         Warning(
             f"{name} does not use https: anybody on the network path can replace the keys.",
             hint="Use https, unless the network up to this host is private.",
             id="authjwt.W001",
         )
-        for name, value in _configured_urls().items()
+        for name, value in urls.items()
         if urlsplit(value).scheme == "http" and not _is_loopback(str(urlsplit(value).hostname))
     ]
 
@@ -199,8 +253,13 @@ def _is_url(value: str) -> bool:
     return bool(conf.origin(value)) and not re.search(r"[\s\x00-\x1f\x7f]", value)
 
 
-def _is_name(value: Any) -> bool:
-    return isinstance(value, str) and value == value.strip() != ""
+def _is_string_or_uri(value: Any) -> bool:
+    """Any text is a name, but one with a colon must be a URI (RFC 7519, section 2)."""
+    if not isinstance(value, str) or value != value.strip() or CONTROL_CHARACTERS.search(value):
+        return False
+    if value.lower().startswith(("http:", "https:")):
+        return _is_url(value)
+    return bool(URI.fullmatch(value)) if ":" in value else value != ""
 
 
 def _is_loopback(host: str) -> bool:

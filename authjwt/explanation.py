@@ -5,29 +5,37 @@ The rules are the functions that the verifier calls. What an operator reads abou
 """
 
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from authjwt import advice
-from authjwt.bearer import check_owner
-from authjwt.exceptions import Forbidden, InvalidToken, KeysUnavailable
-from authjwt.jwks import parse
+from authjwt.bearer import check_owner, check_scope
+from authjwt.claims import (
+    NOBODY,
+    Accepted,
+    Kind,
+    check_audience,
+    check_binding,
+    check_issuer,
+    check_kind,
+    check_times,
+    scopes_of,
+    user_of,
+)
+from authjwt.exceptions import InsufficientScope, InvalidToken, TokenError
 from authjwt.keys import KeyRing
 from authjwt.report import Status
 from authjwt.tokens import (
     Verifier,
     algorithm_of,
-    check_audience,
-    check_header,
-    check_issuer,
     check_signature,
-    check_times,
     decode,
     key_id_of,
+    kind_of,
     read_header,
     read_object,
     split,
-    user_of,
 )
 
 if TYPE_CHECKING:
@@ -56,7 +64,7 @@ class Explanation:
     """
 
     def __init__(self, token: str, verifier: Verifier, now: float, user: str | None = None) -> None:
-        self.failure: InvalidToken | KeysUnavailable | Forbidden | None = None
+        self.failure: TokenError | None = None
         self._token = advice.UncheckedToken(token)
         self._verifier = verifier
         self._now = now
@@ -69,7 +77,7 @@ class Explanation:
             if not self.failure:
                 try:
                     rule.check()
-                except (InvalidToken, KeysUnavailable, Forbidden) as failure:
+                except TokenError as failure:
                     self.failure = failure
                     status = "wrong"
                 else:
@@ -78,17 +86,17 @@ class Explanation:
 
     def _rules(self) -> Iterator[Rule]:
         token, verifier, now = self._token, self._verifier, self._now
-        segments, claims, required = token.segments, token.claims, token.from_key_set
-        issuers, audiences = verifier.issuers, verifier.audiences
+        segments, claims, kind = token.segments, token.claims, token.kind
+        accepted = self._accepted()
         yield Rule("form", lambda: split(token.text), lambda: advice.form(token))
         yield Rule(
             "header",
-            lambda: check_header(read_object(decode(segments[0], "header"), "header")),
+            self._check_header,
             lambda: advice.header(token),
         )
         yield Rule(
             "algorithm",
-            lambda: algorithm_of(token.header),
+            lambda: algorithm_of(token.header, kind),
             lambda: advice.algorithm(token, verifier),
         )
         yield Rule("key id", lambda: key_id_of(token.header), lambda: advice.key_id(token))
@@ -96,7 +104,7 @@ class Explanation:
         yield Rule("signature", self._check_signature, lambda: advice.signature(token))
         yield Rule(
             "payload",
-            lambda: read_object(decode(segments[1], "payload"), "payload"),
+            lambda: check_kind(read_object(decode(segments[1], "payload"), "payload"), kind),
             lambda: advice.payload(token),
         )
         yield Rule("exp", self._check_expiry, lambda: advice.expiry(token, now, self.failure))
@@ -105,29 +113,34 @@ class Explanation:
         )
         yield Rule(
             "issuer",
-            lambda: check_issuer(claims, issuers, required=required),
-            lambda: advice.issuer(token, issuers),
+            lambda: check_issuer(claims, kind, accepted.issuers),
+            lambda: advice.issuer(token, accepted.issuers),
         )
         yield Rule(
             "audience",
-            lambda: check_audience(claims, audiences, required=required),
-            lambda: advice.audience(token, audiences),
+            lambda: check_audience(claims, kind, accepted.audiences),
+            lambda: advice.audience(token, accepted.audiences),
         )
+        if kind is Kind.ACCESS:
+            yield Rule(
+                "binding", lambda: check_binding(claims, kind), lambda: advice.binding(token)
+            )
         yield Rule("user", self._user_of, lambda: advice.user(token))
+        if kind is Kind.ACCESS:
+            yield Rule("scope", self._check_scope, lambda: advice.scope(token))
         if self._user is not None:
             yield Rule("path", lambda: check_owner(self._user_of(), self._user), self._path_text)
+
+    def _check_header(self) -> None:
+        header = read_object(decode(self._token.segments[0], "header"), "header")
+        self._verifier.accepted(kind_of(header))
 
     def _find_key(self) -> None:
         """Fetches the key set itself, so that the cause of a failure is known."""
         header = read_header(self._token.segments[0])
         if header.key_id is not None and self._verifier.keys:
-            url = self._verifier.keys.url
-            document = self._verifier.keys.fetch(url)
-            try:
-                parse(document)
-            except ValueError as error:
-                raise KeysUnavailable(str(error)) from error
-            self._verifier.keys = KeyRing(url, fetch=lambda _: document)
+            found = self._verifier.keys.find()
+            self._verifier.keys = KeyRing(found.url, fetch=lambda _: found.document)
             self._verifier.keys.load()
         self._signer = self._verifier.key_for(header)[1:]
 
@@ -140,7 +153,21 @@ class Explanation:
         check_times({name: claims[name] for name in ("exp",) if name in claims}, self._now)
 
     def _user_of(self) -> str:
-        return user_of(self._token.claims, from_key_set=self._token.from_key_set)
+        return user_of(self._token.claims, self._token.kind)
+
+    def _accepted(self) -> Accepted:
+        try:
+            return self._verifier.accepted(self._token.kind)
+        except InvalidToken:
+            return NOBODY
+
+    def _check_scope(self) -> None:
+        """An access token that may either read or write is good for something."""
+        scopes = scopes_of(self._token.claims, self._token.kind) or frozenset()
+        with suppress(InsufficientScope):
+            check_scope(scopes, "POST")
+            return
+        check_scope(scopes, "GET")
 
     def _path_text(self) -> advice.Text:
         try:

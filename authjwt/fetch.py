@@ -9,7 +9,7 @@ from contextlib import suppress
 from email.message import Message
 from urllib.parse import urlsplit
 
-from authjwt.exceptions import KeysUnavailable
+from authjwt.exceptions import KeysUnavailable, NoKeySet
 
 TIMEOUT = 3.0
 """Seconds for a fetch as a whole."""
@@ -60,9 +60,9 @@ def fetch_with_headers(url: str) -> tuple[bytes, Message]:
     if hung_up:
         raise KeysUnavailable(TOO_SLOW.format(TIMEOUT))
     if answer.status != http.client.OK:
-        raise KeysUnavailable(f"the URL of the key set answered {answer.status}")
+        raise NoKeySet(f"the URL of the key set answered {answer.status}")
     if len(document) > MAX_BYTES:
-        raise KeysUnavailable(f"the key set has more than {MAX_BYTES} bytes")
+        raise NoKeySet(f"the key set has more than {MAX_BYTES} bytes")
     return document, answer.headers
 
 

@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
-from authjwt.exceptions import KeysUnavailable
+from authjwt.exceptions import KeysUnavailable, NoKeySet
 from authjwt.fetch import TIMEOUT, fetch
 from authjwt.jwks import Key, parse
 
@@ -43,12 +43,23 @@ class Refresh:
     succeeded: bool = False
 
 
+@dataclass(frozen=True)
+class KeySet:
+    """A fetched key set: its address, its JSON, and the usable keys in it by id."""
+
+    url: str
+    document: bytes
+    keys: Mapping[str, Key]
+
+
 class KeyRing:
     """The keys of one issuer by id, shared by the threads of a process.
 
     A known key takes one dictionary look-up. An unknown one starts a refresh, or waits for the one
     under way.
 
+    urls: where the key set may be; the first one that answers with a key set is used.
+    url: where it was found; until then the first one.
     fetch, clock: replaced by tests; the clock is in seconds and never goes back.
     fetched_at: when the last successful fetch ended, on this clock.
     failures: how many fetches have failed since then.
@@ -56,11 +67,12 @@ class KeyRing:
 
     def __init__(
         self,
-        url: str,
+        *urls: str,
         fetch: Callable[[str], bytes] = fetch,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        self.url = url
+        self.urls = urls
+        self.url = urls[0]
         self.keys: Mapping[str, Key] = {}
         self.fetched_at: float | None = None
         self.failures = 0
@@ -97,6 +109,28 @@ class KeyRing:
         """Fetches the key set unless there are keys already; raises KeysUnavailable."""
         if not self.keys:
             self._wait(self._begin())
+
+    def find(self) -> KeySet:
+        """Fetches the key set and leaves the ring as it is. Raises KeysUnavailable.
+
+        Only an issuer that answers with something else than a key set is asked at the next address.
+        """
+        failure: NoKeySet | None = None
+        for url in sorted(self.urls, key=lambda url: url != self.url):
+            try:
+                return self._fetch(url)
+            except NoKeySet as error:
+                failure = failure or error
+        raise failure or NoKeySet("no address of a key set")
+
+    def _fetch(self, url: str) -> KeySet:
+        document = self.fetch(url)
+        if document == self._document:
+            return KeySet(url, document, self.keys)
+        try:
+            return KeySet(url, document, parse(document))
+        except ValueError as error:
+            raise NoKeySet(str(error)) from error
 
     def _wait(self, refresh: Refresh | None) -> None:
         if refresh is None or not self._ends_in_time(refresh) or not refresh.succeeded:
@@ -151,9 +185,8 @@ class KeyRing:
 
     def _run(self, refresh: Refresh) -> None:
         try:
-            document = self.fetch(self.url)
-            if document != self._document:
-                self.keys, self._document = parse(document), document
+            found = self.find()
+            self.url, self._document, self.keys = found.url, found.document, found.keys
             self.failures, self._retry_at = 0, -math.inf
             self.fetched_at = self._clock()
             self._refresh_at = self.fetched_at + MAX_AGE

@@ -1,7 +1,8 @@
 """Bearer token to claims: every rule about tokens, and nothing about HTTP.
 
-The rules apply in the order of the functions below: form, header, key, signature, claims. Cheap
-rules that need no key come first, and no claim is trusted before the signature is verified.
+The rules apply in the order of the functions below: form, header, key, signature. Then follow those
+of `authjwt.claims`. Cheap rules that need no key come first, and no claim is trusted before the
+signature is verified.
 """
 
 import json
@@ -9,45 +10,41 @@ import logging
 import time
 import traceback
 from base64 import urlsafe_b64decode, urlsafe_b64encode
-from collections.abc import Callable, Collection
-from contextlib import suppress
+from collections.abc import Callable
 from dataclasses import dataclass
 from hashlib import sha256
 from typing import Any
 
 from jwt.algorithms import Algorithm, get_default_algorithms
 
-from authjwt.conf import LEEWAY
-from authjwt.exceptions import EXPIRED, InvalidToken, KeysUnavailable
+from authjwt.claims import NOBODY, Accepted, Claims, Kind, check_expiry, verified
+from authjwt.exceptions import FETCH_A_JWT, InvalidToken, KeysUnavailable
 from authjwt.jwks import ALGORITHMS, MAX_KID_CHARACTERS, Key
 from authjwt.keys import KeyRing
-from authjwt.user_ids import is_user_id
 
 log = logging.getLogger(__name__)
 
 MAX_CHARACTERS = 16 * 1024
 SEGMENTS = 3
-MAX_TIMESTAMP = 253_402_300_799
-"""The last second of the year 9999. A later time is a mistake, or an attempt at an overflow."""
+ENCRYPTED_SEGMENTS = 5
+"""Of a JWE (RFC 7516, section 7.1)."""
 
 MAX_CACHED = 10_000
 SECRET_ALGORITHM = "HS256"  # noqa: S105  a name
 HMAC = get_default_algorithms()[SECRET_ALGORITHM]
 KEY_SET_ALGORITHMS = frozenset(name for names in ALGORITHMS.values() for name in names)
-HEADER_MEMBERS = frozenset({"alg", "kid", "typ"})
-"""All that Better Auth and similar issuers write. Any other member is refused, above all those that
-change what the token means (`crit`, `b64`, `zip`, `cty`) or bring their own key (`jwk`, `jku`,
-`x5u`, `x5c`)."""
+ACCESS_TOKEN_TYPES = ("at+jwt", "application/at+jwt")
+"""RFC 9068, section 4. Media types ignore case."""
 
-FETCH_A_JWT = "Fetch a JWT from /api/auth/token and send that."
+REFUSED_MEMBERS = ("b64", "crit", "enc", "zip")
+"""Header members that change what a token means. Others that are unknown are ignored (RFC 7515,
+section 4)."""
+KEY_MEMBERS = ("jku", "jwk", "x5c", "x5u")
+"""Header members by which a token brings its own key (RFC 8725, section 3.10)."""
 
-
-@dataclass(frozen=True)
-class Claims:
-    """What a verified token says: its user, and when it expires, in seconds since 1970."""
-
-    user_id: str
-    expires: int
+UNSET = ("undefined", "null", "None", "NaN", "true", "false")
+OBJECTS = ("[object Object]", "[object Promise]")
+"""What JavaScript and Python write in place of a token that is not there, or not a text."""
 
 
 @dataclass(frozen=True)
@@ -56,6 +53,7 @@ class Header:
 
     algorithm: str
     key_id: str | None
+    kind: Kind
 
 
 class Verifier:
@@ -63,7 +61,8 @@ class Verifier:
 
     secret: verifies HS256; empty if such tokens are not accepted.
     keys: verifies all other algorithms; None if such tokens are not accepted.
-    issuers, audiences: the accepted spellings of `iss` and `aud`.
+    jwts: whose session JWTs and JWTs of the shared secret are accepted.
+    access_tokens: whose OAuth access tokens are accepted; None if such tokens are not.
     clock: seconds since 1970.
     """
 
@@ -72,14 +71,14 @@ class Verifier:
         *,
         secret: bytes = b"",
         keys: KeyRing | None = None,
-        issuers: Collection[str] = (),
-        audiences: Collection[str] = (),
+        jwts: Accepted = NOBODY,
+        access_tokens: Accepted | None = None,
         clock: Callable[[], float] = time.time,
     ) -> None:
         self.secret = secret
         self.keys = keys
-        self.issuers = issuers
-        self.audiences = audiences
+        self.jwts = jwts
+        self.access_tokens = access_tokens
         self._clock = clock
         self._cache: dict[bytes, tuple[Claims, str | None, Key | None]] = {}
 
@@ -117,9 +116,9 @@ class Verifier:
         claims, key_id, key = cached
         if key_id is None or (self.keys and self.keys.get(key_id) is key):
             try:
-                _check_expiry(claims.expires, self._clock())
+                check_expiry(claims.expires, self._clock())
             except InvalidToken as refused:
-                refused.user_id = claims.user_id
+                refused.log["user_id"] = claims.user_id
                 raise
             return claims
         self._cache.pop(digest, None)
@@ -127,25 +126,24 @@ class Verifier:
 
     def _examine(self, segments: tuple[str, str, str]) -> tuple[Claims, str | None, Key | None]:
         header = read_header(segments[0])
+        accepted = self.accepted(header.kind)
         payload = decode(segments[1], "payload")
         signature = decode(segments[2], "signature")
         key, algorithm, material = self.key_for(header)
         check_signature(segments, signature, algorithm, material)
-        claims = read_object(payload, "payload")
-        from_key_set = header.key_id is not None
-        try:
-            expires = self._check_claims(claims, from_key_set=from_key_set)
-        except InvalidToken as refused:
-            with suppress(InvalidToken):
-                refused.user_id = user_of(claims, from_key_set=from_key_set)
-            raise
-        return Claims(user_of(claims, from_key_set=from_key_set), expires), header.key_id, key
+        claims = verified(read_object(payload, "payload"), header.kind, accepted, self._clock())
+        return claims, header.key_id, key
 
-    def _check_claims(self, claims: dict[str, Any], *, from_key_set: bool) -> int:
-        expires = check_times(claims, self._clock())
-        check_issuer(claims, self.issuers, required=from_key_set)
-        check_audience(claims, self.audiences, required=from_key_set)
-        return expires
+    def accepted(self, kind: Kind) -> Accepted:
+        """The issuers and audiences of tokens of this kind."""
+        if kind is not Kind.ACCESS:
+            return self.jwts
+        if self.access_tokens is None:
+            raise InvalidToken(
+                "wrong_type",
+                f"This is an OAuth access token, and they are not accepted here. {FETCH_A_JWT}",
+            )
+        return self.access_tokens
 
     def key_for(self, header: Header) -> tuple[Key | None, Algorithm, Any]:
         """What verifies the signature; the Key is None for the shared secret."""
@@ -190,10 +188,19 @@ def split(token: str) -> tuple[str, str, str]:
         raise InvalidToken("malformed", "The token has characters that are not ASCII.")
     segments = token.split(".")
     if len(segments) != SEGMENTS:
-        raise InvalidToken(
-            "not_a_jwt", f"This looks like a Better Auth session token. {FETCH_A_JWT}"
-        )
+        raise InvalidToken("not_a_jwt", f"{_likeness(token, len(segments))} {FETCH_A_JWT}")
     return segments[0], segments[1], segments[2]
+
+
+def _likeness(token: str, segments: int) -> str:
+    """What a text that is no JWT probably is."""
+    if token in UNSET:
+        return f"The token is the word {token}: the request was sent before there was a token."
+    if token in OBJECTS:
+        return "The token is an object that was turned into text: send its token, a string."
+    if segments == ENCRYPTED_SEGMENTS:
+        return "This is encrypted, like the cookie of a session."
+    return "This looks like a Better Auth session token."
 
 
 def decode(segment: str, name: str) -> bytes:
@@ -226,30 +233,60 @@ def _without_duplicates(members: list[tuple[str, Any]]) -> dict[str, Any]:
 
 
 def read_header(segment: str) -> Header:
-    """Algorithm and key id, checked against closed lists before any key is looked up."""
+    """Kind, algorithm and key id, checked against closed lists before any key is looked up."""
     header = read_object(decode(segment, "header"), "header")
-    check_header(header)
-    algorithm = algorithm_of(header)
-    return Header(algorithm, key_id_of(header))
+    kind = kind_of(header)
+    algorithm = algorithm_of(header, kind)
+    return Header(algorithm, key_id_of(header), kind)
 
 
-def check_header(header: dict[str, Any]) -> None:
-    kind = header.get("typ", "JWT")
-    if not isinstance(kind, str) or kind.upper() != "JWT":
+def kind_of(header: dict[str, Any]) -> Kind:
+    """The kind of token, from `typ` (RFC 8725, section 3.11) and who signs it."""
+    check_members(header)
+    written = header.get("typ", "JWT")
+    typ = written.lower() if isinstance(written, str) else ""
+    if typ in ACCESS_TOKEN_TYPES:
+        return Kind.ACCESS
+    if typ == "jwt":
+        return Kind.SHARED_SECRET if uses_shared_secret(header) else Kind.SESSION
+    if typ == "logout+jwt":
         raise InvalidToken(
-            "wrong_type", f"This is another kind of token: its typ is not JWT. {FETCH_A_JWT}"
+            "logout_token",
+            f"This is a logout token, which ends sessions and opens nothing. {FETCH_A_JWT}",
         )
-    if header.keys() - HEADER_MEMBERS:
-        raise InvalidToken(
-            "malformed",
-            f"The header of the token may only have {', '.join(sorted(HEADER_MEMBERS))}.",
-        )
+    raise InvalidToken(
+        "wrong_type", f"This is another kind of token: its typ is not JWT. {FETCH_A_JWT}"
+    )
 
 
-def algorithm_of(header: dict[str, Any]) -> str:
+def contains_token(header: dict[str, Any]) -> bool:
+    """RFC 7519, section 5.2."""
+    content = header.get("cty")
+    return isinstance(content, str) and content.lower() in ("jwt", "application/jwt")
+
+
+def check_members(header: dict[str, Any]) -> None:
+    if contains_token(header):
+        raise InvalidToken("malformed", "The token contains another token: its cty is JWT.")
+    for name in REFUSED_MEMBERS:
+        if name in header:
+            raise InvalidToken("malformed", f"The header of the token must not have {name}.")
+    for name in KEY_MEMBERS:
+        if name in header:
+            raise InvalidToken(
+                "malformed",
+                f"The token brings its own key: its header must not have {name}.",
+            )
+
+
+def algorithm_of(header: dict[str, Any], kind: Kind) -> str:
     algorithm = header.get("alg")
     if not isinstance(algorithm, str) or algorithm not in KEY_SET_ALGORITHMS | {SECRET_ALGORITHM}:
         raise InvalidToken("algorithm_not_allowed", "The algorithm of the token is not accepted.")
+    if kind is Kind.ACCESS and uses_shared_secret(header):
+        raise InvalidToken(
+            "algorithm_not_allowed", "An access token must be signed by a key of the issuer."
+        )
     return algorithm
 
 
@@ -275,63 +312,3 @@ def check_signature(
     signed = f"{segments[0]}.{segments[1]}".encode()
     if not algorithm.verify(signed, material, signature):
         raise InvalidToken("bad_signature", "The signature does not match the token.")
-
-
-def check_times(claims: dict[str, Any], now: float) -> int:
-    """Checks `exp`, `nbf` and `iat` against the clock; returns `exp` (RFC 7519, section 4.1)."""
-    if "exp" not in claims:
-        raise InvalidToken("malformed", "The token never expires: it has no exp.")
-    for name in ("exp", "nbf", "iat"):
-        if name in claims and not _is_timestamp(claims[name]):
-            raise InvalidToken("malformed", f"{name} must be a whole number of seconds since 1970.")
-    _check_expiry(claims["exp"], now)
-    if max(claims.get("nbf", 0), claims.get("iat", 0)) > now + LEEWAY:
-        raise InvalidToken("not_yet_valid", "The token is not valid yet: a clock may be wrong.")
-    return int(claims["exp"])
-
-
-def _is_timestamp(value: Any) -> bool:
-    return type(value) is int and value <= MAX_TIMESTAMP
-
-
-def _check_expiry(expires: int, now: float) -> None:
-    if expires <= now - LEEWAY:
-        raise InvalidToken("expired", EXPIRED)
-
-
-def check_issuer(claims: dict[str, Any], accepted: Collection[str], *, required: bool) -> None:
-    """A token signed with the shared secret may have no issuer; one of the key set must have it."""
-    issuer = claims.get("iss")
-    if not required and ("iss" not in claims or not accepted):
-        return
-    if not isinstance(issuer, str) or issuer not in accepted:
-        raise InvalidToken("wrong_issuer", "The token comes from another issuer.")
-
-
-def check_audience(claims: dict[str, Any], accepted: Collection[str], *, required: bool) -> None:
-    """One of its audiences must be ours (RFC 7519, section 4.1.3); optional like the issuer."""
-    audience = claims.get("aud")
-    if not required and ("aud" not in claims or not accepted):
-        return
-    named = audience if isinstance(audience, list) else [audience]
-    if not all(isinstance(name, str) for name in named) or not any(
-        name in accepted for name in named
-    ):
-        raise InvalidToken("wrong_audience", "The token is for another audience.")
-
-
-def name_of_user_claim(claims: dict[str, Any], *, from_key_set: bool) -> str:
-    """The name of the claim that has the user id.
-
-    In a token of the key set it is always `sub`, which Better Auth sets last. Any field of a
-    profile ends up in the token as the user wrote it, even one called `user_id`. Frontends that
-    sign their own tokens with the shared secret write `user_id` and no `sub`.
-    """
-    return "sub" if from_key_set or "sub" in claims else "user_id"
-
-
-def user_of(claims: dict[str, Any], *, from_key_set: bool) -> str:
-    user = claims.get(name_of_user_claim(claims, from_key_set=from_key_set))
-    if not isinstance(user, str) or not is_user_id(user):
-        raise InvalidToken("no_subject", f"The token names no user. {FETCH_A_JWT}")
-    return user

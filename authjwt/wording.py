@@ -1,6 +1,7 @@
 """Formats claims of strangers, URLs, times and counts for an operator's terminal."""
 
 import json
+from collections.abc import Collection
 from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import quote, urlsplit
@@ -27,6 +28,11 @@ def plain(url: str) -> str:
     return parts._replace(netloc=parts.netloc.rpartition("@")[2], query="", fragment="").geturl()
 
 
+def names(accepted: Collection[str]) -> str:
+    """Issuers or audiences, without trailing slashes, since both spellings are accepted."""
+    return " or ".join(sorted({plain(name).rstrip("/") for name in accepted})) or "anything"
+
+
 def date(seconds: float) -> str:
     return f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%d %H:%M:%S} UTC"
 
@@ -41,7 +47,8 @@ def distance(seconds: float) -> str:
 
 def address(user: str) -> str:
     """The path of a user's tasks, percent-encoded."""
-    text = f"{settings.API_URL}{quote(user, safe='', errors='replace')}/"
+    prefix = getattr(settings, "API_URL", "/")
+    text = f"{prefix}{quote(user, safe='', errors='replace')}/"
     return text if len(text) <= MAX_SHOWN else f"{text[: MAX_SHOWN - 3]}..."
 
 

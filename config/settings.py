@@ -205,16 +205,19 @@ CORS_EXPOSE_HEADERS = [
     "Idempotent-Replayed",
     "X-Request-ID",
 ]
-CORS_URLS_REGEX = rf"^({API_URL}|/health|/openapi\.json)"
+CORS_URLS_REGEX = rf"^({API_URL}|/health|/openapi\.json|/\.well-known/)"
 
 # Better Auth, the issuer of the tokens
 
-BETTER_AUTH_URL = server_env.text("BETTER_AUTH_URL")
+BETTER_AUTH_URL = server_env.text("BETTER_AUTH_URL") or server_env.text("NEON_AUTH_BASE_URL")
 BETTER_AUTH_JWKS_URL = server_env.text("BETTER_AUTH_JWKS_URL")
 BETTER_AUTH_JWKS = server_env.text("BETTER_AUTH_JWKS")
 BETTER_AUTH_ISSUER = server_env.text("BETTER_AUTH_ISSUER")
 BETTER_AUTH_AUDIENCE = server_env.comma_separated("BETTER_AUTH_AUDIENCE")
 BETTER_AUTH_SECRET = server_env.text("BETTER_AUTH_SECRET")
+BETTER_AUTH_RESOURCE = server_env.text("BETTER_AUTH_RESOURCE")
+BETTER_AUTH_READ_SCOPE = server_env.text("BETTER_AUTH_READ_SCOPE", "tasks:read")
+BETTER_AUTH_WRITE_SCOPE = server_env.text("BETTER_AUTH_WRITE_SCOPE", "tasks:write")
 if DEBUG and not BETTER_AUTH_SECRET:
     BETTER_AUTH_SECRET = generated(LOCAL / "better_auth_secret")
 

@@ -24,7 +24,7 @@ CACHING = {"Cache-Control": "private, no-cache", "Vary": "Authorization, Origin"
 """A browser may keep the answer, but asks each time whether it is still the same."""
 NO_HEADERS: Mapping[str, str] = {}
 
-router = Router(auth=BearerToken(), tags=["tasks"])
+router = Router(auth=BearerToken(owner="user_id"), tags=["tasks"])
 
 
 def _canonical(text: Any) -> Any:

@@ -58,6 +58,7 @@ def _shared_secret(settings: Any) -> None:
     settings.BETTER_AUTH_ISSUER = ""
     settings.BETTER_AUTH_AUDIENCE = []
     settings.BETTER_AUTH_SECRET = SECRET
+    settings.BETTER_AUTH_RESOURCE = ""
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -16,13 +16,28 @@ MAY_IMPORT = {
     "authjwt.fetch": {"authjwt.exceptions"},
     "authjwt.keys": {"authjwt.exceptions", "authjwt.fetch", "authjwt.jwks"},
     "authjwt.user_ids": set[str](),
-    "authjwt.tokens": {
+    "authjwt.wording": set[str](),
+    "authjwt.claims": {
         "authjwt.conf",
+        "authjwt.exceptions",
+        "authjwt.user_ids",
+        "authjwt.wording",
+    },
+    "authjwt.tokens": {
+        "authjwt.claims",
         "authjwt.exceptions",
         "authjwt.jwks",
         "authjwt.keys",
-        "authjwt.user_ids",
     },
+    "authjwt.bearer": {
+        "authjwt.claims",
+        "authjwt.conf",
+        "authjwt.exceptions",
+        "authjwt.keys",
+        "authjwt.tokens",
+    },
+    "authjwt.resource": {"authjwt.conf"},
+    "authjwt.answers": {"authjwt.exceptions", "authjwt.resource"},
     "authjwt": {"authjwt"},
     "tasks.models": {"authjwt.user_ids"},
     "tasks.limits": set(),
@@ -106,6 +121,7 @@ MAY_IMPORT = {
     },
     "config.http.docs": set[str](),
     "config.http.handlers": {
+        "authjwt.answers",
         "authjwt.exceptions",
         "config.http.addresses",
         "config.http.errors",

@@ -12,7 +12,14 @@ from django.http import HttpRequest, HttpResponse
 from ninja import NinjaAPI
 from ninja.errors import HttpError, ValidationError
 
-from authjwt.exceptions import Forbidden, InvalidToken, KeysUnavailable, MissingToken
+from authjwt import answers
+from authjwt.exceptions import (
+    Forbidden,
+    InsufficientScope,
+    InvalidToken,
+    KeysUnavailable,
+    MissingToken,
+)
 from config.http import addresses, hints
 from config.http.errors import (
     BY_STATUS,
@@ -56,6 +63,7 @@ def install(api: NinjaAPI) -> None:
         MissingToken: _missing_token,
         InvalidToken: _invalid_token,
         Forbidden: _forbidden,
+        InsufficientScope: _insufficient_scope,
         KeysUnavailable: _keys_unavailable,
         UnreadableHeader: _unreadable_header,
         Task.DoesNotExist: _not_found,
@@ -77,20 +85,12 @@ def install(api: NinjaAPI) -> None:
 
 
 def _missing_token(request: HttpRequest, exc: MissingToken) -> HttpResponse:
-    return error(request, 401, "AUTH_MISSING", str(exc), headers={"WWW-Authenticate": "Bearer"})
+    return error(request, 401, "AUTH_MISSING", headers=answers.headers(exc), **answers.body(exc))
 
 
 def _invalid_token(request: HttpRequest, exc: InvalidToken) -> HttpResponse:
-    explain(request, reason=exc.reason, **({"user_id": exc.user_id} if exc.user_id else {}))
-    challenge = f'Bearer error="invalid_token", error_description="{exc.reason}: {exc.detail}"'
-    return error(
-        request,
-        401,
-        "AUTH_INVALID",
-        exc.detail,
-        headers={"WWW-Authenticate": challenge},
-        reason=exc.reason,
-    )
+    explain(request, reason=exc.reason, **exc.log)
+    return error(request, 401, "AUTH_INVALID", headers=answers.headers(exc), **answers.body(exc))
 
 
 def _forbidden(request: HttpRequest, exc: Forbidden) -> HttpResponse:
@@ -99,17 +99,18 @@ def _forbidden(request: HttpRequest, exc: Forbidden) -> HttpResponse:
     return error(request, 403, "AUTH_FORBIDDEN", detail)
 
 
+def _insufficient_scope(request: HttpRequest, exc: InsufficientScope) -> HttpResponse:
+    explain(request, missing_scope=exc.scope)
+    return error(request, 403, "AUTH_FORBIDDEN", headers=answers.headers(exc), **answers.body(exc))
+
+
 def _path_parameter(request: HttpRequest, name: str) -> str | None:
     return request.resolver_match.kwargs.get(name) if request.resolver_match else None
 
 
 def _keys_unavailable(request: HttpRequest, exc: KeysUnavailable) -> HttpResponse:
     return error(
-        request,
-        503,
-        "AUTH_UNAVAILABLE",
-        "The keys that verify tokens cannot be fetched at the moment. Please try again.",
-        headers={"Retry-After": str(exc.retry_after)},
+        request, 503, "AUTH_UNAVAILABLE", headers=answers.headers(exc), **answers.body(exc)
     )
 
 

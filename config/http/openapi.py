@@ -67,6 +67,9 @@ RETRY_AFTER = {
     }
 }
 CHALLENGE = {"WWW-Authenticate": {"description": "RFC 6750, section 3.", **ALWAYS}}
+MISSING_SCOPE = {
+    "WWW-Authenticate": {"description": "The scope that an access token lacks, if it does.", **TEXT}
+}
 NEXT = {"Link": {"description": 'The next page, `rel="next"`, if there is one.', **TEXT}}
 CREATED = {
     "Location": {"description": "The address of the new task.", **ALWAYS},
@@ -177,7 +180,12 @@ RESPONSES = {
         members={"reason": "expired"},
         headers=CHALLENGE,
     ),
-    "403": _response("The token belongs to another user.", "AUTH_FORBIDDEN", another_user("bob")),
+    "403": _response(
+        "The token belongs to another user, or an OAuth access token lacks the scope.",
+        "AUTH_FORBIDDEN",
+        another_user("bob"),
+        headers=MISSING_SCOPE,
+    ),
     "404": _response("The user has no such task.", "NOT_FOUND", NO_SUCH_TASK),
     "408": _response("A body was sent too slowly.", "REQUEST_TIMEOUT", BODY_TOO_LATE),
     "410": _response(

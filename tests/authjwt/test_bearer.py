@@ -192,7 +192,7 @@ def test_a_request_without_a_route_is_forbidden() -> None:
     request = RequestFactory().get("/", headers={"Authorization": f"Bearer {token_of('alice')}"})
 
     with pytest.raises(Forbidden):
-        BearerToken()(request)
+        BearerToken(owner="user_id")(request)
 
 
 def test_a_route_without_a_user_is_forbidden() -> None:
@@ -200,14 +200,14 @@ def test_a_route_without_a_user_is_forbidden() -> None:
     request.resolver_match = resolve("/health")
 
     with pytest.raises(Forbidden):
-        BearerToken()(request)
+        BearerToken(owner="user_id")(request)
 
 
 def test_an_endpoint_is_given_the_claims() -> None:
     request = RequestFactory().get("/", headers={"Authorization": f"Bearer {token_of('alice')}"})
     request.resolver_match = resolve(TASKS)
 
-    found = BearerToken()(request)
+    found = BearerToken(owner="user_id")(request)
 
     assert found.user_id == "alice"
     assert request.auth is found  # type: ignore[attr-defined]
@@ -246,8 +246,8 @@ def test_the_verifier_follows_the_settings(settings: Any) -> None:
 
     assert found.keys
     assert found.keys.url == "https://App.example.com/api/auth/jwks"
-    assert "https://app.example.com" in found.issuers
-    assert set(found.audiences) == {"https://api.example.com", "https://api.example.com/"}
+    assert "https://app.example.com" in found.jwts.issuers
+    assert set(found.jwts.audiences) == {"https://api.example.com", "https://api.example.com/"}
 
 
 def test_without_a_url_there_are_no_keys() -> None:
@@ -304,7 +304,7 @@ def test_the_service_recovers_after_an_outage_at_its_start(
     accepting: Issuer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     clock = Clock()
-    monkeypatch.setattr(bearer, "KeyRing", lambda url: keys.KeyRing(url, clock=clock))
+    monkeypatch.setattr(bearer, "KeyRing", lambda *urls: keys.KeyRing(*urls, clock=clock))
     accepting.stop()
 
     response = get(token=signer().token())
@@ -329,7 +329,7 @@ def test_known_keys_work_while_the_issuer_hangs(
     accepting: Issuer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     clock = Clock()
-    monkeypatch.setattr(bearer, "KeyRing", lambda url: keys.KeyRing(url, clock=clock))
+    monkeypatch.setattr(bearer, "KeyRing", lambda *urls: keys.KeyRing(*urls, clock=clock))
     assert get(token=signer().token()).status_code == 200
     accepting.answer = hang
     clock.now += MAX_AGE

@@ -129,7 +129,7 @@ class Case:
 
 FETCH = "Fetch a JWT from /api/auth/token and send that."
 FORM = "3 segments, at most 16384 characters"
-HEADER = "a JSON object with only alg, kid, typ; typ absent or JWT"
+HEADER = "a JSON object without b64, crit, enc, zip, jku, jwk, x5c, x5u; typ absent or JWT"
 ALGORITHMS = (
     f"{ASYMMETRIC} (enabled by BETTER_AUTH_URL: on), HS256 (enabled by BETTER_AUTH_SECRET: on)"
 )
@@ -177,7 +177,7 @@ CASES = [
             "5 segments, 39 characters",
             FORM,
             f"This may be an encrypted cookie of Better Auth. {FETCH}",
-            f"not_a_jwt: This looks like a Better Auth session token. {FETCH}",
+            f"not_a_jwt: This is encrypted, like the cookie of a session. {FETCH}",
         ),
         id="encrypted-cookie",
     ),
@@ -206,9 +206,9 @@ CASES = [
     ),
     pytest.param(
         Case(
-            lambda issuer, now: issuer.token(now, header={"typ": "at+jwt"}),
+            lambda issuer, now: issuer.token(now, header={"typ": "dpop+jwt"}),
             "header",
-            'typ "at+jwt"',
+            'typ "dpop+jwt"',
             HEADER,
             f"This token is not meant for an API. {FETCH}",
             f"wrong_type: This is another kind of token: its typ is not JWT. {FETCH}",
@@ -217,12 +217,34 @@ CASES = [
     ),
     pytest.param(
         Case(
+            lambda issuer, now: issuer.token(now, header={"typ": "logout+jwt"}),
+            "header",
+            'typ "logout+jwt"',
+            HEADER,
+            f"This token is not meant for an API. {FETCH}",
+            f"logout_token: This is a logout token, which ends sessions and opens nothing. {FETCH}",
+        ),
+        id="logout-token",
+    ),
+    pytest.param(
+        Case(
+            lambda issuer, now: issuer.token(now, at_hash="MTIzNDU2"),
+            "payload",
+            "6 claims",
+            "a JSON object without at_hash and c_hash, which ID tokens have",
+            "Send access_token, with the resource of this API, or a JWT of /api/auth/token.",
+            f"id_token: This is an ID token, which is for the client alone. {FETCH}",
+        ),
+        id="id-token",
+    ),
+    pytest.param(
+        Case(
             lambda issuer, now: issuer.token(now, header={"crit": ["b64"], "b64": False}),
             "header",
-            'no typ, and "b64, crit"',
+            "no typ, and b64, crit",
             HEADER,
             "Sign tokens with only alg and kid in the header, as Better Auth does.",
-            "malformed: The header of the token may only have alg, kid, typ.",
+            "malformed: The header of the token must not have b64.",
         ),
         id="members",
     ),
@@ -457,7 +479,7 @@ CASES = [
             "ORIGIN",
             'Sign in at ORIGIN, or set BETTER_AUTH_ISSUER to "https://a.example" '
             "if you trust that issuer.",
-            "wrong_issuer: The token comes from another issuer.",
+            "wrong_issuer: The token comes from another issuer than ORIGIN.",
         ),
         id="issuer",
     ),
@@ -468,7 +490,7 @@ CASES = [
             "none",
             "ORIGIN",
             "Configure the issuer to write iss: ORIGIN.",
-            "wrong_issuer: The token comes from another issuer.",
+            "wrong_issuer: The token comes from another issuer than ORIGIN.",
         ),
         id="no-issuer",
     ),
@@ -480,7 +502,7 @@ CASES = [
             "ORIGIN",
             'If ["https://a.example", "mobile"] means this API, set BETTER_AUTH_AUDIENCE to it. '
             "Otherwise issue tokens for ORIGIN (audience of Better Auth's jwt plugin).",
-            "wrong_audience: The token is for another audience.",
+            "wrong_audience: The token is for another audience than ORIGIN.",
         ),
         id="audience",
     ),
@@ -491,7 +513,7 @@ CASES = [
             "none",
             "ORIGIN",
             "Configure the issuer to write aud: ORIGIN.",
-            "wrong_audience: The token is for another audience.",
+            "wrong_audience: The token is for another audience than ORIGIN.",
         ),
         id="no-audience",
     ),
@@ -502,7 +524,7 @@ CASES = [
             "sub none",
             SUBJECT,
             LEAVE_SUB,
-            f"no_subject: The token names no user. {FETCH}",
+            f"no_subject: The token names no user: it needs a string in sub. {FETCH}",
         ),
         id="no-sub",
     ),
@@ -513,7 +535,7 @@ CASES = [
             'sub "alice\\u0000"',
             SUBJECT,
             LEAVE_SUB,
-            f"no_subject: The token names no user. {FETCH}",
+            f"no_subject: The sub of the token is not a user id: it {user_ids.RULE}.",
         ),
         id="control-character",
     ),
@@ -524,7 +546,7 @@ CASES = [
             "user_id none",
             f"sub or user_id: a string; it {user_ids.RULE}",
             f"This is the cookie cache of a session. {FETCH}",
-            f"no_subject: The token names no user. {FETCH}",
+            f"no_subject: This is the cookie cache of a session. {FETCH}",
         ),
         id="cookie-cache",
     ),
@@ -534,8 +556,9 @@ CASES = [
             "user",
             "user_id 7",
             f"sub or user_id: a string; it {user_ids.RULE}",
-            "Write the user id into the token as sub or user_id.",
-            f"no_subject: The token names no user. {FETCH}",
+            "Write the user id into the token as sub or user_id, as a string.",
+            "no_subject: The user_id of the token is a number: "
+            "it needs a string in sub or user_id.",
         ),
         id="number-as-user",
     ),
@@ -561,7 +584,7 @@ def test_a_broken_rule_has_found_expected_and_fix(
     assert text.found == wrong.found.replace("ORIGIN", issuer.origin)
     assert text.expected == wrong.expected.replace("ORIGIN", issuer.origin)
     assert text.advice == wrong.advice.replace("ORIGIN", issuer.origin)
-    assert str(explanation.failure) == wrong.failure
+    assert str(explanation.failure) == wrong.failure.replace("ORIGIN", issuer.origin)
 
 
 @pytest.mark.parametrize("wrong", CASES)
@@ -612,7 +635,7 @@ def test_good_token_passes_every_rule(issuer: Issuer) -> None:
     assert explanation.failure is None
     assert found == {
         "form": ("ok", f"3 segments, {len(issuer.token(NOW, nbf=NOW))} characters"),
-        "header": ("ok", "no typ"),
+        "header": ("ok", "no typ: session JWT"),
         "algorithm": ("ok", '"EdDSA"'),
         "key id": ("ok", '"ed"'),
         "key": ("ok", f'"ed" for EdDSA, fetched {AT} from {issuer.origin}/api/auth/jwks'),
@@ -636,7 +659,7 @@ def test_token_of_the_shared_secret_needs_no_fetch(issuer: Issuer) -> None:
 
     assert found == {
         "form": ("ok", f"3 segments, {len(token)} characters"),
-        "header": ("ok", "no typ"),
+        "header": ("ok", "no typ: JWT of the shared secret"),
         "algorithm": ("ok", '"HS256"'),
         "key id": ("ok", "not needed with the shared secret"),
         "key": ("ok", "BETTER_AUTH_SECRET is set"),
@@ -856,7 +879,12 @@ def environment(issuer: Issuer) -> dict[str, str]:
     ("sub", "status", "last"),
     [
         pytest.param("alice", 0, "The token is good.", id="good"),
-        pytest.param("", 1, f"Refused: no_subject: The token names no user. {FETCH}", id="refused"),
+        pytest.param(
+            "",
+            1,
+            f"Refused: no_subject: The sub of the token is not a user id: it {user_ids.RULE}.",
+            id="refused",
+        ),
     ],
 )
 def test_exit_status_and_last_line_are_the_verdict(
@@ -908,3 +936,184 @@ def test_url_is_shown_without_its_secrets() -> None:
 def test_address_is_limited_and_encodes_any_text() -> None:
     assert address("a\udc80/é") == "/api/a%3F%2F%C3%A9/"
     assert len(address("x" * 255)) == 100
+
+
+# OAuth access tokens
+
+RESOURCE = "https://tasks.example.com/api"
+ACCESS_RULES = [*RULES[: RULES.index("user")], "binding", "user", "scope"]
+
+
+def access_token(issuer: Issuer, now: int, *without: str, **claims: Any) -> str:
+    ours = {
+        "header": {"typ": "at+jwt"},
+        "iss": f"{issuer.origin}/api/auth",
+        "aud": RESOURCE,
+        "client_id": "client",
+        "jti": "once",
+        "scope": "tasks:read",
+    }
+    return issuer.token(now, *without, **{**ours, **claims})
+
+
+def test_good_access_token_passes_every_rule(issuer: Issuer, settings: Any) -> None:
+    settings.BETTER_AUTH_RESOURCE = RESOURCE
+    token = access_token(issuer, NOW)
+    explanation = Explanation(token, verifier.__wrapped__(), NOW, "alice")
+
+    lines = list(explanation.lines())
+
+    assert [line.rule for line in lines] == [*ACCESS_RULES, "path"]
+    assert {line.status for line in lines} == {"ok"}
+    found = {line.rule: line.text.found for line in lines}
+    assert found["header"] == 'typ "at+jwt": access token'
+    assert found["issuer"] == f'"{issuer.origin}/api/auth"'
+    assert found["audience"] == f'"{RESOURCE}"'
+    assert found["binding"] == "cnf none"
+    assert found["scope"] == '"tasks:read", for reading'
+
+
+ACCESS_CASES = [
+    pytest.param(
+        Case(
+            access_token,
+            "header",
+            'typ "at+jwt": access token',
+            HEADER,
+            f'If "{RESOURCE}" means this API, set BETTER_AUTH_RESOURCE to its URI. '
+            f"Otherwise: {FETCH}",
+            f"wrong_type: This is an OAuth access token, and they are not accepted here. {FETCH}",
+            {"BETTER_AUTH_RESOURCE": ""},
+        ),
+        id="switched-off",
+    ),
+    pytest.param(
+        Case(
+            lambda issuer, now: access_token(issuer, now, "jti"),
+            "payload",
+            "7 claims",
+            "a JSON object with client_id, jti and iat",
+            "Let Better Auth's OAuth provider sign access tokens: it writes all of these.",
+            "malformed: An access token needs a string in jti.",
+        ),
+        id="no-jti",
+    ),
+    pytest.param(
+        Case(
+            lambda issuer, now: access_token(issuer, now, iss="https://a.example"),
+            "issuer",
+            '"https://a.example"',
+            "ORIGIN or ORIGIN/api/auth",
+            "Sign in at ORIGIN or ORIGIN/api/auth, or set BETTER_AUTH_ISSUER to "
+            '"https://a.example" if you trust that issuer.',
+            "wrong_issuer: The token comes from another issuer than ORIGIN.",
+        ),
+        id="access-issuer",
+    ),
+    pytest.param(
+        Case(
+            lambda issuer, now: access_token(issuer, now, aud="https://b.example"),
+            "audience",
+            '"https://b.example"',
+            RESOURCE,
+            f"Request the access token with resource={RESOURCE}, or set BETTER_AUTH_RESOURCE "
+            'if "https://b.example" means this API.',
+            f"wrong_audience: The token is for another audience than {RESOURCE}.",
+        ),
+        id="another-resource",
+    ),
+    pytest.param(
+        Case(
+            lambda issuer, now: access_token(issuer, now, cnf={"jkt": "MTIz"}),
+            "binding",
+            'cnf {"jkt": "MTIz"}',
+            "no cnf: a bearer token",
+            "Request the access token without a DPoP proof: proofs are not checked here.",
+            "bound_token: The token is bound to a key (cnf), so it is no bearer token. "
+            "Request an access token without DPoP.",
+        ),
+        id="bound",
+    ),
+    pytest.param(
+        Case(
+            lambda issuer, now: access_token(issuer, now, sub="client"),
+            "user",
+            'sub "client"',
+            SUBJECT,
+            "Let a user sign in (authorization code flow). A token that a client got for itself "
+            "opens nothing.",
+            "client_token: The token belongs to a client, not to a user: its sub is its "
+            "client_id. Let a user sign in (authorization code flow).",
+        ),
+        id="client",
+    ),
+]
+
+
+@pytest.mark.parametrize("wrong", ACCESS_CASES)
+def test_a_broken_rule_of_access_tokens_is_explained(
+    wrong: Case, issuer: Issuer, settings: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings.BETTER_AUTH_RESOURCE = RESOURCE
+    for name, value in wrong.settings.items():
+        setattr(settings, name, value)
+    explanation = Explanation(wrong.token(issuer, NOW), verifier.__wrapped__(), NOW)
+
+    lines = list(explanation.lines())
+
+    assert [line.rule for line in lines] == ACCESS_RULES
+    (line,) = [line for line in lines if line.status == "wrong"]
+    assert line.rule == wrong.rule
+    assert (line.text.found, line.text.expected, line.text.advice) == (
+        wrong.found,
+        wrong.expected.replace("ORIGIN", issuer.origin),
+        wrong.advice.replace("ORIGIN", issuer.origin),
+    )
+    assert str(explanation.failure) == wrong.failure.replace("ORIGIN", issuer.origin)
+    token = wrong.token(issuer, int(time.time()))
+    with pytest.raises(InvalidToken) as refused:
+        verifier().verify(token)
+    status, output = check(monkeypatch, token)
+    assert (status, output.splitlines()[-1]) == (1, f"Refused: {refused.value}")
+    assert_nothing_leaks(token, output)
+
+
+def test_access_token_without_a_scope_of_ours_is_explained(
+    issuer: Issuer, settings: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings.BETTER_AUTH_RESOURCE = RESOURCE
+    token = access_token(issuer, int(time.time()), scope="openid profile")
+
+    status, output = check(monkeypatch, token)
+
+    assert status == 1
+    assert (
+        'scope      wrong        found     "openid profile", for nothing here\n'
+        "                        expected  tasks:read for GET and HEAD, "
+        "tasks:write for other methods\n"
+        "                        fix       Request the access token with "
+        "scope=tasks:read%20tasks:write, or one of the two. "
+        "Better Auth grants what scopes of its OAuth provider lists.\n"
+    ) in output
+    assert output.splitlines()[-1] == (
+        "Refused: This needs an access token with the scope tasks:read."
+    )
+
+
+@pytest.mark.parametrize("scope", ["tasks:read", "tasks:write"])
+def test_access_token_with_one_scope_is_good(
+    scope: str, issuer: Issuer, settings: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings.BETTER_AUTH_RESOURCE = RESOURCE
+
+    status, output = check(monkeypatch, access_token(issuer, int(time.time()), scope=scope))
+
+    assert (status, output.splitlines()[-1]) == (0, "The token is good.")
+
+
+def test_word_in_place_of_a_token_is_explained(
+    issuer: Issuer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _, output = check(monkeypatch, "Bearer undefined")
+
+    assert "fix       Wait for authClient.token(), and send data.token of its answer." in output

@@ -15,13 +15,15 @@ from tests.authjwt.conftest import signer
 GOOD_SECRET = "kT0v8dQ1xZr5mWbJ3sLhN7pYcA2fGuEi4oRqV6jXnDw="
 URL = "https://app.example.com"
 JWKS_URL = f"{URL}/api/auth/jwks"
+RESOURCE = "https://tasks.example.com/api"
 JWKS = json.dumps({"keys": [signer("EdDSA").jwk()]})
 
 
 def messages(settings: Any, **given: Any) -> list[CheckMessage]:
     """The messages if nothing else is configured."""
-    for name in ("URL", "JWKS_URL", "JWKS", "ISSUER", "SECRET"):
+    for name in ("URL", "JWKS_URL", "JWKS", "ISSUER", "SECRET", "RESOURCE"):
         setattr(settings, f"BETTER_AUTH_{name}", given.get(name, ""))
+    settings.BETTER_AUTH_READ_SCOPE = given.get("READ_SCOPE", "tasks:read")
     settings.BETTER_AUTH_AUDIENCE = given.get("AUDIENCE", [])
     return check_settings()
 
@@ -40,6 +42,17 @@ def ids(settings: Any, **given: Any) -> list[str]:
         pytest.param({"JWKS_URL": JWKS_URL, "ISSUER": URL, "AUDIENCE": [URL]}, id="apart"),
         pytest.param({"URL": URL, "JWKS_URL": "https://frontend:3000/jwks"}, id="inside_url"),
         pytest.param({"URL": f"{URL}/login", "AUDIENCE": ["tasks", URL]}, id="path"),
+        pytest.param({"URL": URL, "RESOURCE": RESOURCE}, id="resource"),
+        pytest.param({"URL": URL, "RESOURCE": f"{RESOURCE}/"}, id="resource_with_a_slash"),
+        pytest.param({"URL": URL, "RESOURCE": "http://localhost:8000"}, id="resource_at_home"),
+        pytest.param(
+            {"JWKS": JWKS, "ISSUER": URL, "AUDIENCE": [URL], "RESOURCE": RESOURCE},
+            id="resource_without_network",
+        ),
+        pytest.param({"URL": URL, "ISSUER": "my-app"}, id="issuer_is_a_name"),
+        pytest.param({"URL": URL, "ISSUER": "My App"}, id="issuer_with_a_blank"),
+        pytest.param({"URL": URL, "ISSUER": "urn:example:app"}, id="issuer_is_a_urn"),
+        pytest.param({"URL": URL, "AUDIENCE": ["urn:example:tasks"]}, id="audience_is_a_urn"),
         pytest.param({"URL": "https://jwks.example.com"}, id="host_called_jwks"),
         pytest.param({"URL": "http://localhost:3000"}, id="localhost"),
         pytest.param({"URL": "http://127.0.0.1:3000"}, id="loopback"),
@@ -76,7 +89,11 @@ def test_good_settings_have_no_messages(given: dict[str, Any], settings: Any) ->
         pytest.param(["E004"], {"URL": "https://app.exam\tple.com"}, id="tab_inside"),
         pytest.param(["E004"], {"URL": '"https://app.example.com"'}, id="quotes"),
         pytest.param(["E004"], {"URL": URL, "JWKS_URL": "/api/auth/jwks"}, id="jwks_path"),
-        pytest.param(["E004"], {"URL": URL, "ISSUER": "app.example.com"}, id="issuer"),
+        pytest.param(["E004"], {"URL": URL, "ISSUER": "https://"}, id="issuer"),
+        pytest.param(["E004"], {"URL": URL, "ISSUER": "https:/app.example.com"}, id="issuer_slash"),
+        pytest.param(["E004"], {"URL": URL, "ISSUER": " my-app"}, id="padded_issuer"),
+        pytest.param(["E004"], {"URL": URL, "ISSUER": "my\napp"}, id="control_character"),
+        pytest.param(["E004"], {"URL": URL, "ISSUER": "1:2"}, id="issuer_with_a_colon"),
         pytest.param(["E004", "E004"], {"URL": "a", "JWKS_URL": "b"}, id="two_urls"),
         pytest.param(["E005"], {"JWKS_URL": JWKS_URL}, id="keys_alone"),
         pytest.param(["E005"], {"JWKS_URL": JWKS_URL, "ISSUER": URL}, id="no_audience"),
@@ -90,6 +107,40 @@ def test_good_settings_have_no_messages(given: dict[str, Any], settings: Any) ->
         pytest.param(["E009"], {"URL": URL, "AUDIENCE": [f" {URL}"]}, id="padded_audience"),
         pytest.param(["E009"], {"URL": URL, "AUDIENCE": URL}, id="audience_as_text"),
         pytest.param(["E009"], {"URL": URL, "AUDIENCE": [1]}, id="numeric_audience"),
+        *(
+            pytest.param(["E012"], {"URL": URL, "RESOURCE": resource}, id=f"resource_{name}")
+            for name, resource in {
+                "no_url": "urn:example:tasks",
+                "no_scheme": "tasks.example.com/api",
+                "fragment": f"{RESOURCE}#a",
+                "query": f"{RESOURCE}?a=b",
+                "user": "https://name:word@tasks.example.com",
+                "quote": 'https://tasks.example.com/"',
+                "backslash": "https://tasks.example.com/\\",
+                "blank": f"{RESOURCE} ",
+                "not_ascii": "https://t\u00e2ches.example.com",
+            }.items()
+        ),
+        pytest.param(["E013"], {"SECRET": GOOD_SECRET, "RESOURCE": RESOURCE}, id="no_key_set"),
+        pytest.param(
+            ["E014"],
+            {"JWKS_URL": JWKS_URL, "ISSUER": "my-app", "AUDIENCE": [URL], "RESOURCE": RESOURCE},
+            id="no_authorization_server",
+        ),
+        *(
+            pytest.param(
+                ["E015"],
+                {"URL": URL, "RESOURCE": RESOURCE, "READ_SCOPE": scope},
+                id=f"scope_{name}",
+            )
+            for name, scope in {
+                "empty": "",
+                "two": "a b",
+                "quote": 'a"',
+                "backslash": "a\\",
+                "umlaut": "\u00e4",
+            }.items()
+        ),
         pytest.param(["W001"], {"URL": "http://app.example.com"}, id="plain_url"),
         pytest.param(["W001"], {"URL": "HTTP://app.example.com"}, id="plain_in_upper_case"),
         pytest.param(["W001"], {"URL": URL, "JWKS_URL": "http://frontend/jwks"}, id="plain_jwks"),

@@ -8,7 +8,7 @@ import time
 import pytest
 
 from authjwt import keys
-from authjwt.exceptions import KeysUnavailable
+from authjwt.exceptions import KeysUnavailable, NoKeySet
 from authjwt.fetch import TIMEOUT
 from authjwt.jwks import Key
 from authjwt.keys import BACK_OFF, BURST, MAX_AGE, REFILL, KeyRing
@@ -18,6 +18,8 @@ from tests.authjwt.conftest import (
     Clock,
     Gate,
     Issuer,
+    Request,
+    Signer,
     answer,
     at_once,
     document,
@@ -25,6 +27,7 @@ from tests.authjwt.conftest import (
     drip_headers,
     hang,
     refreshes,
+    reset,
     settle,
     signer,
     slow,
@@ -572,3 +575,90 @@ def test_unknown_key_in_an_outage_is_unavailable_even_without_allowance(
 
     with pytest.raises(KeysUnavailable):
         ring.get("new")
+
+
+# Several addresses
+
+
+def at(path: str, *listed: Signer) -> Answer:
+    """The key set at this path, and 404 elsewhere."""
+
+    def send(request: Request) -> None:
+        there = request.path == path
+        answer(document(*listed) if there else b"<!doctype html>", 200 if there else 404)(request)
+
+    return send
+
+
+@pytest.fixture
+def addresses(issuer: Issuer) -> tuple[str, str]:
+    return f"{issuer.origin}/auth/jwks", f"{issuer.origin}/auth/.well-known/jwks.json"
+
+
+def test_the_key_set_is_found_at_the_second_address_and_then_asked_there(
+    issuer: Issuer, clock: Clock, addresses: tuple[str, str]
+) -> None:
+    ring = KeyRing(*addresses, clock=clock)
+    issuer.answer = at("/auth/.well-known/jwks.json", OLD)
+    assert ring.url == addresses[0]
+
+    assert ring.get("old") is not None
+
+    assert (ring.url, len(issuer.requests)) == (addresses[1], 2)
+    issuer.answer = at("/auth/.well-known/jwks.json", OLD, NEW)
+    assert ring.get("new") is not None
+    assert len(issuer.requests) == 3
+
+
+def test_an_issuer_that_moves_its_key_set_is_followed(
+    issuer: Issuer, clock: Clock, addresses: tuple[str, str]
+) -> None:
+    ring = KeyRing(*addresses, clock=clock)
+    issuer.answer = at("/auth/.well-known/jwks.json", OLD)
+    ring.load()
+    issuer.answer = at("/auth/jwks", NEW)
+
+    assert ring.get("new") is not None
+    assert ring.url == addresses[0]
+
+
+@pytest.mark.parametrize("bad", [reset, hang])
+def test_an_issuer_without_an_answer_is_asked_only_once(
+    bad: Answer, issuer: Issuer, addresses: tuple[str, str], short_timeout: None
+) -> None:
+    issuer.answer = bad
+    start = time.monotonic()
+
+    with pytest.raises(KeysUnavailable):
+        KeyRing(*addresses).load()
+
+    settle()
+    assert time.monotonic() - start < 2
+    assert len(issuer.requests) == 1
+
+
+def test_good_keys_survive_if_no_address_has_a_key_set(
+    issuer: Issuer, clock: Clock, addresses: tuple[str, str]
+) -> None:
+    ring = KeyRing(*addresses, clock=clock)
+    issuer.answer = at("/auth/.well-known/jwks.json", OLD)
+    ring.load()
+    issuer.answer = answer(b"<!doctype html>", 404)
+
+    with pytest.raises(KeysUnavailable):
+        ring.get("made-up")
+
+    assert ring.get("old") is not None
+    assert ring.url == addresses[1]
+
+
+def test_the_failure_of_the_likeliest_address_is_reported(
+    issuer: Issuer, addresses: tuple[str, str]
+) -> None:
+    def by_path(request: Request) -> None:
+        answer(b"", 403 if request.path == "/auth/jwks" else 404)(request)
+
+    issuer.answer = by_path
+
+    with pytest.raises(NoKeySet, match="answered 403"):
+        KeyRing(*addresses).find()

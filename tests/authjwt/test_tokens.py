@@ -18,11 +18,12 @@ from hypothesis import strategies as st
 from jwt.utils import base64url_decode
 
 from authjwt import tokens
+from authjwt.claims import Accepted, Claims
 from authjwt.conf import LEEWAY
 from authjwt.exceptions import REASONS, InvalidToken, KeysUnavailable, Reason
 from authjwt.jwks import Key
 from authjwt.keys import MAX_AGE, KeyRing
-from authjwt.tokens import Claims, Verifier
+from authjwt.tokens import Verifier
 from tests.authjwt.conftest import (
     ALGORITHMS,
     BAD_ANSWERS,
@@ -43,6 +44,7 @@ from tests.people import SECRET
 
 HS256 = "HS256"
 EXAMPLES = int(os.environ.get("HYPOTHESIS_EXAMPLES", "200"))
+OURS = Accepted({ORIGIN, f"{ORIGIN}/"}, {ORIGIN, f"{ORIGIN}/"})
 KEYS = tuple(signer(algorithm) for algorithm in ALGORITHMS)
 
 
@@ -88,8 +90,7 @@ def verifier(ring: KeyRing) -> Verifier:
     return Verifier(
         secret=SECRET.encode(),
         keys=ring,
-        issuers={ORIGIN, f"{ORIGIN}/"},
-        audiences={ORIGIN, f"{ORIGIN}/"},
+        jwts=OURS,
     )
 
 
@@ -128,12 +129,32 @@ def test_a_good_token_opens_its_users_tasks(algorithm: str, accepting: Issuer) -
 def test_an_older_rsa_key_without_alg_verifies_both_paddings(algorithm: str) -> None:
     rsa = signer("RS256")
     ring = KeyRing("", fetch=lambda _: document(rsa.jwk(alg=...)), clock=Clock())
-    verifier = Verifier(keys=ring, issuers={ORIGIN}, audiences={ORIGIN})
+    verifier = Verifier(keys=ring, jwts=Accepted({ORIGIN}, {ORIGIN}))
     token = signed(
         rsa.header(alg=algorithm), claims(), lambda message: rsa.sign(message, algorithm)
     )
 
     assert verifier.verify(token).user_id == "alice"
+
+
+@pytest.mark.parametrize(
+    "member",
+    [
+        pytest.param({"x5t": "AAAA", "x5t#S256": "AAAA"}, id="fingerprints"),
+        pytest.param({"cat": "cl_B7d4PD111AAA"}, id="another_issuer"),
+        pytest.param({"cty": "json"}, id="content_type"),
+        pytest.param({"cty": 1, "iss": "https://evil.example", "sub": "bob"}, id="claims"),
+        pytest.param({"unheard_of": {"crit": ["exp"]}, "": 1}, id="unheard_of"),
+    ],
+)
+@pytest.mark.parametrize("algorithm", ["EdDSA", HS256])
+def test_unknown_header_members_are_ignored(
+    algorithm: str, member: dict[str, Any], verifier: Verifier
+) -> None:
+    """RFC 7515, section 4."""
+    header = {"alg": algorithm, "kid": f"key-{algorithm}", **member}
+
+    assert verifier.verify(good(algorithm, header=header)).user_id == "alice"
 
 
 @pytest.mark.parametrize("typ", ["JWT", "jwt", "Jwt"])
@@ -353,12 +374,16 @@ REFUSED: dict[str, Case] = {
         header=signer().header(jwk=impostor("EdDSA").jwk()))),
     "embedded_jwk_of_the_listed_key": ("malformed", with_header_members(jwk=signer().jwk())),
     **{
-        f"header_{name}": ("malformed", with_header_members(**{name: value}))
-        for name, value in {
+        f"header_{case}": ("malformed", with_header_members(**{case.removesuffix("_true"): value}))
+        for case, value in {
             "jku": "https://evil.example/jwks", "x5u": "https://evil.example/cert",
-            "x5c": ["MIIB"], "x5t": "AAAA", "crit": ["exp"], "b64": False, "zip": "DEF",
-            "cty": "JWT", "enc": "A256GCM", "epk": {}, "iss": ORIGIN, "unheard_of": 1, "": 1,
+            "x5c": ["MIIB"], "crit": ["exp"], "b64": False, "b64_true": True, "zip": "DEF",
+            "enc": "A256GCM",
         }.items()
+    },
+    **{
+        f"header_cty_{cty}": ("malformed", with_header_members(cty=cty))
+        for cty in ("JWT", "jwt", "application/jwt")
     },
     "crit_empty": ("malformed", with_header_members(crit=[])),
     "crit_b64_unencoded_payload": ("malformed", with_header_members(crit=["b64"], b64=False)),
@@ -373,7 +398,7 @@ REFUSED: dict[str, Case] = {
         f"typ_{name}": ("wrong_type", with_header_members(typ=typ))
         for name, typ in {
             "access_token": "at+jwt", "access_token_in_full": "application/at+jwt",
-            "logout_token": "logout+jwt", "dpop": "dpop+jwt", "empty": "", "null": None,
+            "dpop": "dpop+jwt", "empty": "", "null": None,
             "cookie_cache": "better-auth.session-cache+jwt", "list": ["JWT"], "number": 1,
             "blank": "JWT ", "jws": "JOSE",
         }.items()
@@ -499,6 +524,13 @@ REFUSED: dict[str, Case] = {
     "aud_list_with_a_list": ("wrong_audience", claiming(aud=[ORIGIN, []])),
     "aud_cookie_cache": ("wrong_audience", claiming(aud="better-auth:session-cache")),
     "aud_client_id": ("wrong_audience", claiming(aud="some-oauth-client")),
+    "logout_token": ("logout_token", with_header_members(typ="logout+jwt")),
+    "logout_token_upper_case": ("logout_token", with_header_members(typ="Logout+JWT")),
+    # OpenID Connect Core, 3.3.2.11: an ID token is for its client
+    "id_token": ("id_token", claiming(aud="some-oauth-client", at_hash="MTIzNDU2Nzg5MDEyMzQ1Ng")),
+    "id_token_for_us": ("id_token", claiming(at_hash="MTIzNDU2Nzg5MDEyMzQ1Ng", nonce="n")),
+    "id_token_with_c_hash": ("id_token", claiming(c_hash="MTIzNDU2Nzg5MDEyMzQ1Ng")),
+    "id_token_of_the_secret": ("id_token", from_secret(at_hash="MTIzNDU2Nzg5MDEyMzQ1Ng")),
     "secret_another_iss": ("wrong_issuer", lambda: hs256_token(claims(iss="https://evil.example"))),
     "secret_another_aud": ("wrong_audience", lambda: hs256_token(claims(aud="https://evil.example"))),
     "secret_null_iss": ("wrong_issuer", lambda: hs256_token(claims(iss=None))),
@@ -588,19 +620,140 @@ def test_a_bad_token_is_a_401_with_the_reason(
 def http(settings: Any, ring: KeyRing, monkeypatch: pytest.MonkeyPatch) -> Client:
     """A client of the project, which accepts both kinds of token."""
     settings.BETTER_AUTH_URL = ORIGIN
-    monkeypatch.setattr("authjwt.bearer.KeyRing", lambda _: ring)
+    monkeypatch.setattr("authjwt.bearer.KeyRing", lambda *_: ring)
     return Client()
 
 
 def test_each_reason_has_a_test() -> None:
-    assert {reason for reason, _ in REFUSED.values()} == set(REASONS)
+    of_access_tokens = {"client_token", "bound_token"}  # in test_access_tokens.py
+    assert {reason for reason, _ in REFUSED.values()} == set(REASONS) - of_access_tokens
+
+
+@pytest.mark.parametrize(
+    ("token", "detail"),
+    [
+        pytest.param(
+            lambda: hs256_token(claims(sub=7)),
+            "The sub of the token is a number: it needs a string in sub or user_id.",
+            id="sub_is_a_number",
+        ),
+        pytest.param(
+            lambda: hs256_token(claims(sub=..., user_id=7)),
+            "The user_id of the token is a number: it needs a string in sub or user_id.",
+            id="user_id_is_a_number",
+        ),
+        pytest.param(
+            lambda: signer().token(claims(sub=7.5, user_id="alice")),
+            "The sub of the token is a number: it needs a string in sub.",
+            id="sub_of_the_key_set_is_a_number",
+        ),
+        pytest.param(
+            lambda: hs256_token(claims(sub=..., userId="alice", id="alice")),
+            "The token has userId, which is not read: it needs a string in sub or user_id.",
+            id="userId",
+        ),
+        pytest.param(
+            lambda: hs256_token(claims(sub=..., id="alice", name="Alice")),
+            "The token has id, which is not read: it needs a string in sub or user_id.",
+            id="id",
+        ),
+        pytest.param(
+            lambda: hs256_token(claims(sub=...)),
+            "The token names no user: it needs a string in sub or user_id. "
+            "Fetch a JWT from /api/auth/token and send that.",
+            id="nobody",
+        ),
+        pytest.param(
+            lambda: hs256_token(claims(sub="", user_id="alice")),
+            "The sub of the token is not a user id: it must have 1 to 255 characters, "
+            "not only white space, and no control characters.",
+            id="empty",
+        ),
+        pytest.param(
+            cookie_cache,
+            "This is the cookie cache of a session. "
+            "Fetch a JWT from /api/auth/token and send that.",
+            id="cookie_cache",
+        ),
+        pytest.param(
+            lambda: signer().token(header=signer().header(typ="logout+jwt")),
+            "This is a logout token, which ends sessions and opens nothing. "
+            "Fetch a JWT from /api/auth/token and send that.",
+            id="logout_token",
+        ),
+        pytest.param(
+            lambda: signer().token(claims(at_hash="MTIzNDU2Nzg5MDEyMzQ1Ng")),
+            "This is an ID token, which is for the client alone. "
+            "Fetch a JWT from /api/auth/token and send that.",
+            id="id_token",
+        ),
+        pytest.param(
+            lambda: signer().token(claims(iss="http://127.0.0.1:3000")),
+            f"The token comes from another issuer than {ORIGIN}.",
+            id="issuer",
+        ),
+        pytest.param(
+            lambda: signer().token(claims(aud="mobile")),
+            f"The token is for another audience than {ORIGIN}.",
+            id="audience",
+        ),
+        *(
+            pytest.param(
+                lambda word=word: word,
+                f"The token is the word {word}: the request was sent before there was a token. "
+                "Fetch a JWT from /api/auth/token and send that.",
+                id=word,
+            )
+            for word in ("undefined", "null")
+        ),
+        pytest.param(
+            lambda: "[object Object]",
+            "The token is an object that was turned into text: send its token, a string. "
+            "Fetch a JWT from /api/auth/token and send that.",
+            id="object",
+        ),
+        pytest.param(
+            lambda: "e.e.e.e.e",
+            "This is encrypted, like the cookie of a session. "
+            "Fetch a JWT from /api/auth/token and send that.",
+            id="encrypted",
+        ),
+    ],
+)
+def test_a_refusal_says_what_to_do(
+    token: Callable[[], str], detail: str, verifier: Verifier
+) -> None:
+    with pytest.raises(InvalidToken) as caught:
+        verifier.verify(token())
+
+    assert caught.value.detail == detail
+
+
+def test_only_the_log_says_what_the_token_has_instead(verifier: Verifier) -> None:
+    with pytest.raises(InvalidToken) as caught:
+        verifier.verify(signer().token(claims(iss="http://127.0.0.1:3000/\x00" + "x" * 200)))
+
+    issuer = caught.value.log["issuer"]
+    assert issuer.startswith('"http://127.0.0.1:3000/\\u0000xxx')
+    assert len(issuer) == 100
+    assert caught.value.log == {"issuer": issuer, "expected": ORIGIN, "user_id": "alice"}
+
+
+@pytest.mark.parametrize("name", ["Caf\u00e9", 'my "app"', "back\\slash"])
+def test_a_name_that_no_header_can_have_is_left_out(ring: KeyRing, name: str) -> None:
+    verifier = Verifier(keys=ring, jwts=Accepted({name}, {ORIGIN}))
+
+    assert verifier.verify(signer().token(claims(iss=name))).user_id == "alice"
+    with pytest.raises(InvalidToken) as caught:
+        verifier.verify(signer().token())
+    assert caught.value.detail == "The token comes from another issuer."
 
 
 # Which kind of token is accepted
 
 
 def test_without_a_secret_hs256_tokens_are_refused(ring: KeyRing) -> None:
-    verifier = Verifier(keys=ring, issuers={ORIGIN}, audiences={ORIGIN})
+    verifier = Verifier(keys=ring, jwts=Accepted({ORIGIN}, {ORIGIN}))
 
     assert reason_of(verifier, hs256_token(claims())) == "algorithm_not_allowed"
     assert reason_of(verifier, hs256_token(claims(), secret=b"")) == "algorithm_not_allowed"
@@ -630,7 +783,7 @@ def test_a_token_of_the_secret_never_fetches_keys(issuer: Issuer) -> None:
     "name", [name for name in REFUSED if name.startswith(("alg_", "typ_", "header_", "crit_"))]
 )
 def test_a_bad_header_never_fetches_keys(name: str, issuer: Issuer) -> None:
-    verifier = Verifier(keys=KeyRing(issuer.url), issuers={ORIGIN}, audiences={ORIGIN})
+    verifier = Verifier(keys=KeyRing(issuer.url), jwts=Accepted({ORIGIN}, {ORIGIN}))
 
     reason_of(verifier, REFUSED[name][1]())
 
@@ -755,7 +908,7 @@ def test_without_configured_issuer_a_token_of_the_secret_may_have_any() -> None:
 def test_without_configured_issuer_or_audience_a_key_set_token_is_refused(
     ring: KeyRing, issuers: Any, audiences: Any, reason: Reason
 ) -> None:
-    verifier = Verifier(keys=ring, issuers=issuers, audiences=audiences)
+    verifier = Verifier(keys=ring, jwts=Accepted(issuers, audiences))
 
     assert reason_of(verifier, signer().token()) == reason
     assert reason_of(verifier, signer().token(claims(iss=..., aud=...))) in (
@@ -782,7 +935,7 @@ def own_ring() -> KeyRing:
 
 
 def verifier_of(ring: KeyRing, clock: Clock) -> Verifier:
-    return Verifier(keys=ring, issuers={ORIGIN}, audiences={ORIGIN}, clock=clock)
+    return Verifier(keys=ring, jwts=Accepted({ORIGIN}, {ORIGIN}), clock=clock)
 
 
 def test_a_verified_token_is_cached(own_ring: KeyRing) -> None:
@@ -801,8 +954,7 @@ def test_a_cached_token_expires_on_time(algorithm: str, verifier: Verifier) -> N
     timed = Verifier(
         secret=verifier.secret,
         keys=verifier.keys,
-        issuers=verifier.issuers,
-        audiences=verifier.audiences,
+        jwts=OURS,
         clock=clock,
     )
     token = good(algorithm, claims(iat=1000, exp=1900))
@@ -826,7 +978,7 @@ def test_a_refused_token_is_not_cached(own_ring: KeyRing) -> None:
 
 def test_a_cached_token_is_dropped_with_its_key(issuer: Issuer, clock: Clock) -> None:
     ring = KeyRing(issuer.url, clock=clock)
-    verifier = Verifier(keys=ring, issuers={ORIGIN}, audiences={ORIGIN})
+    verifier = Verifier(keys=ring, jwts=Accepted({ORIGIN}, {ORIGIN}))
     other = signer("ES256")
     token = signer().token()
     issuer.lists(signer(), other)
@@ -843,7 +995,7 @@ def test_a_cached_token_is_dropped_with_its_key(issuer: Issuer, clock: Clock) ->
 
 def test_a_cached_token_is_dropped_when_its_key_changes(issuer: Issuer, clock: Clock) -> None:
     ring = KeyRing(issuer.url, clock=clock)
-    verifier = Verifier(keys=ring, issuers={ORIGIN}, audiences={ORIGIN})
+    verifier = Verifier(keys=ring, jwts=Accepted({ORIGIN}, {ORIGIN}))
     token = signer().token()
     verifier.verify(token)
     issuer.lists(impostor("EdDSA"))
@@ -856,7 +1008,7 @@ def test_a_cached_token_is_dropped_when_its_key_changes(issuer: Issuer, clock: C
 
 def test_a_cached_token_survives_an_outage(issuer: Issuer, clock: Clock) -> None:
     ring = KeyRing(issuer.url, clock=clock)
-    verifier = Verifier(keys=ring, issuers={ORIGIN}, audiences={ORIGIN})
+    verifier = Verifier(keys=ring, jwts=Accepted({ORIGIN}, {ORIGIN}))
     token = signer().token()
     verifier.verify(token)
     issuer.answer = BAD_ANSWERS["500"]
@@ -946,7 +1098,7 @@ def test_an_unexpected_error_is_a_401_and_not_a_500(
 
 def test_an_outage_is_not_an_unexpected_error(issuer: Issuer) -> None:
     issuer.answer = BAD_ANSWERS["500"]
-    verifier = Verifier(keys=KeyRing(issuer.url), issuers={ORIGIN}, audiences={ORIGIN})
+    verifier = Verifier(keys=KeyRing(issuer.url), jwts=Accepted({ORIGIN}, {ORIGIN}))
 
     with pytest.raises(KeysUnavailable):
         verifier.verify(signer().token())
@@ -983,7 +1135,7 @@ header_names = st.sampled_from(
 @pytest.fixture(scope="module")
 def user_of_token(ring: KeyRing) -> Callable[[str], str | None]:
     """The user of a token, or None if it is refused for a known reason."""
-    verifier = Verifier(secret=SECRET.encode(), keys=ring, issuers={ORIGIN}, audiences={ORIGIN})
+    verifier = Verifier(secret=SECRET.encode(), keys=ring, jwts=Accepted({ORIGIN}, {ORIGIN}))
 
     def try_token(token: str) -> str | None:
         with pytest.MonkeyPatch.context() as patch:
@@ -1111,7 +1263,7 @@ def test_a_signed_header_never_changes_the_user(
     if user is not None:
         assert user == "mallory"
         assert header["alg"] == algorithm
-        assert set(header) <= {"alg", "kid", "typ"}
+        assert header.keys().isdisjoint(tokens.REFUSED_MEMBERS + tokens.KEY_MEMBERS)
         assert algorithm == HS256 or header["kid"] == key.kid
 
 

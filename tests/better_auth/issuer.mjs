@@ -15,6 +15,7 @@ import { jwt, signJWT } from "better-auth/plugins";
 const payloads = {
   with_user_id: ({ user }) => ({ user_id: user.id, name: user.name }),
   without_user_id: ({ user }) => ({ name: user.name }),
+  neon: ({ user }) => ({ ...user, role: "authenticated", banned: false, o: { id: "org", rol: "owner" } }),
 };
 
 const running = new Map();
@@ -46,7 +47,10 @@ async function start(variant) {
     logger: { level: "error" },
     plugins: [
       jwt(jwtOptions),
-      ...(variant.oauth ? [oauthProvider({ ...variant.oauth, loginPage: "/", consentPage: "/" })] : []),
+      ...(variant.oauth ? [oauthProvider({
+        ...variant.oauth, loginPage: "/", consentPage: "/",
+        clientPrivileges: () => true, // clients may also get tokens for themselves
+      })] : []),
     ],
   });
 
@@ -59,7 +63,7 @@ async function start(variant) {
       for (const key of db.jwks) key.expiresAt = new Date(key.expiresAt.getTime() - 1000 * seconds);
       return {};
     },
-    "/test/client": (_, request) =>
+    "/test/client": (options, request) =>
       auth.api.adminCreateOAuthClient({
         headers: fromNodeHeaders(request.headers),
         body: {
@@ -67,6 +71,7 @@ async function start(variant) {
           application_type: "native",
           redirect_uris: [`${variant.base}/client`],
           skip_consent: true,
+          ...options,
         },
       }),
   };

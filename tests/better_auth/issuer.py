@@ -7,6 +7,7 @@ import os
 import secrets
 import select
 import subprocess
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from http.cookies import SimpleCookie
 from pathlib import Path
@@ -105,6 +106,15 @@ class Issuer:
         token: str = self._test("sign", payload=payload, header=header or {})["token"]
         return token
 
+    def grant(self, exchange: Mapping[str, str], proof: str = "") -> Json:
+        """The answer of the token endpoint."""
+        kind = {"Content-Type": "application/x-www-form-urlencoded", "Origin": self.base}
+        headers = kind | ({"DPoP": proof} if proof else {})
+        answer = send("POST", f"{self.api}/oauth2/token", urlencode(exchange).encode(), headers)
+        assert answer.status == 200, answer.body
+        tokens: Json = answer.json()
+        return tokens
+
     def age_keys(self, seconds: int) -> None:
         """Makes the keys older, so that a rotation is due now."""
         self._test("age-keys", seconds=seconds)
@@ -157,9 +167,23 @@ class Account:
     def cookie(self, name: str) -> str:
         return unquote(self.cookies[f"better-auth.{name}"])
 
-    def authorize_client(self, **extra: str) -> Json:
-        """The tokens of an OAuth client that this user authorizes (code flow with PKCE)."""
-        client = self.send("POST", f"{self.issuer.url}/test/client", {}).json()
+    def register_client(self, **options: Any) -> Json:
+        """A new OAuth client, by default a public one."""
+        answer = self.send("POST", f"{self.issuer.url}/test/client", options)
+        assert answer.status == 200, answer.body
+        client: Json = answer.json()
+        return client
+
+    def authorize_client(
+        self, *, scope: str = "", proof: str = "", client: Json | None = None, **extra: str
+    ) -> Json:
+        """The tokens of an OAuth client that this user authorizes (code flow with PKCE).
+
+        scope: in addition to those of OpenID Connect.
+        proof: of a DPoP key (RFC 9449).
+        extra: parameters of both requests.
+        """
+        client = client or self.register_client()
         verifier = secrets.token_urlsafe(32)
         challenge = base64.urlsafe_b64encode(hashlib.sha256(verifier.encode()).digest())
         redirect = {
@@ -169,7 +193,7 @@ class Account:
         }
         query = {
             "response_type": "code",
-            "scope": "openid profile email offline_access",
+            "scope": f"openid profile email offline_access {scope}".strip(),
             "state": secrets.token_urlsafe(16),
             "code_challenge": challenge.decode().rstrip("="),
             "code_challenge_method": "S256",
@@ -183,12 +207,4 @@ class Account:
             "code_verifier": verifier,
             **redirect,
         }
-        answer = self.send(
-            "POST",
-            f"{self.issuer.api}/oauth2/token",
-            urlencode(exchange).encode(),
-            "application/x-www-form-urlencoded",
-        )
-        assert answer.status == 200, answer.body
-        tokens: Json = answer.json()
-        return tokens
+        return self.issuer.grant(exchange, proof)

@@ -270,14 +270,14 @@ def logout_token_for_us(account: Account) -> str:
             OAUTH,
             {},
             lambda person: person.authorize_client()["id_token"],
-            "wrong_audience",
+            "id_token",
             id="ID token",
         ),
         pytest.param(
             {"oauth": {}},
             {},
             lambda person: person.authorize_client()["id_token"],
-            "wrong_issuer",
+            "id_token",
             id="ID token of the default issuer",
         ),
         pytest.param(
@@ -301,8 +301,8 @@ def logout_token_for_us(account: Account) -> str:
             "not_a_jwt",
             id="refresh token",
         ),
-        pytest.param({}, {}, logout_token, "wrong_type", id="logout token"),
-        pytest.param({}, {}, logout_token_for_us, "wrong_type", id="logout token for us"),
+        pytest.param({}, {}, logout_token, "logout_token", id="logout token"),
+        pytest.param({}, {}, logout_token_for_us, "logout_token", id="logout token for us"),
         pytest.param(
             {"jwt": {"jwt": {"issuer": "https://b.example.com"}}},
             {},

@@ -223,3 +223,49 @@ def test_an_origin_without_a_scheme_is_refused(settings: Any) -> None:
     found = run_checks(tags=[checks.SERVER], include_deployment_checks=True)
 
     assert "corsheaders.E013" in {message.id for message in found}
+
+
+@pytest.mark.parametrize(
+    ("variables", "printed"),
+    [
+        pytest.param(
+            {"NEON_AUTH_BASE_URL": "https://neon.example.com/db/auth", "BETTER_AUTH_URL": ""},
+            "https://neon.example.com/db/auth  tasks:read tasks:write",
+            id="neon",
+        ),
+        pytest.param(
+            {"NEON_AUTH_BASE_URL": "https://neon.example.com/db/auth"},
+            "https://app.example.com  tasks:read tasks:write",
+            id="better_auth_before_neon",
+        ),
+        pytest.param(
+            {
+                "BETTER_AUTH_RESOURCE_FILE": "resource",
+                "BETTER_AUTH_READ_SCOPE_FILE": "read",
+                "BETTER_AUTH_WRITE_SCOPE": "write:todos",
+            },
+            "https://app.example.com https://tasks.example.com/api read:todos write:todos",
+            id="access_tokens",
+        ),
+    ],
+)
+def test_the_variables_of_tokens_reach_the_settings(
+    variables: dict[str, str], printed: str, tmp_path: Path
+) -> None:
+    (tmp_path / "resource").write_text("https://tasks.example.com/api\n")
+    (tmp_path / "read").write_text("read:todos\n")
+    paths = {
+        name: str(tmp_path / value) if name.endswith("_FILE") else value
+        for name, value in variables.items()
+    }
+
+    done = manage(
+        "shell",
+        "--no-imports",
+        "--command",
+        "from authjwt import conf; "
+        "print(conf.setting('BETTER_AUTH_URL'), conf.resource(), *conf.scopes())",
+        **{**GOOD, **paths},
+    )
+
+    assert done.stdout.strip() == printed, done.stderr

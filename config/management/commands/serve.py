@@ -163,7 +163,7 @@ def log_start() -> None:
 
 
 def sources_of_keys() -> list[str]:
-    key_set = "BETTER_AUTH_JWKS" if conf.key_set() else plain(conf.key_set_url())
+    key_set = "BETTER_AUTH_JWKS" if conf.key_set() else plain(next(iter(conf.key_set_urls()), ""))
     return [source for source in (key_set, "shared secret" if conf.secret() else "") if source]
 
 

@@ -3,6 +3,7 @@
 A check that raises an exception is reported as a problem, so that it does not hide the others.
 """
 
+import json
 import time
 from collections.abc import Callable, Collection, Iterator
 from dataclasses import replace
@@ -18,9 +19,11 @@ from django.db import connections
 from authjwt import conf
 from authjwt.advice import key_set_advice
 from authjwt.exceptions import KeysUnavailable
-from authjwt.fetch import fetch_with_headers
+from authjwt.fetch import fetch, fetch_with_headers
 from authjwt.jwks import Key, parse
-from authjwt.wording import count, plain
+from authjwt.keys import KeyRing
+from authjwt.resource import metadata_url
+from authjwt.wording import count, names, plain, shown
 from config.operator.diagnosis import database
 from config.operator.diagnosis.check import Check, milliseconds
 
@@ -92,24 +95,45 @@ def _shared_secret() -> Iterator[Check]:
 
 
 def _issuer() -> Iterator[Check]:
-    url = conf.key_set_url()
+    urls = conf.key_set_urls()
     if document := conf.key_set():
         yield _configured_keys(document)
         return
-    if not url:
+    if not urls:
         yield Check("issuer", "ok", "none: only tokens signed with the shared secret are accepted")
         return
-    before, start = time.time(), perf_counter()
+    fetched = Fetched()
     try:
-        document, headers = fetch_with_headers(url)
-        seconds = perf_counter() - start
-        keys = parse(document).values()
-    except (KeysUnavailable, HTTPException, ValueError) as error:
-        yield _no_keys(plain(url), error)
+        found = KeyRing(*urls, fetch=fetched.fetch).find()
+    except (KeysUnavailable, HTTPException) as error:
+        yield _no_keys(plain(urls[0]), error)
         yield Check("issuer clock", "not reached", "")
         return
-    yield Check("issuer", "ok", f"{_usable(keys)} at {plain(url)} in {milliseconds(seconds)}")
-    yield _clock(headers.get("Date", ""), headers.get("Age", ""), before + seconds / 2)
+    where = f"at {plain(found.url)} in {milliseconds(fetched.seconds)}"
+    yield Check("issuer", "ok", f"{_kind(found.url)}: {_usable(found.keys.values())} {where}")
+    yield _clock(
+        fetched.headers.get("Date", ""),
+        fetched.headers.get("Age", ""),
+        fetched.began + fetched.seconds / 2,
+    )
+
+
+class Fetched:
+    """The last fetch: its headers, when it began, in seconds since 1970, and how long it took."""
+
+    def fetch(self, url: str) -> bytes:
+        self.began, start = time.time(), perf_counter()
+        document, self.headers = fetch_with_headers(url)
+        self.seconds = perf_counter() - start
+        return document
+
+
+def _kind(url: str) -> str:
+    """The kind of issuer, from where its key set is."""
+    default, neon = conf.KEY_SET_PATHS
+    if url.endswith(neon):
+        return "Neon Auth, or a Better Auth that is set up like it"
+    return "Better Auth" if url.endswith(default) else "another address than Better Auth's default"
 
 
 def _configured_keys(document: bytes) -> Check:
@@ -152,15 +176,53 @@ def _clock(date: str, age: str, now: float) -> Check:
     return Check("issuer clock", "wrong", detail, advice)
 
 
+def _tokens() -> Iterator[Check]:
+    """The issuers and audiences of each kind of token."""
+    if not conf.key_set_urls() and not conf.key_set():
+        yield Check("session tokens", "ok", "off: there is no key set")
+    else:
+        detail = f"iss {names(conf.issuers())}; aud {names(conf.audiences())}"
+        yield Check("session tokens", "ok", detail)
+    if not conf.resource():
+        yield Check("access tokens", "ok", "off: BETTER_AUTH_RESOURCE is not set")
+        return
+    detail = (
+        f"aud {conf.resource()}; iss {names(conf.access_token_issuers())}; "
+        f"scopes {', '.join(conf.scopes())}; metadata at {metadata_url()}"
+    )
+    yield Check("access tokens", "ok", detail)
+    if conf.base_url():
+        yield _authorization_server(f"{conf.base_url()}/.well-known/oauth-authorization-server")
+
+
+def _authorization_server(url: str) -> Check:
+    """Compares what it says of itself (RFC 8414) with what our metadata say of it."""
+    name, ours = "OAuth provider", conf.authorization_server()
+    try:
+        described = json.loads(fetch(url))
+        issuer, scopes = described["issuer"], described.get("scopes_supported", [])
+    except (KeysUnavailable, HTTPException, ValueError, TypeError, LookupError):
+        advice = "Add oauthProvider() of @better-auth/oauth-provider to the plugins of Better Auth."
+        return Check(name, "warning", f"no metadata at {plain(url)}", advice)
+    if issuer != ours:
+        detail = f"calls itself {shown(issuer)}, but clients are sent to {ours}"
+        advice = f"Set BETTER_AUTH_ISSUER to {shown(issuer)}."
+        return Check(name, "warning", detail, advice)
+    if missing := [scope for scope in conf.scopes() if scope not in scopes]:
+        advice = "Add them to scopes of oauthProvider() in Better Auth."
+        return Check(name, "warning", f"cannot grant {', '.join(missing)}", advice)
+    return Check(name, "ok", issuer)
+
+
 def _secrets() -> list[str]:
     """What no line may contain, not even in an error message of a library."""
-    urls = (settings.BETTER_AUTH_URL, settings.BETTER_AUTH_JWKS_URL, settings.BETTER_AUTH_ISSUER)
+    names = ("URL", "JWKS_URL", "ISSUER", "RESOURCE")
     known = [
         settings.SECRET_KEY,
         *settings.SECRET_KEY_FALLBACKS,
         settings.BETTER_AUTH_SECRET,
         *(connections[alias].settings_dict.get("PASSWORD") for alias in connections),
-        *(_password(url) for url in urls),
+        *(_password(conf.setting(f"BETTER_AUTH_{name}")) for name in names),
     ]
     return sorted((text for text in known if text), key=len, reverse=True)
 
@@ -192,5 +254,6 @@ CHECKS: dict[str, Callable[[], Iterator[Check]]] = {
     "CORS": _cors,
     "shared secret": _shared_secret,
     "issuer": _issuer,
+    "tokens": _tokens,
     "database": database.checks,
 }

@@ -62,6 +62,8 @@ NAMES = [
     "shared secret",
     "issuer",
     "issuer clock",
+    "session tokens",
+    "access tokens",
     "database",
     *CONNECTED,
 ]
@@ -72,21 +74,31 @@ pytestmark = pytest.mark.django_db(databases=["default", "api"])
 
 
 class Issuer:
-    """Answers every request with `document` and `headers`."""
+    """Answers every request with `document` and `headers`, or only those for the path `only`.
+
+    metadata: those of the OAuth provider.
+    """
 
     def __init__(self) -> None:
         self.status = 200
+        self.only = ""
+        self.metadata: dict[str, Any] | None = None
         self.document = json.dumps({"keys": KEYS}).encode()
         self.headers: Callable[[], dict[str, str]] = lambda: dated(0)
         issuer = self
 
         class Handler(BaseHTTPRequestHandler):
             def do_GET(self) -> None:
-                self.send_response_only(issuer.status)
+                is_there = issuer.only in ("", self.path)
+                document = issuer.document
+                if self.path.endswith("/.well-known/oauth-authorization-server"):
+                    is_there = issuer.metadata is not None
+                    document = json.dumps(issuer.metadata).encode()
+                self.send_response_only(issuer.status if is_there else 404)
                 for name, value in issuer.headers().items():
                     self.send_header(name, value)
                 self.end_headers()
-                self.wfile.write(issuer.document)
+                self.wfile.write(document)
 
             def log_message(self, *_: Any) -> None:
                 """Keeps the output of the tests clean."""
@@ -177,8 +189,12 @@ def test_working_installation_is_ok_in_every_line(issuer: Issuer) -> None:
         "hosts": "tasks.example.com",
         "CORS": "https://app.example.com",
         "shared secret": "set",
-        "issuer": f"2 usable keys (ES256, EdDSA) at {issuer.origin}/api/auth/jwks in n ms",
+        "issuer": (
+            f"Better Auth: 2 usable keys (ES256, EdDSA) at {issuer.origin}/api/auth/jwks in n ms"
+        ),
         "issuer clock": "within a second of ours",
+        "session tokens": f"iss {issuer.origin}; aud {issuer.origin}",
+        "access tokens": "off: BETTER_AUTH_RESOURCE is not set",
         "database": "connected in n ms, round trip n ms (median of 5)",
         "encoding": "UTF8",
         "pooler": "none: direct",
@@ -201,6 +217,97 @@ def test_without_an_issuer_the_shared_secret_is_enough(settings: Any) -> None:
     )
     assert "issuer clock" not in found
     assert found["CORS"]["detail"] == "none: browsers on other origins are blocked"
+
+
+def test_access_tokens_are_described(issuer: Issuer, settings: Any) -> None:
+    settings.BETTER_AUTH_RESOURCE = "http://127.0.0.1:8000/api"
+    settings.BETTER_AUTH_WRITE_SCOPE = "write:tasks"
+    issuer.metadata = {
+        "issuer": f"{issuer.origin}/api/auth",
+        "scopes_supported": ["openid", "tasks:read", "write:tasks"],
+    }
+
+    status, found = examine()
+
+    assert status == 0
+    assert found["OAuth provider"]["status"] == "ok"
+    assert found["OAuth provider"]["detail"] == f"{issuer.origin}/api/auth"
+    assert found["access tokens"]["detail"] == (
+        f"aud http://127.0.0.1:8000/api; iss {issuer.origin} or {issuer.origin}/api/auth; "
+        "scopes tasks:read, write:tasks; "
+        "metadata at http://127.0.0.1:8000/.well-known/oauth-protected-resource/api"
+    )
+
+
+@pytest.mark.parametrize(
+    ("metadata", "detail", "advice"),
+    [
+        pytest.param(
+            None,
+            "no metadata at ORIGIN/api/auth/.well-known/oauth-authorization-server",
+            "Add oauthProvider() of @better-auth/oauth-provider to the plugins of Better Auth.",
+            id="no-plugin",
+        ),
+        pytest.param(
+            ["issuer"],
+            "no metadata at ORIGIN/api/auth/.well-known/oauth-authorization-server",
+            "Add oauthProvider() of @better-auth/oauth-provider to the plugins of Better Auth.",
+            id="something-else",
+        ),
+        pytest.param(
+            {"issuer": "https://app.example.com"},
+            'calls itself "https://app.example.com", but clients are sent to ORIGIN/api/auth',
+            'Set BETTER_AUTH_ISSUER to "https://app.example.com".',
+            id="another-issuer",
+        ),
+        pytest.param(
+            {"issuer": "ORIGIN/api/auth", "scopes_supported": ["openid", "tasks:read"]},
+            "cannot grant tasks:write",
+            "Add them to scopes of oauthProvider() in Better Auth.",
+            id="no-scope",
+        ),
+    ],
+)
+def test_provider_that_does_not_fit_our_metadata_is_a_warning(
+    metadata: Any, detail: str, advice: str, issuer: Issuer, settings: Any
+) -> None:
+    settings.BETTER_AUTH_RESOURCE = "http://127.0.0.1:8000/api"
+    issuer.metadata = json.loads(json.dumps(metadata).replace("ORIGIN", issuer.origin))
+
+    status, found = examine()
+
+    assert status == 0
+    assert found["OAuth provider"] == {
+        "name": "OAuth provider",
+        "status": "warning",
+        "detail": detail.replace("ORIGIN", issuer.origin),
+        "advice": advice,
+    }
+
+
+def test_key_set_of_neon_auth_is_found(issuer: Issuer, settings: Any) -> None:
+    issuer.only = "/neondb/auth/.well-known/jwks.json"
+    settings.BETTER_AUTH_URL = f"{issuer.origin}/neondb/auth"
+
+    status, found = examine()
+
+    assert status == 0
+    assert found["issuer"]["detail"].startswith("Neon Auth, or a Better Auth that is set up like")
+    assert f"{issuer.origin}{issuer.only} in " in found["issuer"]["detail"]
+    assert found["issuer clock"]["status"] == "ok"
+    assert found["session tokens"]["detail"] == (
+        f"iss {issuer.origin} or {issuer.origin}/neondb/auth; "
+        f"aud {issuer.origin} or {issuer.origin}/neondb/auth"
+    )
+
+
+def test_issuer_may_be_a_name(settings: Any) -> None:
+    settings.BETTER_AUTH_ISSUER = "my-app"
+
+    status, found = examine()
+
+    assert status == 0
+    assert found["session tokens"]["detail"].startswith("iss my-app; aud http://127.0.0.1:")
 
 
 def test_every_error_of_the_environment_has_exactly_one_line(settings: Any) -> None:
