@@ -98,40 +98,48 @@ def wrk(port: int, requests: Sequence[Request], expected: Expected, connections:
 def python(port: int, requests: Sequence[Request], expected: Expected, connections: int) -> Result:
     processes = min(2, connections)
     shares = [list(requests)[start::processes] for start in range(processes)]
-    given = [(port, share, expected, connections // processes) for share in shares]
+    given = [(port, share, expected, connections // processes, MAX_SECONDS) for share in shares]
     # Spawned, since a fork would copy locks of the threads of this process but not the threads.
     with multiprocessing.get_context("spawn").Pool(processes) as pool:
         results = pool.starmap(_process, given)
-    seconds = max(end for _, end, _ in results) - min(begin for begin, _, _ in results)
-    answers = list(chain.from_iterable(right for _, _, right in results))
+    seconds = max(end for _, end, _, _ in results) - min(begin for begin, _, _, _ in results)
+    sent = sum(count for _, _, count, _ in results)
+    answers = list(chain.from_iterable(right for _, _, _, right in results))
     latencies = sorted(latency for latency, _ in answers)
     percentiles = (percentile(latencies or [math.nan], percent) * 1000 for percent in (50, 95, 99))
     received = sum(size for _, size in answers)
-    return Result(len(answers), received, seconds, len(requests) - len(answers), *percentiles)
+    return Result(len(answers), received, seconds, sent - len(answers), *percentiles)
 
 
 def _process(
-    port: int, requests: list[Request], expected: Expected, connections: int
-) -> tuple[float, float, list[tuple[float, int]]]:
+    port: int, requests: list[Request], expected: Expected, connections: int, max_seconds: float
+) -> tuple[float, float, int, list[tuple[float, int]]]:
+    """Returns begin and end, how many requests were sent, and the right answers."""
+    begin = time.monotonic()
     queue = iter(requests)
     right: list[tuple[float, int]] = []
     threads = [
-        threading.Thread(target=_connection, args=(port, queue, expected, right))
+        threading.Thread(
+            target=_connection, args=(port, queue, expected, begin + max_seconds, right)
+        )
         for _ in range(connections)
     ]
-    begin = time.monotonic()
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join()
-    return begin, time.monotonic(), right
+    sent = len(requests) - len(list(queue))
+    return begin, time.monotonic(), sent, right
 
 
 def _connection(
-    port: int, queue: Iterator[Request], expected: Expected, right: list[tuple[float, int]]
+    port: int,
+    queue: Iterator[Request],
+    expected: Expected,
+    deadline: float,
+    right: list[tuple[float, int]],
 ) -> None:
     """Adds seconds and received bytes of each answer that is as expected."""
-    deadline = time.monotonic() + MAX_SECONDS
     with socket.create_connection(("127.0.0.1", port), timeout=10) as wire:
         wire.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         with wire.makefile("rb") as answers:

@@ -1,5 +1,6 @@
 import math
 import socket
+import time
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from threading import Lock, Thread
@@ -17,7 +18,10 @@ SENDERS = [
 
 
 class Recorder(ThreadingHTTPServer):
-    """Records its requests. Answers an empty object at /odd, and ten bytes elsewhere."""
+    """Records its requests. Answers an empty object at /odd, and ten bytes elsewhere.
+
+    At /slow it takes its time.
+    """
 
     def __init__(self) -> None:
         super().__init__(("127.0.0.1", 0), Handler)
@@ -39,6 +43,8 @@ class Handler(BaseHTTPRequestHandler):
         with self.server.lock:
             token, tags = self.headers["Authorization"], self.headers["If-Match"]
             self.server.received.append((self.command, self.path, token, tags, body))
+        if self.path == "/slow":
+            time.sleep(0.2)
         content = b"{}" if self.path == "/odd" else b"0123456789"
         self.send_response(500 if self.path == "/broken" else 200)
         self.send_header("Content-Length", str(len(content)))
@@ -123,3 +129,16 @@ def test_missing_answers_are_reported(recorder: Recorder) -> None:
 
     assert (result.answered, result.wrong) == (0, 1)
     assert math.isnan(result.p50)
+
+
+@pytest.mark.parametrize("send", SENDERS)
+def test_a_run_that_takes_too_long_ends_early_without_wrong_answers(
+    send: Any, recorder: Recorder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(load, "MAX_SECONDS", 1)
+    requests = [Request("GET", "/slow", "t")] * 40
+
+    result = send(recorder.port, requests, Expected(200, 10, 10), 2)
+
+    assert 0 < result.answered < 40
+    assert result.wrong == 0
