@@ -35,7 +35,7 @@ check: ## format, lint, types, migrations and their locks, production settings, 
 	$(BIN)/python tests/lock_safety.py
 	$(BIN)/python tests/locks.py
 
-bench: ## against other frameworks; QUICK=1, SCALE=1, ADMIN=1, LIST=1, PG=15, BASE=commit as in docs/performance.md
+bench: ## against other frameworks; QUICK=1, SCALE=1, ADMIN=1, LIST=1, POLL=1, PG=15, BASE=commit as in docs/performance.md
 	$(SET_UP) .venv/run
 	@$(BIN)/python -m tests.benchmarks
 

@@ -1,7 +1,8 @@
 """`make bench`: measures, prints, and saves the raw results and a chart of them.
 
 QUICK=1 runs two short rounds instead of five. SCALE=1 measures how cost grows with the table,
-ADMIN=1 the pages of the admin, LIST=1 filtered and sorted lists beside FastAPI + SQLModel.
+ADMIN=1 the pages of the admin, LIST=1 filtered and sorted lists, and POLL=1 the ways to learn what
+has changed, both beside FastAPI + SQLModel.
 BASE=<commit> compares with an earlier release of this project instead of the peers; a server
 without a framework is part of both comparisons. PG=<version> selects another PostgreSQL than the
 embedded one for any of these.
@@ -21,6 +22,7 @@ from tests.benchmarks import (
     installation,
     lists,
     machine,
+    polling,
     postgres,
     release,
     report,
@@ -39,7 +41,7 @@ ROUNDS, SHARE = (2, 0.2) if os.environ.get("QUICK") else (5, 1)
 
 
 def main() -> None:
-    other = [name for name in ("SCALE", "ADMIN", "LIST") if os.environ.get(name)]
+    other = [name for name in ("SCALE", "ADMIN", "LIST", "POLL") if os.environ.get(name)]
     if BASE and other:
         raise SystemExit(f"BASE compares the operations of the API: not together with {other[0]}.")
     if VERSION:
@@ -50,6 +52,8 @@ def main() -> None:
         measure_admin()
     elif os.environ.get("LIST"):
         measure_lists()
+    elif os.environ.get("POLL"):
+        measure_polling()
     elif BASE:
         compare_with_base()
     else:
@@ -95,6 +99,22 @@ def measure_lists() -> None:
     keep("lists", {"facts": facts, "titles": titles, "samples": samples})
     print(f"\nFor docs/performance.md:\n\n{tables}\n\nFor README.md:\n\n{tables.readme()}\n")
     print("\n".join(tables.missed()) or "Every goal is reached.")
+
+
+def measure_polling() -> None:
+    installation.install()
+    titles = {candidate.name: candidate.title for candidate in (OURS, lists.PEER)}
+    with ready() as (database, running):
+        stored = polling.filled(database)
+        facts = machine.facts(database)
+        facts["data"] += f", and {database.others:,} of users who poll"
+        found = polling.measure(stored, running, rounds=ROUNDS, share=SHARE)
+        samples = [asdict(sample) for sample in found]
+    table = polling.Table(samples, titles)
+    show(report.table(samples, titles), facts)
+    keep("polling", {"facts": facts, "titles": titles, "samples": samples})
+    print(f"\nFor docs/performance.md:\n\n{table}\n")
+    print("\n".join(table.missed()) or "Every goal is reached.")
 
 
 def compare_with_peers() -> None:

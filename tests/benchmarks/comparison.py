@@ -57,6 +57,7 @@ SCENES = (
 class Sample:
     """One run. CPU in microseconds per request, latencies in milliseconds, memory in MiB.
 
+    answer_bytes: of an answer, its headers included.
     round_trips: waits for the database per request; None without a proxy that counts them.
     """
 
@@ -67,6 +68,7 @@ class Sample:
     connections: int
     distance: int
     requests: int
+    answer_bytes: float
     server_cpu: float
     database_cpu: float
     throughput: float
@@ -218,6 +220,7 @@ def sample(
         scene.connections,
         scene.distance,
         result.answered,
+        answer_bytes=result.received / result.answered,
         server_cpu=used.server / result.answered * 1e6,
         database_cpu=used.database / result.answered * 1e6,
         throughput=result.answered / result.seconds,

@@ -1,6 +1,6 @@
 """Measures filtered, sorted and paged lists of users with many tasks, beside a peer."""
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import cycle, islice
 from urllib.parse import urlencode
@@ -171,14 +171,17 @@ class Tables:
             rows[0] += [f"{title}, µs", f"times its {LIST.name}"]
         rows.append([LIST.name, "20"])
         for server in self._titles:
-            rows[1] += [_number(map(report.cpu, self._runs(scene, LIST.name, server))), "1"]
+            rows[1] += [report.median(map(report.cpu, self._runs(scene, LIST.name, server))), "1"]
         for question in QUESTIONS:
             row = [question.name, self._found(self._many, question)]
             for server in self._titles:
                 runs = self._runs(scene, self._many.operation(question), server)
-                row += [_number(map(report.cpu, runs)), f"{self._ratio(question, server):.2f}"]
+                row += [
+                    report.median(map(report.cpu, runs)),
+                    f"{self._ratio(question, server):.2f}",
+                ]
             rows.append(row)
-        return _markdown(rows)
+        return report.markdown(rows)
 
     def latency(self) -> str:
         rows = [[f"page of {PAGE} of {self._very_many.tasks:,} tasks", "found"]]
@@ -191,9 +194,11 @@ class Tables:
             for server in self._titles:
                 for scene in self._very_many.scenes:
                     runs = self._runs(scene, self._very_many.operation(question), server)
-                    row.append(", ".join(_number(run[name] for run in runs) for name in P50_P95))
+                    row.append(
+                        ", ".join(report.median(run[name] for run in runs) for name in P50_P95)
+                    )
             rows.append(row)
-        return _markdown(rows)
+        return report.markdown(rows)
 
     def readme(self) -> str:
         """The row for the table in README."""
@@ -251,13 +256,3 @@ P50_P95 = ("p50", "p95")
 
 def _clients(scene: Scene) -> str:
     return f"{scene.connections} client{'' if scene.connections == 1 else 's'}"
-
-
-def _number(values: Iterable[float]) -> str:
-    return report.number(report.spread(values).median)
-
-
-def _markdown(rows: Sequence[Sequence[str]]) -> str:
-    head, *others = rows
-    lines = [head, ["---", *["---:"] * (len(head) - 1)], *others]
-    return "\n".join(f"| {' | '.join(line)} |" for line in lines)

@@ -15,8 +15,15 @@ function init(args)
    sent = -1 -- wrk asks for one request that it does not send
    status, min_size, max_size = tonumber(args[2]), tonumber(args[3]), tonumber(args[4])
    for line in io.lines(args[1]) do
-      local method, path, token, body = line:match("^(.-)\t(.-)\t(.-)\t(.*)$")
+      local fields = {}
+      for field in line:gmatch("(.-)\t") do
+         fields[#fields + 1] = field
+      end
+      local method, path, token, body = unpack(fields, 1, 4)
       local headers = { ["Host"] = wrk.headers["Host"], ["Authorization"] = "Bearer " .. token }
+      for place = 5, #fields, 2 do
+         headers[fields[place]] = fields[place + 1]
+      end
       if body ~= "" then
          headers["Content-Type"] = "application/json"
       else
@@ -51,8 +58,9 @@ end
 function done(summary, latency)
    local errors = summary.errors
    io.stderr:write(string.format(
-      '{"answered": %d, "seconds": %.6f, "wrong": %d, "p50": %.3f, "p95": %.3f, "p99": %.3f}\n',
-      summary.requests, summary.duration / 1e6,
+      '{"answered": %d, "received": %d, "seconds": %.6f, "wrong": %d,'
+         .. ' "p50": %.3f, "p95": %.3f, "p99": %.3f}\n',
+      summary.requests, summary.bytes, summary.duration / 1e6,
       thread:get("wrong") + errors.connect + errors.read + errors.write,
       latency:percentile(50) / 1e3, latency:percentile(95) / 1e3, latency:percentile(99) / 1e3))
 end

@@ -7,14 +7,15 @@ throughput and latencies mean less; CPU per request is that of the server alone 
 import json
 import math
 import multiprocessing
+import re
 import shutil
 import socket
 import subprocess
 import tempfile
 import threading
 import time
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from itertools import chain
 from pathlib import Path
 from typing import BinaryIO
@@ -24,13 +25,18 @@ MAX_SECONDS = 20
 
 WRK = shutil.which("wrk")
 
+CONTENT_LENGTH = re.compile(rb"^content-length: *(\d+)", re.IGNORECASE | re.MULTILINE)
+
 
 @dataclass(frozen=True)
 class Request:
+    """headers: those beside the token, and those that describe the body."""
+
     method: str
     path: str
     token: str
     body: str = ""
+    headers: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -44,9 +50,13 @@ class Expected:
 
 @dataclass(frozen=True)
 class Result:
-    """p50, p95, p99: milliseconds. wrong: answers that were not as expected, or missing."""
+    """p50, p95, p99: milliseconds. wrong: answers that were not as expected, or missing.
+
+    received: bytes of all answers, their headers included.
+    """
 
     answered: int
+    received: int
     seconds: float
     wrong: int
     p50: float
@@ -68,7 +78,9 @@ def wrk(port: int, requests: Sequence[Request], expected: Expected, connections:
     script = Path(__file__).with_suffix(".lua")
     with tempfile.NamedTemporaryFile("w", suffix=".plan") as plan:
         for request in requests:
-            plan.write(f"{request.method}\t{request.path}\t{request.token}\t{request.body}\n")
+            headers = (part for header in request.headers.items() for part in header)
+            fields = (request.method, request.path, request.token, request.body, *headers)
+            plan.write("\t".join((*fields, "\n")))
         plan.flush()
         done = subprocess.run(
             [
@@ -86,56 +98,69 @@ def wrk(port: int, requests: Sequence[Request], expected: Expected, connections:
 def python(port: int, requests: Sequence[Request], expected: Expected, connections: int) -> Result:
     processes = min(2, connections)
     shares = [list(requests)[start::processes] for start in range(processes)]
-    given = [(port, share, expected, connections // processes) for share in shares]
+    given = [(port, share, expected, connections // processes, MAX_SECONDS) for share in shares]
     # Spawned, since a fork would copy locks of the threads of this process but not the threads.
     with multiprocessing.get_context("spawn").Pool(processes) as pool:
         results = pool.starmap(_process, given)
-    seconds = max(end for _, end, _ in results) - min(begin for begin, _, _ in results)
-    latencies = sorted(chain.from_iterable(taken for _, _, taken in results))
+    seconds = max(end for _, end, _, _ in results) - min(begin for begin, _, _, _ in results)
+    sent = sum(count for _, _, count, _ in results)
+    answers = list(chain.from_iterable(right for _, _, _, right in results))
+    latencies = sorted(latency for latency, _ in answers)
     percentiles = (percentile(latencies or [math.nan], percent) * 1000 for percent in (50, 95, 99))
-    return Result(len(latencies), seconds, len(requests) - len(latencies), *percentiles)
+    received = sum(size for _, size in answers)
+    return Result(len(answers), received, seconds, sent - len(answers), *percentiles)
 
 
 def _process(
-    port: int, requests: list[Request], expected: Expected, connections: int
-) -> tuple[float, float, list[float]]:
+    port: int, requests: list[Request], expected: Expected, connections: int, max_seconds: float
+) -> tuple[float, float, int, list[tuple[float, int]]]:
+    """Returns begin and end, how many requests were sent, and the right answers."""
+    begin = time.monotonic()
     queue = iter(requests)
-    latencies: list[float] = []
+    right: list[tuple[float, int]] = []
     threads = [
-        threading.Thread(target=_connection, args=(port, queue, expected, latencies))
+        threading.Thread(
+            target=_connection, args=(port, queue, expected, begin + max_seconds, right)
+        )
         for _ in range(connections)
     ]
-    begin = time.monotonic()
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join()
-    return begin, time.monotonic(), latencies
+    sent = len(requests) - len(list(queue))
+    return begin, time.monotonic(), sent, right
 
 
 def _connection(
-    port: int, queue: Iterator[Request], expected: Expected, latencies: list[float]
+    port: int,
+    queue: Iterator[Request],
+    expected: Expected,
+    deadline: float,
+    right: list[tuple[float, int]],
 ) -> None:
-    deadline = time.monotonic() + MAX_SECONDS
+    """Adds seconds and received bytes of each answer that is as expected."""
     with socket.create_connection(("127.0.0.1", port), timeout=10) as wire:
         wire.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         with wire.makefile("rb") as answers:
             while time.monotonic() < deadline and (request := next(queue, None)):
                 start = time.perf_counter()
                 wire.sendall(_wire_format(request))
-                status = int(answers.readline().split()[1])
-                size = len(answers.read(_content_length(answers)))
+                head = _head(answers)
+                status, length = int(head.split()[1]), CONTENT_LENGTH.search(head)
+                size = len(answers.read(int(length[1]))) if length else 0
                 if status == expected.status and expected.min_size <= size <= expected.max_size:
-                    latencies.append(time.perf_counter() - start)
+                    right.append((time.perf_counter() - start, len(head) + size))
 
 
-def _content_length(answers: BinaryIO) -> int:
-    length = 0
-    while (line := answers.readline()) not in (b"\r\n", b""):
-        name, _, value = line.partition(b":")
-        if name.lower() == b"content-length":
-            length = int(value)
-    return length
+def _head(answers: BinaryIO) -> bytes:
+    """The status and the headers of an answer, with the empty line at the end."""
+    head = b""
+    while line := answers.readline():
+        head += line
+        if line == b"\r\n":
+            break
+    return head
 
 
 def _wire_format(request: Request) -> bytes:
@@ -143,6 +168,7 @@ def _wire_format(request: Request) -> bytes:
         f"{request.method} {request.path} HTTP/1.1",
         "Host: 127.0.0.1",
         f"Authorization: Bearer {request.token}",
+        *(f"{name}: {value}" for name, value in request.headers.items()),
     ]
     if request.body:
         lines += ["Content-Type: application/json", f"Content-Length: {len(request.body.encode())}"]

@@ -2,9 +2,10 @@
 
 import json
 import random
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 from typing import Any
 
 from tests.benchmarks.database import Database, user_id
@@ -34,7 +35,7 @@ NEWER_FIELDS = {"due_date", "tags"}
 class Person:
     user_id: str
     token: str
-    tasks: range
+    tasks: Sequence[int]
 
     @property
     def path(self) -> str:
@@ -49,19 +50,61 @@ def people(database: Database, issuer: Issuer, algorithm: str, count: int = PEOP
     ]
 
 
+class WrongAnswer(Exception):
+    """A server behaves differently from the others, so a comparison would be meaningless."""
+
+
+def hold(is_right: bool, request: Request, answer: Answer) -> None:  # noqa: FBT001
+    if not is_right:
+        raise WrongAnswer(f"{request.method} {request.path}: {answer.status} {answer.body!r}")
+
+
+def _check_list(length: int, count: int, request: Request, answer: Answer) -> None:
+    listed = answer.json()
+    tasks = listed["tasks"]
+    newest_first = sorted(tasks, key=lambda task: (task["created_at"], task["id"]), reverse=True)
+    hold(
+        listed.keys() - {"next_cursor"} == {"tasks", "count"}
+        and (len(tasks), listed["count"]) == (length, count)
+        and tasks == newest_first,
+        request,
+        answer,
+    )
+    for task in tasks:
+        _hold_task(request, answer, task)
+
+
+def _check_task(request: Request, answer: Answer) -> None:
+    _hold_task(request, answer, answer.json())
+
+
+def _hold_task(request: Request, answer: Answer, task: dict[str, Any]) -> None:
+    given = json.loads(request.body) if request.body else {}
+    times = [task.get(name) for name in ("created_at", "updated_at", "completed_at")]
+    hold(
+        task.keys() in (FIELDS, FIELDS | NEWER_FIELDS)
+        and task["user_id"] == request.path.split("/")[2]
+        and all(datetime.fromisoformat(time).tzinfo for time in times if time)
+        and (task["completed_at"] is not None) == task["complete"]
+        and given.items() <= task.items(),
+        request,
+        answer,
+    )
+
+
 @dataclass(frozen=True)
 class Operation:
     """make: builds one request of a person about one of their tasks.
 
-    page: for a list, how many tasks the answer holds, and how many the user has.
+    check: raises WrongAnswer unless the answer is right.
     """
 
     name: str
     status: int
     make: Callable[[Person, int], Request]
+    check: Callable[[Request, Answer], None] = _check_task
     needs_a_fresh_task: bool = False
     adds_tasks: bool = False
-    page: tuple[int, int] | None = None
 
 
 def _words() -> str:
@@ -104,7 +147,11 @@ def _delete(person: Person, task: int) -> Request:
     return Request("DELETE", f"{person.path}/{task}", person.token)
 
 
-LIST = Operation("list of 20", 200, _list, page=(20, 20))
+def whole_list(count: int) -> Operation:
+    return Operation(f"list of {count:,}", 200, _list, partial(_check_list, count, count))
+
+
+LIST = whole_list(20)
 READ = Operation("read", 200, _read)
 CREATE = Operation("create", 201, _create, adds_tasks=True)
 CHANGE = Operation("change", 200, _change)
@@ -117,7 +164,7 @@ def paged_list(length: int, count: int) -> Operation:
     def make(person: Person, _task: int) -> Request:
         return Request("GET", f"{person.path}?limit={length}", person.token)
 
-    return Operation(f"page of {length}", 200, make, page=(length, count))
+    return Operation(f"page of {length}", 200, make, partial(_check_list, length, count))
 
 
 def plan(
@@ -133,10 +180,6 @@ def plan(
     ]
 
 
-class WrongAnswer(Exception):
-    """A server behaves differently from the others, so a comparison would be meaningless."""
-
-
 def verify(url: str, operation: Operation, request: Request) -> Expected:
     """Sends a request and verifies its answer. Returns what similar answers must look like."""
     answer = ask(url, request)
@@ -145,13 +188,14 @@ def verify(url: str, operation: Operation, request: Request) -> Expected:
         gone = ask(url, Request("GET", request.path, request.token))
         hold(answer.body == b"" and gone.status == 404, request, answer)
         return Expected(answer.status, 0, 0)
-    if operation.page:
-        _hold_list(request, answer, *operation.page)
-    else:
-        _hold_task(request, answer, answer.json())
+    operation.check(request, answer)
     if request.method not in ("GET", "POST"):
         now = ask(url, Request("GET", request.path, request.token))
         hold(now.json() == answer.json(), request, now)
+    if "Idempotency-Key" in request.headers:
+        again = ask(url, request)
+        is_replayed = again.headers["Idempotent-Replayed"] == "true"
+        hold(is_replayed and again.json() == answer.json(), request, again)
     # Titles vary in length, and a time may be null.
     return Expected(answer.status, len(answer.body) * 2 // 3, len(answer.body) * 3 // 2)
 
@@ -180,39 +224,6 @@ def ask(url: str, request: Request) -> Answer:
         {
             "Authorization": f"Bearer {request.token}",
             **({"Content-Type": "application/json"} if request.body else {}),
+            **request.headers,
         },
     )
-
-
-def _hold_list(request: Request, answer: Answer, length: int, count: int) -> None:
-    listed = answer.json()
-    tasks = listed["tasks"]
-    newest_first = sorted(tasks, key=lambda task: (task["created_at"], task["id"]), reverse=True)
-    hold(
-        listed.keys() - {"next_cursor"} == {"tasks", "count"}
-        and (len(tasks), listed["count"]) == (length, count)
-        and tasks == newest_first,
-        request,
-        answer,
-    )
-    for task in tasks:
-        _hold_task(request, answer, task)
-
-
-def _hold_task(request: Request, answer: Answer, task: dict[str, Any]) -> None:
-    given = json.loads(request.body) if request.body else {}
-    times = [task.get(name) for name in ("created_at", "updated_at", "completed_at")]
-    hold(
-        task.keys() in (FIELDS, FIELDS | NEWER_FIELDS)
-        and task["user_id"] == request.path.split("/")[2]
-        and all(datetime.fromisoformat(time).tzinfo for time in times if time)
-        and (task["completed_at"] is not None) == task["complete"]
-        and given.items() <= task.items(),
-        request,
-        answer,
-    )
-
-
-def hold(is_right: bool, request: Request, answer: Answer) -> None:  # noqa: FBT001
-    if not is_right:
-        raise WrongAnswer(f"{request.method} {request.path}: {answer.status} {answer.body!r}")

@@ -41,6 +41,10 @@ def number(value: float) -> str:
     return f"{value:.0f}" if value >= 100 else f"{value:.3g}"
 
 
+def median(values: Iterable[float]) -> str:
+    return number(spread(values).median)
+
+
 def cpu(sample: Sample) -> float:
     """Of the server and the database together, in microseconds per request."""
     return float(sample["server_cpu"] + sample["database_cpu"])
@@ -133,3 +137,10 @@ def aligned(rows: Sequence[Sequence[str]]) -> str:
         rest = (cell.rjust(width) for cell, width in zip(row[1:], widths[1:], strict=False))
         lines.append("  ".join((first, *rest)).rstrip())
     return "\n".join(lines)
+
+
+def markdown(rows: Sequence[Sequence[str]]) -> str:
+    """The first row is the head. The first column is aligned left and the others right."""
+    head, *others = rows
+    lines = [head, ["---", *["---:"] * (len(head) - 1)], *others]
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines)

@@ -1,4 +1,6 @@
 import math
+import socket
+import time
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from threading import Lock, Thread
@@ -16,11 +18,14 @@ SENDERS = [
 
 
 class Recorder(ThreadingHTTPServer):
-    """Records its requests. Answers an empty object at /odd, and ten bytes elsewhere."""
+    """Records its requests. Answers an empty object at /odd, and ten bytes elsewhere.
+
+    At /slow it takes its time.
+    """
 
     def __init__(self) -> None:
         super().__init__(("127.0.0.1", 0), Handler)
-        self.received: list[tuple[str, str, str | None, bytes]] = []
+        self.received: list[tuple[str, str, str | None, str | None, bytes]] = []
         self.lock = Lock()
 
     @property
@@ -36,9 +41,10 @@ class Handler(BaseHTTPRequestHandler):
     def answer(self) -> None:
         body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
         with self.server.lock:
-            self.server.received.append(
-                (self.command, self.path, self.headers["Authorization"], body)
-            )
+            token, tags = self.headers["Authorization"], self.headers["If-Match"]
+            self.server.received.append((self.command, self.path, token, tags, body))
+        if self.path == "/slow":
+            time.sleep(0.2)
         content = b"{}" if self.path == "/odd" else b"0123456789"
         self.send_response(500 if self.path == "/broken" else 200)
         self.send_header("Content-Length", str(len(content)))
@@ -66,15 +72,33 @@ def recorder() -> Iterator[Recorder]:
 def test_each_request_is_sent_once_and_unchanged(
     send: Any, connections: int, recorder: Recorder
 ) -> None:
-    requests = [Request("PATCH", f"/{number}", f"t{number}", '{"a": "é"}') for number in range(100)]
+    requests = [
+        Request("PATCH", f"/{number}", f"t{number}", '{"a": "é"}', {"If-Match": f'"a", "{number}"'})
+        for number in range(100)
+    ]
 
     result = send(recorder.port, requests, Expected(200, 10, 10), connections)
 
     assert (result.answered, result.wrong) == (100, 0)
     assert 0 < result.p50 <= result.p95 <= result.p99 <= result.seconds * 1000
     assert sorted(recorder.received) == sorted(
-        ("PATCH", f"/{number}", f"Bearer t{number}", '{"a": "é"}'.encode()) for number in range(100)
+        ("PATCH", f"/{number}", f"Bearer t{number}", f'"a", "{number}"', '{"a": "é"}'.encode())
+        for number in range(100)
     )
+
+
+@pytest.mark.parametrize("send", SENDERS)
+def test_the_bytes_of_all_answers_are_counted_with_their_headers(
+    send: Any, recorder: Recorder
+) -> None:
+    with socket.create_connection(("127.0.0.1", recorder.port)) as wire:
+        wire.sendall(b"GET / HTTP/1.1\r\nConnection: close\r\n\r\n")
+        answer = wire.makefile("rb").read()
+    assert answer.startswith(b"HTTP/1.1 200 OK\r\n")
+
+    result = send(recorder.port, [Request("GET", "/", "t")] * 20, Expected(200, 10, 10), 2)
+
+    assert result.received == 20 * len(answer)
 
 
 @pytest.mark.parametrize("path", ["/odd", "/broken"])
@@ -105,3 +129,16 @@ def test_missing_answers_are_reported(recorder: Recorder) -> None:
 
     assert (result.answered, result.wrong) == (0, 1)
     assert math.isnan(result.p50)
+
+
+@pytest.mark.parametrize("send", SENDERS)
+def test_a_run_that_takes_too_long_ends_early_without_wrong_answers(
+    send: Any, recorder: Recorder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(load, "MAX_SECONDS", 1)
+    requests = [Request("GET", "/slow", "t")] * 40
+
+    result = send(recorder.port, requests, Expected(200, 10, 10), 2)
+
+    assert 0 < result.answered < 40
+    assert result.wrong == 0
