@@ -28,6 +28,7 @@ from authjwt.tokens import Verifier
 log = logging.getLogger(__name__)
 
 LOG_INTERVAL = 60.0
+MISSING = "Send a token: Authorization: Bearer <token>. A cookie is not enough."
 
 
 @cache
@@ -136,5 +137,5 @@ def token_of(request: HttpRequest) -> str:
     header: str = request.META.get("HTTP_AUTHORIZATION", "")
     scheme, _, token = header.partition(" ")
     if scheme.lower() != "bearer":
-        raise MissingToken("Send a token: Authorization: Bearer <token>.")
+        raise MissingToken(MISSING)
     return token.strip(" ")

@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from authjwt.exceptions import KeysUnavailable, NoKeySet
 from authjwt.fetch import TIMEOUT, fetch
 from authjwt.jwks import Key, parse
+from authjwt.wording import plain
 
 log = logging.getLogger(__name__)
 
@@ -192,9 +193,9 @@ class KeyRing:
             self._refresh_at = self.fetched_at + MAX_AGE
             refresh.succeeded = True
         except Exception as error:  # noqa: BLE001  whatever an issuer does, the good keys stay
-            log.warning("key set: %s", error)
             self._retry_at = self._clock() + BACK_OFF[min(self.failures, len(BACK_OFF) - 1)]
             self.failures += 1
+            log.warning("key set of %s: %s", plain(self.url), error)
         finally:
             with self._lock:
                 self._refresh = None

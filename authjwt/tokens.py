@@ -310,5 +310,9 @@ def check_signature(
     segments: tuple[str, str, str], signature: bytes, algorithm: Algorithm, material: Any
 ) -> None:
     signed = f"{segments[0]}.{segments[1]}".encode()
-    if not algorithm.verify(signed, material, signature):
-        raise InvalidToken("bad_signature", "The signature does not match the token.")
+    if algorithm.verify(signed, material, signature):
+        return
+    detail = "The signature does not match the token."
+    if algorithm is HMAC:
+        detail = "The token was signed with another secret than BETTER_AUTH_SECRET, or was changed."
+    raise InvalidToken("bad_signature", detail)

@@ -11,6 +11,8 @@ from corsheaders.checks import check_settings as check_cors
 from django.conf import settings
 from django.core.checks import CheckMessage, Error, Tags, register
 
+from authjwt import conf
+
 SERVER = "server"
 UNKNOWN_ORIGIN = "https://nobody.invalid"
 
@@ -53,6 +55,8 @@ def check_origins(**_: Any) -> list[CheckMessage]:
                 id="config.E002",
             )
         )
+    for origin in settings.CORS_ALLOWED_ORIGINS:
+        errors += _never_matches(origin)
     for regex in settings.CORS_ALLOWED_ORIGIN_REGEXES:
         try:
             matches_any_origin = re.match(regex, UNKNOWN_ORIGIN)
@@ -68,3 +72,23 @@ def check_origins(**_: Any) -> list[CheckMessage]:
                 )
             )
     return errors
+
+
+def _never_matches(origin: str) -> list[CheckMessage]:
+    """django-cors-headers compares origins as they are written, without wildcards."""
+    if "*" in origin and origin != "*":
+        error = f"CORS_ALLOWED_ORIGINS has no wildcards: {origin} would match no origin."
+        hint = f"Use CORS_ALLOWED_ORIGIN_REGEXES: {_as_regex(origin)}"
+    elif (written := conf.origin(origin)) not in ("", origin.rstrip("/")):
+        error = f"CORS_ALLOWED_ORIGINS: {origin} would match no origin."
+        hint = f"Browsers write it as {written}"
+    else:
+        return []
+    return [Error(error, hint=hint, id="config.E006")]
+
+
+def _as_regex(origin: str) -> str:
+    """Wildcards become a part of a host name, or a port."""
+    url = origin if "://" in origin else f"https://{origin}"
+    regex = re.escape(url.rstrip("/")).replace(r"\-", "-")
+    return regex.replace(r":\*", ":[0-9]+").replace(r"\*", "[a-z0-9-]+")

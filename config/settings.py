@@ -205,7 +205,8 @@ CORS_EXPOSE_HEADERS = [
     "Idempotent-Replayed",
     "X-Request-ID",
 ]
-CORS_URLS_REGEX = rf"^({API_URL}|/health|/openapi\.json|/\.well-known/)"
+# Also where nothing is: without these headers, a forgotten /api would look like an error of CORS.
+CORS_URLS_REGEX = rf"^(?!{ADMIN_URL.rstrip('/')}(/|\Z))"
 
 # Better Auth, the issuer of the tokens
 

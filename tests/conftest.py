@@ -34,6 +34,7 @@ SLOW = (
     "test_upgrade",
     "test_migrate",
     "test_restore",
+    "test_versions",
     "wire",
     "benchmarks",
     "browser",

@@ -14,7 +14,7 @@ MAY_IMPORT = {
     "authjwt.exceptions": set[str](),
     "authjwt.jwks": set(),
     "authjwt.fetch": {"authjwt.exceptions"},
-    "authjwt.keys": {"authjwt.exceptions", "authjwt.fetch", "authjwt.jwks"},
+    "authjwt.keys": {"authjwt.exceptions", "authjwt.fetch", "authjwt.jwks", "authjwt.wording"},
     "authjwt.user_ids": set[str](),
     "authjwt.wording": set[str](),
     "authjwt.claims": {
@@ -141,7 +141,13 @@ MAY_IMPORT = {
         "tasks.models",
         "tasks.operations",
     },
-    "config.http.middleware": {"config.database", "config.http.errors", "config.server"},
+    "config.http.middleware": {
+        "config.database",
+        "config.http.errors",
+        "config.http.origins",
+        "config.server",
+    },
+    "config.http.origins": set[str](),
     "config.http.api": {"config", "config.http", "tasks.api"},
     "config.staff": {"config.http.errors", "config.server.logs", "config.staff", "tasks.limits"},
     "config.operator": {

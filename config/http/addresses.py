@@ -32,7 +32,7 @@ OTHER_NAMES = ("task", "todo", "todos", "item", "items")
 USERS = ("users", "user")
 VERSION = re.compile(r"v\d+(\.\d+)?", re.IGNORECASE)
 DIGITS = re.compile("[0-9]{1,19}")
-UNSET_IN_JAVASCRIPT = ("undefined", "null")
+UNSET_IN_JAVASCRIPT = ("undefined", "null", "[object Object]", "[object Promise]")
 
 ACTIONS = {
     **dict.fromkeys(
@@ -63,7 +63,7 @@ def another_user(user: str, path: str = "") -> str:
     """user: the one that the path names, decoded."""
     sentence = f"{ANOTHER_USER} The address says user {_shown(user, user_ids.MAX_LENGTH)}"
     if user in UNSET_IN_JAVASCRIPT:
-        return f"{sentence}: wait for the session before calling."
+        return f"{sentence}: wait for the session, and send its user.id."
     meant = _meant(path)
     if meant and meant.mistakes:
         return f"{sentence}, because it {meant.mistakes}. Did you mean {meant.address}?"
@@ -110,6 +110,8 @@ def _meant(path: str) -> Meant | None:
         return None
     parts = [part for part in path.split("/") if part]
     mistakes = ["ends with a slash"] if path.endswith("/") else []
+    if "//" in path.rstrip("/"):
+        mistakes.append("has two slashes in a row")
     other = f"/{'/'.join(parts)}".lower().removeprefix(API_URL.rstrip("/"))
     if other in OTHER_ADDRESSES:
         return Meant(other, _joined(mistakes))

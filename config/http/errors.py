@@ -48,7 +48,7 @@ CRASH = "Something went wrong here. It has been recorded."
 DATABASE_UNREACHABLE = (
     "The database cannot be reached at the moment. Nothing was done: please try again."
 )
-NOT_JSON = "The body must be application/json."
+NOT_JSON = "The body must be JSON: send the header Content-Type: application/json."
 IN_TRASH = "The task of this Idempotency-Key is in the trash. To create another one, use a new key."
 KEY_REUSED = "This Idempotency-Key was sent before, with another body. Use a new key."
 PRECONDITION_FAILED = "The task has changed since then. Read it again before changing it."

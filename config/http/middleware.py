@@ -13,7 +13,7 @@ from django.http import HttpRequest
 from django.http.response import HttpResponseBase
 
 from config.database.base import serving_the_api
-from config.http import errors
+from config.http import errors, origins
 from config.server import metrics
 from config.server.bodies import REFUSAL
 from config.server.stats import stats
@@ -76,10 +76,21 @@ class Cors(CorsMiddleware):
 
     def __call__(self, request: HttpRequest) -> HttpResponseBase:
         if "HTTP_ORIGIN" in request.META:
-            return super().__call__(request)  # type: ignore[return-value]
-        response: HttpResponseBase = self.get_response(request)  # type: ignore[assignment]
+            response: HttpResponseBase = super().__call__(request)  # type: ignore[assignment]
+            if "Access-Control-Allow-Origin" not in response.headers:
+                _report_origin(request)
+            return response
+        response = self.get_response(request)  # type: ignore[assignment]
         response.headers.setdefault("Vary", "origin")
         return response
+
+
+def _report_origin(request: HttpRequest) -> None:
+    """Of a browser that may not read the answer. This server is an origin too: that of its docs."""
+    origin = request.META["HTTP_ORIGIN"]
+    is_own = origin.partition("://")[2] == request.META.get("HTTP_HOST")
+    if not is_own and re.match(settings.CORS_URLS_REGEX, request.path_info):
+        origins.refused.report(origin)
 
 
 def _write(request: HttpRequest, response: HttpResponseBase, seconds: float) -> None:

@@ -365,7 +365,8 @@ CASES = [
             "one that matches the token",
             "Set BETTER_AUTH_SECRET to exactly the secret that the issuer signs with: "
             "the one of the same environment, without quotes around it.",
-            "bad_signature: The signature does not match the token.",
+            "bad_signature: "
+            "The token was signed with another secret than BETTER_AUTH_SECRET, or was changed.",
         ),
         id="another-secret",
     ),

@@ -500,7 +500,7 @@ def test_an_outage_is_logged_without_the_answer(
         ring.load()
 
     assert [record.getMessage() for record in caplog.records] == [
-        "key set: the URL of the key set answered 500"
+        f"key set of {ring.url}: the URL of the key set answered 500"
     ]
 
 

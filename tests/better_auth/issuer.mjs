@@ -5,11 +5,14 @@ import { existsSync, readFileSync, writeFileSync } from "node:fs";
 import { createServer } from "node:http";
 import { createInterface } from "node:readline";
 import { deserialize, serialize } from "node:v8";
-import { oauthProvider } from "@better-auth/oauth-provider";
 import { betterAuth } from "better-auth";
 import { memoryAdapter } from "better-auth/adapters/memory";
 import { fromNodeHeaders, toNodeHandler } from "better-auth/node";
-import { jwt, signJWT } from "better-auth/plugins";
+import * as plugins from "better-auth/plugins";
+
+// Better Auth 1.3 has neither `signJWT` nor the OAuth provider.
+const { jwt, signJWT } = plugins;
+const { oauthProvider } = await import("@better-auth/oauth-provider").catch(() => ({}));
 
 // What JSON cannot express.
 const payloads = {
@@ -41,7 +44,8 @@ async function start(variant) {
     database: memoryAdapter(db),
     emailAndPassword: { enabled: true },
     advanced: { database: { generateId: variant.generateId } },
-    session: { cookieCache: variant.cookieCache },
+    // The provider of Better Auth 1.4 requires it, although it is the default.
+    session: { cookieCache: variant.cookieCache, storeSessionInDatabase: true },
     user: { additionalFields: variant.fields },
     telemetry: { enabled: false },
     logger: { level: "error" },

@@ -17,6 +17,7 @@ from urllib.parse import parse_qs, unquote, urlencode, urlsplit
 from tests.server import Answer, free_port, send
 
 HERE = Path(__file__).parent
+PROGRAM = HERE / "issuer.mjs"
 SECRET = "an-issuer-secret-that-only-these-tests-know-0123456789"
 START_UP = 30.0
 SHUT_DOWN = 10.0
@@ -25,12 +26,16 @@ Json = dict[str, Any]
 
 
 class Node:
-    """The process of all issuers, since Better Auth takes longer to load than to start."""
+    """The process of all issuers, since Better Auth takes longer to load than to start.
 
-    def __init__(self) -> None:
+    folder: the one that the release of Better Auth is installed for. Node.js looks for the packages
+        of a program there only if the program is an argument, and not a file elsewhere.
+    """
+
+    def __init__(self, folder: Path = HERE) -> None:
         self.process = subprocess.Popen(
-            ["node", "issuer.mjs"],
-            cwd=HERE,
+            ["node", "--input-type=module", "--eval", PROGRAM.read_text(encoding="utf-8")],
+            cwd=folder,
             env={"PATH": os.environ["PATH"]},
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,

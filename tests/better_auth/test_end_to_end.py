@@ -453,6 +453,21 @@ def test_token_is_refused_once_its_key_is_no_longer_listed(
     assert_refused(list_tasks(server, person, withdrawn), "unknown_key")
 
 
+def test_localhost_and_127_0_0_1_are_different_issuers(start_issuer: Start, serve: Serve) -> None:
+    """Better Auth and the service have the two spellings of one address."""
+    issuer = start_issuer(base="http://localhost:PORT")
+    accepted = f"http://127.0.0.1:{issuer.port}"
+    server = serve(BETTER_AUTH_URL=accepted)
+    person = issuer.sign_up()
+
+    answer = list_tasks(server, person, person.token())
+
+    assert_refused(answer, "wrong_issuer")
+    assert answer.json()["detail"] == f"The token comes from another issuer than {accepted}."
+    line = json.loads(server.log.read_text().splitlines()[-1])
+    assert (line["issuer"], line["expected"]) == (f'"http://localhost:{issuer.port}"', accepted)
+
+
 # Issuers that come and go
 
 

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 from django.core.checks import run_checks
+from django.test import Client
 
 from config import checks
 from tests.server import INHERITED, ROOT, database_url
@@ -62,7 +63,7 @@ def test_all_errors_are_reported_together_and_no_secret() -> None:
             "SECRET_KEY_FALLBACKS": "x",
             "SECURE_HSTS_PRELOAD": "yes",
             "DATABASE_URL": "mysql://root:hunter2@db.example.com/tasks",
-            "CORS_ALLOWED_ORIGINS": "*",
+            "CORS_ALLOWED_ORIGINS": "*, https://*.vercel.app",
             "CORS_ALLOWED_ORIGIN_REGEXES": "(,.*",
             "BETTER_AUTH_SECRET": "hunter2",
         },
@@ -81,6 +82,8 @@ def test_all_errors_are_reported_together_and_no_secret() -> None:
         "(config.E005) SECRET_KEY_FALLBACKS is weak: set it to 50 random characters or more.",
         "(config.E001) DATABASE_URL must be a postgresql:// URL, or the word embedded.",
         "(config.E002) CORS_ALLOWED_ORIGINS must name each origin",
+        "(config.E006) CORS_ALLOWED_ORIGINS has no wildcards: https://*.vercel.app would match",
+        "CORS_ALLOWED_ORIGIN_REGEXES: https://[a-z0-9-]+\\.vercel\\.app",
         "(config.E003) CORS_ALLOWED_ORIGIN_REGEXES",
         "(authjwt.E002)",
     ):
@@ -204,6 +207,10 @@ def test_the_version_of_the_package_is_read_from_config() -> None:
         (["https://app.example.com"], [r"(?:https://[a-z]+\.example\.com)\Z"], []),
         (["*"], [], ["config.E002"]),
         (["null"], [], ["config.E002"]),
+        (["https://*.example.com"], [], ["config.E006"]),
+        (["https://app.example.com:443"], [], ["config.E006"]),
+        (["https://APP.example.com", "capacitor://localhost"], [], ["config.E006"]),
+        (["http://localhost:3000", "http://[::1]:3000"], [], []),
         ([], [r"(?:.*)\Z"], ["config.E002"]),
         ([], [r"(?:https://.+)\Z"], ["config.E002"]),
         ([], [r"(?:[)\Z"], ["config.E003"]),
@@ -216,6 +223,34 @@ def test_an_origin_that_matches_all_is_refused(
     settings.CORS_ALLOWED_ORIGIN_REGEXES = regexes
 
     assert [message.id for message in checks.check_origins()] == ids
+
+
+@pytest.mark.parametrize(
+    ("written", "hint", "matches"),
+    [
+        ("https://*.vercel.app", r"https://[a-z0-9-]+\.vercel\.app", "https://my-app1.vercel.app"),
+        ("https://my-app-*.vercel.app/", r"https://my-app-[a-z0-9-]+\.vercel\.app",
+         "https://my-app-git-main.vercel.app"),
+        ("http://localhost:*", "http://localhost:[0-9]+", "http://localhost:5173"),
+        ("*.example.com", r"https://[a-z0-9-]+\.example\.com", "https://a.example.com"),
+    ],
+)  # fmt: skip
+def test_a_wildcard_is_refused_with_the_regular_expression_to_use(
+    settings: Any, written: str, hint: str, matches: str
+) -> None:
+    settings.CORS_ALLOWED_ORIGINS = [written]
+
+    (error,) = checks.check_origins()
+
+    assert error.msg == f"CORS_ALLOWED_ORIGINS has no wildcards: {written} would match no origin."
+    assert error.hint == f"Use CORS_ALLOWED_ORIGIN_REGEXES: {hint}"
+    settings.CORS_ALLOWED_ORIGINS = []
+    settings.CORS_ALLOWED_ORIGIN_REGEXES = [rf"(?:{hint})\Z"]
+    assert checks.check_origins() == []
+    assert Client().get("/", headers={"Origin": matches})["Access-Control-Allow-Origin"] == matches
+    for other in (f"{matches}.evil.net", f"{matches}/", matches.replace(".", "x")):
+        if other != matches:
+            assert "Access-Control-Allow-Origin" not in Client().get("/", headers={"Origin": other})
 
 
 def test_an_origin_without_a_scheme_is_refused(settings: Any) -> None:

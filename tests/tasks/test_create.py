@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from config.http.errors import NOT_JSON
 from tasks.models import Task
 from tests.people import Person, Sends, is_error
 
@@ -185,7 +186,7 @@ def test_json_that_is_no_object_is_422(alice: Person, no_object: str) -> None:
 def test_another_content_type_is_415(alice: Person, content_type: str) -> None:
     response = alice.client.post(alice.tasks, '{"title": "x"}', content_type=content_type)
 
-    assert is_error(response, 415, "UNSUPPORTED_MEDIA_TYPE", "The body must be application/json.")
+    assert is_error(response, 415, "UNSUPPORTED_MEDIA_TYPE", NOT_JSON)
 
 
 @pytest.mark.parametrize(

@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 from django.test import Client
 
+from authjwt.bearer import MISSING
 from tests.people import Person, Sends, is_error, token_of
 
 pytestmark = pytest.mark.django_db
@@ -48,7 +49,7 @@ def test_without_a_token_it_is_401(operation: Operation, alice: Person) -> None:
     task = alice.create()
     response = operation(Client(), alice, task["id"])
 
-    assert is_error(response, 401, "AUTH_MISSING", "Send a token: Authorization: Bearer <token>.")
+    assert is_error(response, 401, "AUTH_MISSING", MISSING)
     assert response["WWW-Authenticate"] == "Bearer"
     assert alice.get(alice.tasks).json()["tasks"] == [task]
 

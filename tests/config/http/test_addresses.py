@@ -11,9 +11,11 @@ from tests.people import Person, is_error
 
 NOTHING_HERE = "There is nothing at this address"
 SLASH = "ends with a slash"
+SLASHES = "has two slashes in a row"
 NO_API = "does not begin with /api/"
 NO_USER = "names no user"
 VERSION = "has a version"
+SESSION = ": wait for the session, and send its user.id."
 
 UNKNOWN = [
     ("/api/u/tasks/", SLASH, "/api/u/tasks"),
@@ -31,7 +33,10 @@ UNKNOWN = [
     ("/v1/tasks", f"{NO_API}, {VERSION} and {NO_USER}", "/api/{user_id}/tasks"),
     ("/api/tasks", NO_USER, "/api/{user_id}/tasks"),
     ("/api/tasks/7", NO_USER, "/api/{user_id}/tasks/7"),
-    ("/api//tasks", NO_USER, "/api/{user_id}/tasks"),
+    ("/api//tasks", f"{SLASHES} and {NO_USER}", "/api/{user_id}/tasks"),
+    ("/%2Fapi/u/tasks", SLASHES, "/api/u/tasks"),
+    ("/api/u//tasks//7/", f"{SLASH} and {SLASHES}", "/api/u/tasks/7"),
+    ("/%2Fdocs", SLASHES, "/docs"),
     ("/api/v1/u/tasks/", f"{SLASH} and {VERSION}", "/api/u/tasks"),
     ("/api/u/task", "says task instead of tasks", "/api/u/tasks"),
     ("/api/u/todos", "says todos instead of tasks", "/api/u/tasks"),
@@ -114,8 +119,13 @@ def test_every_action_is_written_as_it_is_looked_up() -> None:
     [
         ("/api/bob/tasks", "user bob."),
         ("/api/bob%2Fb%20%C3%A9/tasks/7", "user bob/b é."),
-        ("/api/undefined/tasks", "user undefined: wait for the session before calling."),
-        ("/api/null/tasks/7", "user null: wait for the session before calling."),
+        ("/api/undefined/tasks", f"user undefined{SESSION}"),
+        ("/api/null/tasks/7", f"user null{SESSION}"),
+        ("/api/[object%20Object]/tasks", f"user [object Object]{SESSION}"),
+        (
+            "/api//u/tasks",
+            f"user /u, because it {SLASHES}. Did you mean /api/u/tasks?",
+        ),
         ("/api/a%00%C2%85b/tasks", "user a\ufffd\ufffdb."),
         (f"/api/{'x' * 255}/tasks", f"user {'x' * 255}."),
         (f"/api/{'x' * 256}/tasks", f"user {'x' * 255}…."),

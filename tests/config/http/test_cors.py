@@ -37,6 +37,9 @@ def test_an_allowed_origin_may_read_the_answer_and_its_headers(charlie: Person) 
         ("PUT", "/api/alice/tasks", 405),
         ("GET", "/health", 200),
         ("GET", "/openapi.json", 200),
+        ("GET", "/alice/tasks", 404),
+        ("GET", "/%2Fapi/alice/tasks", 404),
+        ("GET", "/", 404),
     ],
 )
 def test_an_allowed_origin_may_read_errors_too(method: str, path: str, status: int) -> None:
@@ -81,7 +84,14 @@ def test_another_origin_is_not_allowed(origin: str) -> None:
     assert "Access-Control-Allow-Origin" not in response.headers
 
 
-def test_the_admin_allows_no_origin() -> None:
-    response = Client().get("/admin/login/", secure=True, headers={"Origin": ORIGIN})
+@pytest.mark.parametrize("path", ["/admin", "/admin/", "/admin/login/", "/admin/nothing"])
+@pytest.mark.parametrize("method", ["GET", "OPTIONS"])
+def test_the_admin_allows_no_origin(
+    path: str, method: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for origin in (ORIGIN, "https://evil.net"):
+        headers = {"Origin": origin, "Access-Control-Request-Method": "GET"}
+        response = Client().generic(method, path, secure=True, headers=headers)
 
-    assert "Access-Control-Allow-Origin" not in response.headers
+        assert "Access-Control-Allow-Origin" not in response.headers
+    assert "origin not allowed" not in capsys.readouterr().out
