@@ -23,6 +23,9 @@ ID_TOKEN_CLAIMS = ("at_hash", "c_hash")
 """Only ID tokens have these (OpenID Connect Core, section 3.3.2.11). They have no `typ`, and their
 issuer may be ours."""
 
+UNTYPED_ACCESS_CLAIMS = ("azp", "scope")
+"""What distinguishes access tokens of Better Auth 1.4 to 1.6, which have no `typ`."""
+
 OTHER_USER_CLAIMS = ("userId", "id", "uid", "user", "email")
 """Where frontends that sign their own tokens put the user by mistake."""
 
@@ -88,6 +91,12 @@ def check_kind(claims: Mapping[str, Any], kind: Kind) -> None:
     elif any(name in claims for name in ID_TOKEN_CLAIMS):
         raise InvalidToken(
             "id_token", f"This is an ID token, which is for the client alone. {FETCH_A_JWT}"
+        )
+    elif kind is Kind.SESSION and all(name in claims for name in UNTYPED_ACCESS_CLAIMS):
+        raise InvalidToken(
+            "wrong_type",
+            "This is an access token without a type, as Better Auth made them before 1.7, so its "
+            f"scopes cannot be relied on. {FETCH_A_JWT}",
         )
 
 

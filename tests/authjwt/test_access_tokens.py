@@ -133,10 +133,10 @@ REFUSED: dict[str, tuple[Reason, Token]] = {
     "session_rules_with_type": ("malformed", lambda: signer().token(
         claims(), signer().header(typ="at+jwt"))),
     "audience_of_a_session": ("wrong_audience", lambda: access_token(aud=ORIGIN)),
-    "access_claims_without_type": ("wrong_issuer", lambda: access_token(typ=...)),
-    "access_claims_of_the_origin_without_type": ("wrong_audience", lambda: access_token(
+    "access_claims_without_type": ("wrong_type", lambda: access_token(typ=...)),
+    "access_claims_of_the_origin_without_type": ("wrong_type", lambda: access_token(
         typ=..., iss=ORIGIN)),
-    "access_claims_with_type_jwt": ("wrong_audience", lambda: access_token(
+    "access_claims_with_type_jwt": ("wrong_type", lambda: access_token(
         typ="JWT", iss=ORIGIN)),
     "session_with_issuer_of_access_tokens": ("wrong_issuer", lambda: signer().token(
         claims(iss=BASE))),
@@ -205,6 +205,9 @@ REFUSED: dict[str, tuple[Reason, Token]] = {
         claims(iss=BASE, aud=RESOURCE, at_hash="MTIz", nonce="n", acr="0"))),
     "id_token_without_hash_for_the_resource": ("wrong_audience", lambda: signer().token(
         claims(aud=RESOURCE, nonce="n", acr="0"))),
+    # As Better Auth 1.4 to 1.6 made them: without a type
+    "untyped": ("wrong_type", lambda: signer().token(
+        claims(azp="client", scope="tasks:read", sid="s"))),
     # Header
     "own_key": ("malformed", lambda: signer().token(
         access_claims(), signer().header(typ="at+jwt", jwk=signer().jwk()))),
