@@ -15,7 +15,7 @@ CHUNK = 65536
 class LossyProxy:
     """Listens on the loopback interface, and passes everything on to the service at `port`.
 
-    An answer is lost with its connection: sometimes all of it, sometimes its second half. The
+    An answer is lost with its connection: sometimes all of it, sometimes only its end. The
     request has reached the service, which has done what it says.
 
     loses: the share of answers that are lost, from 0 to 1.
@@ -89,4 +89,4 @@ class LossyProxy:
             if self._random.random() >= self.loses:
                 return len(answer)
             self.lost += 1
-            return self._random.choice([0, len(answer) // 2])
+            return self._random.choice([0, len(answer) - 1])
