@@ -19,6 +19,7 @@ class LossyProxy:
     request has reached the service, which has done what it says.
 
     loses: the share of answers that are lost, from 0 to 1.
+    cuts: whether the beginning of some of them arrives.
     seed: of the random numbers that decide it.
     without: the name of a header that is taken from every request.
     url: where it answers. answers, lost: how many answers came, and how many of them were lost.
@@ -26,9 +27,16 @@ class LossyProxy:
     """
 
     def __init__(
-        self, port: int, *, loses: float = 0.0, seed: object = 0, without: str | None = None
+        self,
+        port: int,
+        *,
+        loses: float = 0.0,
+        cuts: bool = True,
+        seed: object = 0,
+        without: str | None = None,
     ) -> None:
         self.loses = loses
+        self.cuts = cuts
         self.answers = self.lost = self.received = self.sent = 0
         self._service = ("127.0.0.1", port)
         self._random = Random(str(seed))
@@ -89,4 +97,4 @@ class LossyProxy:
             if self._random.random() >= self.loses:
                 return len(answer)
             self.lost += 1
-            return self._random.choice([0, len(answer) - 1])
+            return self._random.choice([0, len(answer) - 1]) if self.cuts else 0

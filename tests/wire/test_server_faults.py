@@ -73,10 +73,10 @@ def test_writes_that_are_repeated_with_a_key_are_done_exactly_once(serve: Serve)
             kill_a_worker(server)
         writes.wait_for(100, succeeded=True, after=time.monotonic())
 
-    assert len(writes.unanswered) > network.lost / 2
-    assert writes.replayed
-    assert writes.refused == []
     writes.check_everything_is_done(rows())
+    assert len(writes.unanswered) > network.lost / 2
+    assert writes.refused == []
+    assert writes.replayed
 
 
 def test_five_deaths_of_a_worker_in_ten_seconds_do_not_end_the_server(serve: Serve) -> None:
