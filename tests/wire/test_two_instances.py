@@ -181,7 +181,7 @@ def test_nginx_repeats_a_request_that_an_instance_died_of_if_that_is_safe(
     instances: list[Server], dying: int, method: str
 ) -> None:
     """By default. The other methods are 502: the request may have been done, and only its client
-    knows whether to repeat it. `proxy_next_upstream non_idempotent` could create a task twice."""
+    knows whether to repeat it. `non_idempotent` needs keys, as a test below shows."""
     path, body, status = REQUESTS[method]
     with proxy(instances) as nginx:
         task = request(nginx, "alice", "POST", "", {"title": "x"}).json()

@@ -108,8 +108,7 @@ export async function synced(store: Store = EMPTY): Promise<Store> {
   const tasks = { ...store.tasks };
   for (const task of answer.tasks) tasks[task.id] = task;
   for (const { id } of deleted) delete tasks[id];
-  // Of several answers, the tasks are those of the time of the first, and the count is of now.
-  if (!store.more && !more && Object.keys(tasks).length !== answer.count) {
+  if (!more && Object.keys(tasks).length !== answer.count) {
     console.warn(`${answer.count} tasks, but the store has others: it starts over.`);
     return synced(EMPTY);
   }

@@ -107,12 +107,8 @@ console.log("settled");
 const input = createInterface({ input: process.stdin });
 await input.question("");
 input.close();
-// Several answers are of the time of the first, so only a single one is of now.
-let hadMore;
-do {
-  hadMore = storeOf()?.more;
-  await tab.refetchQueries({ queryKey: STORE });
-} while (hadMore || storeOf()?.more);
+do await tab.refetchQueries({ queryKey: STORE });
+while (storeOf()?.more);
 const store = storeOf();
 assert(store && tab.getQueryState(STORE)?.status === "success");
 const { wanted, failed } = saved;
