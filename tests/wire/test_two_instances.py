@@ -370,7 +370,8 @@ def test_writes_that_are_repeated_with_a_key_survive_the_death_of_an_instance(
             os.kill(pid, signal.SIGKILL)
         writes.wait_for(200, succeeded=True, after=time.monotonic())
 
-    writes.check_everything_is_done(Task.objects.alive().values_list("id", "title", "description"))
+    tasks = Task.objects.alive().values_list("id", "title", "description")
+    writes.check_everything_is_done(list(tasks))
     assert losing.lost
     assert writes.replayed
 

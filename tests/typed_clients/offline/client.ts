@@ -1,7 +1,8 @@
 // A client that loses nothing and does nothing twice, over any network: TanStack Query, with the
 // types of the OpenAPI document. In a React app, useQuery and useMutation take the place of the
-// observer and of `queue` below; the rest stays as it is.
+// observers below; the rest stays as it is.
 import {
+  MutationObserver,
   QueryClient,
   QueryObserver,
   dehydrate,
@@ -108,8 +109,8 @@ export async function synced(store: Store = EMPTY): Promise<Store> {
   const tasks = { ...store.tasks };
   for (const task of answer.tasks) tasks[task.id] = task;
   for (const { id } of deleted) delete tasks[id];
-  if (!more && Object.keys(tasks).length !== answer.count) {
-    console.warn(`${answer.count} tasks, but the store has others: it starts over.`);
+  if (!more && store.sync !== "*" && Object.keys(tasks).length !== answer.count) {
+    console.warn(`There are ${answer.count} tasks, but the store has others. It starts over.`);
     return synced(EMPTY);
   }
   return { tasks, sync, more };
@@ -134,11 +135,9 @@ export function queue<Name extends keyof Changes>(
   name: Name,
   variables: Changes[Name],
 ): void {
-  const cache = tab.getMutationCache();
-  void cache
-    .build<unknown, Error, Changes[Name], unknown>(tab, { mutationKey: [name] })
-    .execute(variables)
-    .catch(() => {}); // it is in the state of the mutation
+  new MutationObserver<unknown, Error, Changes[Name]>(tab, { mutationKey: [name] })
+    .mutate(variables)
+    .catch(() => {}); // the error is in the state of the mutation
 }
 
 function defineChanges(tab: QueryClient): void {
@@ -226,7 +225,7 @@ export function openTab(saved?: DehydratedState): QueryClient {
     refetchInterval: ({ state }) => (state.data?.more ? 1 : Number(POLL_MS ?? 5000)),
   }).subscribe(() => {});
   // Also those whose request was on its way: nobody knows whether it was done.
-  for (const change of pending(tab)) void change.continue().catch(() => {});
+  for (const change of pending(tab)) change.continue().catch(() => {});
   return tab;
 }
 
