@@ -3,17 +3,18 @@
 import json
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from http.client import HTTPConnection, HTTPException
 from threading import Event, Lock, Thread
 from typing import Any, Self
-from urllib.parse import urlsplit
+from urllib.parse import quote, urlsplit
 
 from tests.people import token_of
 
 MAX_SECONDS = 5.0
 """For any answer, whatever has failed."""
 TIMEOUT = 10.0
+REPEAT_TIMEOUT = 20.0
 PAUSE = 0.01
 """Seconds from an answer to the next request of the same client."""
 ABSENT, NEW, CHANGED = "absent", "new", "changed"
@@ -21,7 +22,7 @@ ABSENT, NEW, CHANGED = "absent", "new", "changed"
 
 @dataclass(frozen=True)
 class Reply:
-    """The result of a request. Without an answer, status is 0."""
+    """The result of a request. Without an answer, status is 0. A proxy's error has no body."""
 
     sent: float
     seconds: float
@@ -30,12 +31,14 @@ class Reply:
     retry_after: str | None
     error: str = ""
     method: str = ""
+    has_key: bool = False
+    is_replayed: bool = False
 
     @property
     def is_uncertain(self) -> bool:
         """Whether the write may have been done nevertheless."""
         return not self.succeeded and (
-            self.status == 0 or self.body["detail"].startswith("It is not known")
+            self.body is None or self.body["detail"].startswith("It is not known")
         )
 
     @property
@@ -72,9 +75,9 @@ class Client(Thread):
         self.load.over.wait(PAUSE)
         return reply
 
-    def ask(self, method: str, path: str, body: Any) -> Reply:
+    def ask(self, method: str, path: str, body: Any, **headers: str) -> Reply:
         sent = time.monotonic()
-        headers = {"Authorization": f"Bearer {self.token}", "Content-Type": "application/json"}
+        headers |= {"Authorization": f"Bearer {self.token}", "Content-Type": "application/json"}
         try:
             data = None if body is None else json.dumps(body)
             self.wire.request(method, path, data, headers)
@@ -84,9 +87,35 @@ class Client(Thread):
             self.wire.close()
             return Reply(sent, time.monotonic() - sent, 0, None, None, type(error).__name__, method)
         seconds = time.monotonic() - sent
-        content = json.loads(answer) if answer else None
-        retry_after = response.headers["Retry-After"]
-        return Reply(sent, seconds, response.status, content, retry_after, method=method)
+        is_json = response.headers.get_content_type() == "application/json"
+        return Reply(
+            sent,
+            seconds,
+            response.status,
+            json.loads(answer) if is_json else None,
+            response.headers["Retry-After"],
+            method=method,
+            has_key="Idempotency-Key" in headers,
+            is_replayed=response.headers["Idempotent-Replayed"] == "true",
+        )
+
+
+class RepeatingClient(Client):
+    """Creates with a key, and sends each request again until it has succeeded."""
+
+    def write(self, method: str, path: str, body: Any, title: str, becomes: str) -> Reply:
+        key = {"Idempotency-Key": quote(title)} if method == "POST" else {}
+        deadline = time.monotonic() + REPEAT_TIMEOUT
+        is_first = True
+        while True:
+            reply = self.ask(method, f"/api/alice/tasks{path}", body, **key)
+            if method == "DELETE" and reply.status == 404 and not is_first:
+                reply = replace(reply, status=204)  # a request before this one has done it
+            self.load.record(title, becomes, reply)
+            self.load.over.wait(PAUSE)
+            if reply.succeeded or time.monotonic() > deadline:
+                return reply
+            is_first = False
 
 
 class Load:
@@ -96,7 +125,15 @@ class Load:
     if a connection is lost between a commit and its answer, and then the error says so.
     """
 
-    def __init__(self, url: str, name: str, *, clients: int = 8, uncertain: bool) -> None:
+    def __init__(
+        self,
+        url: str,
+        name: str,
+        *,
+        clients: int = 8,
+        uncertain: bool,
+        kind: type[Client] = Client,
+    ) -> None:
         self.url = url
         self.name = name
         self.uncertain = uncertain
@@ -106,7 +143,7 @@ class Load:
         self.replies: list[Reply] = []
         self.possible: dict[str, set[str]] = {}
         self.ids: dict[str, int] = {}
-        self.clients = [Client(self, f"{name} {number}") for number in range(clients)]
+        self.clients = [kind(self, f"{name} {number}") for number in range(clients)]
 
     def __enter__(self) -> Self:
         for client in self.clients:
@@ -160,6 +197,10 @@ class Load:
         return [reply for reply in self.replies if reply.status == 0]
 
     @property
+    def replayed(self) -> list[Reply]:
+        return [reply for reply in self.replies if reply.is_replayed]
+
+    @property
     def refused(self) -> list[Reply]:
         return [reply for reply in self.replies if reply.status and not reply.succeeded]
 
@@ -180,9 +221,15 @@ class Load:
         for reply in self.refused:
             assert (reply.status, reply.body["error_code"]) == (503, "DATABASE_ERROR")
             assert reply.body.keys() == {"detail", "error_code", "timestamp", "request_id"}
-            is_unsafe = reply.method == "POST" and reply.is_uncertain
+            is_unsafe = reply.method == "POST" and reply.is_uncertain and not reply.has_key
             assert reply.retry_after == (None if is_unsafe else "2")
             assert self.uncertain or not reply.is_uncertain
+
+    def check_everything_is_done(self, rows: Sequence[tuple[int, str, str | None]]) -> None:
+        """Every request of repeating clients has succeeded, and has been done exactly once."""
+        assert [title for title, states in self.possible.items() if len(states) > 1] == []
+        assert {reply.status for reply in self.refused} <= {502, 503}
+        self.check_rows(rows)
 
     def check_rows(self, rows: Sequence[tuple[int, str, str | None]]) -> None:
         """The rows of the table are what the answers promised, without duplicates."""

@@ -9,8 +9,8 @@ import pytest
 
 from tests.people import SECRET
 from tests.server import Server
+from tests.typed_clients.workshop import HERE, Workshop
 
-HERE = Path(__file__).parent
 LOCKS = HERE / "requirements.txt", HERE / "package-lock.json"
 ENVIRONMENT = HERE / ".venv"
 BIN = ENVIRONMENT / "bin"
@@ -43,3 +43,8 @@ def server(django_db_setup: None, tmp_path_factory: pytest.TempPathFactory) -> I
     log = tmp_path_factory.mktemp("server") / "log"
     with Server(log, BETTER_AUTH_SECRET=SECRET) as server:
         yield server
+
+
+@pytest.fixture
+def workshop(tmp_path: Path, server: Server, tools: str) -> Workshop:
+    return Workshop(tmp_path, server, tools)

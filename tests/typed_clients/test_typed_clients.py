@@ -6,20 +6,13 @@ and its program in `programs/` is compiled strictly and run against the service.
 
 import json
 import re
-import shutil
-import subprocess
-from pathlib import Path
 
 import pytest
 
-from tests.people import token_of
-from tests.server import Server
+from tests.server import ROOT
+from tests.typed_clients.workshop import COMPILE, PROGRAMS, Workshop
 
-HERE = Path(__file__).parent
-PROGRAMS = HERE / "programs"
-README = HERE.parents[1] / "README.md"
-TIMEOUT = 120
-COMPILE = ["tsc", "--project", "."]
+README = ROOT / "README.md"
 
 # By program: the command that generates its client.
 GENERATORS = {
@@ -32,55 +25,6 @@ GENERATORS = {
 }
 
 pytestmark = pytest.mark.django_db(transaction=True)
-
-
-class Workshop:
-    """A folder with the document of the service, in which the tools run."""
-
-    def __init__(self, folder: Path, server: Server, tools: str) -> None:
-        self.folder = folder
-        self._server = server
-        self._path = tools
-        (folder / "node_modules").symlink_to(HERE / "node_modules")
-        document = server.request("GET", "/openapi.json").body
-        (folder / "openapi.json").write_bytes(document)
-        self.take("package.json", HERE)
-
-    def take(self, name: str, source: Path = PROGRAMS) -> None:
-        shutil.copy(source / name, self.folder)
-
-    def run(self, *command: str, user: str = "") -> None:
-        """The test fails if the command fails or warns."""
-        environment = {
-            "PATH": self._path,
-            "HOME": str(self.folder),
-            "BASE": self._server.url,
-            "USER_ID": user,
-            "TOKEN": token_of(user),
-            "NO_COLOR": "1",
-            # Nothing is reported to anybody.
-            "DO_NOT_TRACK": "1",
-            "REDOCLY_TELEMETRY": "off",
-            "REDOCLY_SUPPRESS_UPDATE_NOTICE": "true",
-        }
-        done = subprocess.run(
-            command,
-            cwd=self.folder,
-            env=environment,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            timeout=TIMEOUT,
-            check=False,
-        )
-        assert done.returncode == 0, done.stdout
-        assert not re.search(r"(?i)(?<!\b0 )\bwarn|deprecat|[⚠✗✖]", done.stdout), done.stdout
-
-
-@pytest.fixture
-def workshop(tmp_path: Path, server: Server, tools: str) -> Workshop:
-    return Workshop(tmp_path, server, tools)
 
 
 @pytest.mark.parametrize(

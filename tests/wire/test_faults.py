@@ -8,10 +8,12 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, ExitStack
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from tests.load import MAX_SECONDS, Load
+from tests.commands import wait_until
+from tests.load import MAX_SECONDS, Load, RepeatingClient
 from tests.outage import Postgres
 from tests.people import SECRET, token_of
 from tests.server import Answer, Server
@@ -38,8 +40,8 @@ def server(postgres: Postgres, tmp_path_factory: pytest.TempPathFactory) -> Iter
 
 @pytest.fixture
 def load(server: Server, request: pytest.FixtureRequest) -> Callable[..., Load]:
-    def start(*, uncertain: bool, clients: int = 2 * CONNECTIONS) -> Load:
-        return Load(server.url, request.node.name, clients=clients, uncertain=uncertain)
+    def start(*, clients: int = 2 * CONNECTIONS, **options: Any) -> Load:
+        return Load(server.url, request.node.name, clients=clients, **options)
 
     return start
 
@@ -121,6 +123,40 @@ def test_backends_that_are_terminated(
     check(writes, postgres, back)
     assert ended >= 5
     assert len(writes.refused) <= ended
+
+
+def kill(postgres: Postgres) -> None:
+    with postgres.away():
+        time.sleep(0.2)
+
+
+def freeze(postgres: Postgres) -> None:
+    with postgres.frozen():
+        time.sleep(MAX_SECONDS / 2)
+
+
+def lose_answers(postgres: Postgres) -> None:
+    for _ in range(20):
+        postgres.wire.loses_an_answer = True
+        wait_until(lambda: not postgres.wire.loses_an_answer)
+
+
+@pytest.mark.parametrize("failure", [kill, freeze, lose_answers, Postgres.end_backends])
+def test_writes_that_are_repeated_with_a_key_are_done_exactly_once(
+    server: Server,
+    postgres: Postgres,
+    load: Callable[..., Load],
+    failure: Callable[[Postgres], object],
+) -> None:
+    with load(uncertain=True, kind=RepeatingClient) as writes:
+        for _ in range(2):
+            writes.wait_for(50, succeeded=True, after=time.monotonic())
+            failure(postgres)
+        writes.wait_for(50, succeeded=True, after=time.monotonic())
+    writes.check_answers()
+    writes.check_everything_is_done(postgres.tasks())
+    assert any(reply.is_uncertain for reply in writes.refused)
+    assert writes.replayed or failure is not lose_answers
 
 
 @pytest.mark.parametrize(

@@ -14,6 +14,9 @@ from tests.contract import check_wire
 from tests.people import SECRET, token_of
 from tests.server import Answer, Server
 
+# Without it, this file alone would use the database of development.
+pytestmark = pytest.mark.django_db
+
 BEARER = f"Authorization: Bearer {token_of('wire')}"
 
 
@@ -45,7 +48,7 @@ class Wire:
         while line := self.file.readline().strip().decode():
             name, _, value = line.partition(": ")
             headers[name.lower()] = value
-        length = 0 if head or status == 204 else int(headers["content-length"])
+        length = 0 if head or status in (204, 304) else int(headers["content-length"])
         body = self.file.read(length)
         method, target, _ = self.request_line.split()
         check_wire(method, target, status, CaseInsensitiveMapping(headers), body)
@@ -176,6 +179,83 @@ def test_head_sends_the_headers_of_get_and_no_body(wire: Wire) -> None:
     varying = {"date": "", "x-request-id": ""}
     assert headers | varying == expected | varying
     assert int(headers["content-length"]) == len(body)
+
+
+@pytest.fixture
+def task(server: Server) -> Answer:
+    return server.request("POST", "/api/wire/tasks", {"title": "x"}, **wire_user())
+
+
+@pytest.mark.parametrize("method", ["GET", "HEAD"])
+@pytest.mark.parametrize("query", ["", "?limit=1"], ids=["task", "list"])
+def test_a_304_has_no_body_and_keeps_the_connection(
+    wire: Wire, task: Answer, method: str, query: str
+) -> None:
+    """A 304 may not have a Content-Length of another value than the 200 (RFC 9110, section 8.6)."""
+    path = f"/api/wire/tasks{query or '/' + str(task.json()['id'])}"
+    wire.send(f"GET {path} HTTP/1.1", BEARER)
+    _, full, body = wire.answer()
+    for _ in range(3):
+        wire.send(f"{method} {path} HTTP/1.1", BEARER, f"If-None-Match: {full['etag']}")
+        status, headers, _ = wire.answer(head=method == "HEAD")
+        assert status == 304
+        assert "content-length" not in headers
+        assert "transfer-encoding" not in headers
+        same = ("etag", "cache-control", "vary")
+        assert [headers[name] for name in same] == [full[name] for name in same]
+
+    wire.send(f"HEAD {path} HTTP/1.1", BEARER, 'If-None-Match: "x"')
+    status, headers, _ = wire.answer(head=True)
+    assert (status, headers["content-length"], headers["etag"]) == (
+        200,
+        str(len(body)),
+        full["etag"],
+    )
+    wire.send(f"GET {path} HTTP/1.1", BEARER)
+    assert wire.answer()[::2] == (200, body)
+
+
+def test_nothing_follows_a_304(wire: Wire, task: Answer) -> None:
+    wire.send(
+        f"GET {task.headers['Location']} HTTP/1.1", BEARER, "If-None-Match: *", "Connection: close"
+    )
+    head, _, rest = wire.file.read().partition(b"\r\n\r\n")
+
+    assert head.startswith(b"HTTP/1.1 304 ")
+    assert rest == b""
+
+
+@pytest.mark.parametrize("order", [1, -1])
+def test_two_lines_of_conditions_are_one_list(wire: Wire, task: Answer, order: int) -> None:
+    tag = task.headers["ETag"]
+    lines = [f"If-None-Match: {tag}", 'If-None-Match: "x"'][::order]
+    wire.send(f"GET {task.headers['Location']} HTTP/1.1", BEARER, *lines)
+    assert wire.answer()[0] == 304
+
+    body = b'{"title": "y"}'
+    for other, status in (('"x"', 200), ('"y"', 412)):
+        match = [f"If-Match: {tag}", f"If-Match: {other}"][::order]
+        wire.send(
+            f"PATCH {task.headers['Location']} HTTP/1.1",
+            BEARER,
+            "Content-Type: application/json",
+            f"Content-Length: {len(body)}",
+            *match,
+            body=body,
+        )
+        assert wire.answer()[0] == status
+
+
+def test_two_keys_are_400(server: Server, wire: Wire) -> None:
+    before = count(server)
+    body = b'{"title": "x"}'
+    for keys in (("a", "b"), ("a", "a"), ('"a"', '"b"'), ("a", "")):
+        lines = [f"Idempotency-Key: {key}" for key in keys]
+        post(wire, f"Content-Length: {len(body)}", *lines, body=body)
+        status, _, answer = wire.answer()
+        assert (status, json.loads(answer)["error_code"]) == (400, "VALIDATION_ERROR")
+        assert json.loads(answer)["errors"][0]["loc"] == ["header", "idempotency-key"]
+    assert count(server) == before
 
 
 def test_a_connection_is_kept_over_errors(wire: Wire) -> None:

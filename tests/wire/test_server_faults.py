@@ -18,7 +18,8 @@ import pytest
 
 from config.server.process import pause_before
 from tests.commands import wait_until
-from tests.load import TIMEOUT, Load
+from tests.load import TIMEOUT, Load, RepeatingClient
+from tests.lossy import LossyProxy
 from tests.outage import children
 from tests.people import SECRET, token_of
 from tests.server import Server, database_url
@@ -58,6 +59,24 @@ def test_a_killed_worker_is_replaced(serve: Serve) -> None:
     assert len(writes.unanswered) <= len(writes.clients)
     assert writes.refused == []
     writes.check_rows(rows())
+
+
+def test_writes_that_are_repeated_with_a_key_are_done_exactly_once(serve: Serve) -> None:
+    """While workers die, and the network loses one answer in five."""
+    server = serve(BETTER_AUTH_SECRET=SECRET, WEB_CONCURRENCY="2")
+    with (
+        LossyProxy(server.port, loses=0.2) as network,
+        Load(network.url, "repeated", uncertain=True, kind=RepeatingClient) as writes,
+    ):
+        for _ in range(3):
+            writes.wait_for(100, succeeded=True, after=time.monotonic())
+            kill_a_worker(server)
+        writes.wait_for(100, succeeded=True, after=time.monotonic())
+
+    writes.check_everything_is_done(rows())
+    assert len(writes.unanswered) > network.lost / 2
+    assert writes.refused == []
+    assert writes.replayed
 
 
 def test_five_deaths_of_a_worker_in_ten_seconds_do_not_end_the_server(serve: Serve) -> None:

@@ -1,7 +1,10 @@
 """Two instances of the service behind nginx and PgBouncer, as on a host with two machines."""
 
+import gzip
 import json
+import os
 import signal
+import time
 from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -10,12 +13,15 @@ from http.client import HTTPConnection
 from pathlib import Path
 from socketserver import BaseRequestHandler, ThreadingTCPServer
 from threading import Event, Semaphore, Thread
-from typing import Any
+from typing import Any, Self
 from urllib.parse import quote
 
 import pytest
 
 from tasks.models import Task
+from tests.load import Load, RepeatingClient
+from tests.lossy import LossyProxy
+from tests.outage import children
 from tests.people import SECRET, token_of
 from tests.server import Answer, Server, free_port, send
 from tests.wire.daemons import Nginx, PgBouncer
@@ -175,7 +181,7 @@ def test_nginx_repeats_a_request_that_an_instance_died_of_if_that_is_safe(
     instances: list[Server], dying: int, method: str
 ) -> None:
     """By default. The other methods are 502: the request may have been done, and only its client
-    knows whether to repeat it. `proxy_next_upstream non_idempotent` could create a task twice."""
+    knows whether to repeat it. `non_idempotent` needs keys, as a test below shows."""
     path, body, status = REQUESTS[method]
     with proxy(instances) as nginx:
         task = request(nginx, "alice", "POST", "", {"title": "x"}).json()
@@ -198,6 +204,79 @@ def test_nginx_sends_a_request_that_an_instance_did_not_accept_to_the_other(
         answer = request(nginx, "alice", method, path.format(**task), body)
 
     assert answer.status == status
+
+
+NON_IDEMPOTENT = "proxy_next_upstream error timeout non_idempotent;"
+
+
+@pytest.mark.parametrize("key", [None, "key"])
+def test_nginx_may_repeat_a_post_that_has_a_key(instances: list[Server], key: str | None) -> None:
+    """The first instance creates the task, but its answer is lost."""
+    headers = {"Idempotency-Key": key} if key else {}
+    with (
+        LossyProxy(instances[0].port, loses=1, cuts=False) as losing,
+        Nginx([losing.port, instances[1].port], BUFFERS, location=NON_IDEMPOTENT) as nginx,
+    ):
+        made = request(nginx, "alice", "POST", "", {"title": "x"}, **headers)
+
+    assert (losing.lost, made.status) == (1, 201)
+    assert made.headers["Idempotent-Replayed"] == ("true" if key else None)
+    assert Task.objects.alive().count() == (1 if key else 2)
+
+
+GZIP = "gzip on; gzip_types application/json; gzip_min_length 1; gzip_proxied any;"
+
+
+def test_conditions_work_behind_a_proxy_that_compresses(instances: list[Server]) -> None:
+    """nginx makes the tag weak, because its bytes are others (RFC 9110, section 8.8.1)."""
+    with proxy(instances, f"{BUFFERS} {GZIP}") as nginx, Compressed(nginx, "alice") as client:
+        for path in ("", f"/{client.ask('POST', body={'title': 'x' * 100})[2]['id']}"):
+            status, headers, content = client.ask("GET", path)
+            weak = headers["ETag"]
+            assert (status, headers["Content-Encoding"], weak[:3]) == (200, "gzip", 'W/"')
+            for method in ("GET", "HEAD"):
+                assert client.ask(method, path, If_None_Match=weak)[0] == 304
+            assert client.ask("GET", path, If_None_Match='W/"x"')[0] == 200
+
+        change = {"title": "y" * 100}
+        status, headers, refused = client.ask("PATCH", path, change, If_Match=weak)
+        assert (status, refused["error_code"]) == (412, "PRECONDITION_FAILED")
+        by_time = {"If_Match": f'"{content["updated_at"]}"'}
+        assert client.ask("PATCH", path, change, **by_time)[0] == 200
+        assert client.ask("PATCH", path, change, **by_time)[0] == 412
+        assert client.ask("DELETE", path, None, **by_time)[0] == 412
+        assert client.ask("DELETE", path, None, If_Match="*")[0] == 204
+
+
+class Compressed:
+    """A client that accepts gzip, on one connection, as a browser."""
+
+    def __init__(self, nginx: Nginx, user: str) -> None:
+        self.wire = HTTPConnection("127.0.0.1", nginx.port, timeout=10)
+        self.path = f"/api/{user}/tasks"
+        self.headers = {
+            "Authorization": f"Bearer {token_of(user)}",
+            "Content-Type": "application/json",
+            "Accept-Encoding": "gzip",
+        }
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.wire.close()
+
+    def ask(self, method: str, path: str = "", body: Any = None, **headers: str) -> Any:
+        """Status, headers and content of an answer."""
+        sent = self.headers | {name.replace("_", "-"): value for name, value in headers.items()}
+        self.wire.request(method, self.path + path, json.dumps(body) if body else None, sent)
+        response = self.wire.getresponse()
+        # With a length, the answer is not compared with OpenAPI, which is not about encodings.
+        data = response.read(10**6)
+        response.close()
+        if response.headers["Content-Encoding"] == "gzip" and data:
+            data = gzip.decompress(data)
+        return response.status, response.headers, json.loads(data) if data else None
 
 
 class Visitor:
@@ -274,6 +353,27 @@ def test_the_end_of_an_instance_under_load_loses_no_request(own_instances: list[
         ("DELETE", 204),
     }
     assert len(handled(own_instances[0])) > ROUNDS
+
+
+def test_writes_that_are_repeated_with_a_key_survive_the_death_of_an_instance(
+    own_instances: list[Server],
+) -> None:
+    """nginx repeats them too, and the network between it and the instance loses answers."""
+    dying, other = own_instances
+    with (
+        LossyProxy(dying.port, loses=0.2) as losing,
+        Nginx([losing.port, other.port], BUFFERS, location=NON_IDEMPOTENT) as nginx,
+        Load(nginx.url, "repeated", uncertain=True, kind=RepeatingClient) as writes,
+    ):
+        writes.wait_for(200, succeeded=True)
+        for pid in (dying.process.pid, *children(dying.process.pid)):
+            os.kill(pid, signal.SIGKILL)
+        writes.wait_for(200, succeeded=True, after=time.monotonic())
+
+    tasks = Task.objects.alive().values_list("id", "title", "description")
+    writes.check_everything_is_done(list(tasks))
+    assert losing.lost
+    assert writes.replayed
 
 
 def wait_for(progress: Semaphore, rounds: int) -> None:
