@@ -12,6 +12,7 @@ from django.conf import settings
 from django.core.checks import CheckMessage, Error, Tags, register
 
 from authjwt import conf
+from tasks.people.table import COLUMNS
 
 SERVER = "server"
 UNKNOWN_ORIGIN = "https://nobody.invalid"
@@ -20,6 +21,20 @@ UNKNOWN_ORIGIN = "https://nobody.invalid"
 @register(Tags.security)
 def check_environment(**_: Any) -> list[CheckMessage]:
     return [Error(error, id="config.E001") for error in settings.ENVIRONMENT_ERRORS]
+
+
+@register(Tags.security)
+def check_better_auth_users(**_: Any) -> list[CheckMessage]:
+    known = ", ".join(COLUMNS)
+    errors = [
+        f"BETTER_AUTH_USER_COLUMNS: {field!a} is not one of {known}."
+        for field in settings.BETTER_AUTH_USER_COLUMNS
+        if field not in COLUMNS
+    ]
+    table = settings.BETTER_AUTH_USER_TABLE
+    if table and (table.count(".") > 1 or not all(table.split("."))):
+        errors.append("BETTER_AUTH_USER_TABLE must be the name of a table, or schema.table.")
+    return [Error(error, id="config.E010") for error in errors]
 
 
 @register(SERVER, deploy=True)

@@ -67,6 +67,15 @@ class Environment:
         """The items between commas, trimmed, without empty ones."""
         return [item for part in self.text(name).split(",") if (item := part.strip())]
 
+    def pairs(self, name: str) -> dict[str, str]:
+        """`a=1,b=2` as a dictionary."""
+        items = [item.partition("=") for item in self.comma_separated(name)]
+        found = {key.strip(): value.strip() for key, _, value in items}
+        if len(found) < len(items) or not all(key and value for key, value in found.items()):
+            self.errors.append(f"{name} must be pairs between commas, such as a=1,b=2.")
+            return {}
+        return found
+
     def required(self, name: str) -> str:
         value = self.text(name)
         if not value and not any(error.startswith(name) for error in self.errors):

@@ -103,6 +103,14 @@ try:
 except ValueError as error:
     env.errors.append(f"API_DATABASE_URL {error}.")
     DATABASES["api"] = database.configure_api(DATABASES["default"], "", LOCAL / "postgres")
+# Better Auth's table of users, for the admin and the commands: in its own database, if it has one.
+try:
+    if better_auth_url := env.text("BETTER_AUTH_DATABASE_URL"):
+        DATABASES["better_auth"] = database.configure_better_auth(better_auth_url)
+except ValueError as error:
+    env.errors.append(f"BETTER_AUTH_DATABASE_URL {error}.")
+BETTER_AUTH_USER_TABLE = env.text("BETTER_AUTH_USER_TABLE")
+BETTER_AUTH_USER_COLUMNS = env.pairs("BETTER_AUTH_USER_COLUMNS")
 DATABASE_CONNECTIONS = server_env.integer("DATABASE_CONNECTIONS", 16, minimum=2, maximum=1000)
 # Per worker. The API and the admin have separate connections, so neither waits for the other.
 ADMIN_CONNECTIONS = max(1, DATABASE_CONNECTIONS // 4)

@@ -14,6 +14,7 @@ from django.contrib.contenttypes.models import ContentType
 from django.db.models import F, Func, QuerySet, TextField, Value
 from django.db.models.functions import Concat, Substr
 
+from authjwt.wording import count
 from tasks import dates
 from tasks.models import Task
 
@@ -25,12 +26,16 @@ OWNER = Func(F("change_message"), function="task_owner", output_field=TextField(
 
 @dataclass(frozen=True)
 class Line:
-    """An entry as pages show it. `changes` are (field, old value, new value), as text."""
+    """An entry as pages show it.
+
+    changes: (field, old value, new value), as text. note: the filters of an export.
+    """
 
     entry: LogEntry
     action: str
     owner: str
     changes: list[tuple[str, str, str]]
+    note: str = ""
 
 
 def added(staff_id: int, task: Task, values: Values) -> None:
@@ -45,6 +50,19 @@ def changed(staff_id: int, changes: Iterable[tuple[Task, Values]]) -> None:
 def deleted(staff_id: int, tasks: Iterable[Task]) -> None:
     """For tasks that were permanently deleted. Of their content, only the title is kept."""
     _write(staff_id, DELETION, ((task, {}) for task in tasks))
+
+
+def exported(staff_id: int, number: int, file_format: str, filters: Mapping[str, str]) -> None:
+    """If the filters name one user, the entry is in the history of this user."""
+    message = {"owner": filters.get("user", ""), "filters": filters}
+    LogEntry.objects.create(
+        user_id=staff_id,
+        content_type=_task_content_type(),
+        object_id=None,
+        object_repr=f"{count(number, 'task')} exported as {file_format}",
+        action_flag=CHANGE,
+        change_message=json.dumps([message], ensure_ascii=False),
+    )
 
 
 def of_task(task_id: int) -> QuerySet[LogEntry]:
@@ -107,8 +125,10 @@ def _line(entry: LogEntry) -> Line:
         (name.replace("_", " "), _text(old), _text(new))
         for name, (old, new) in message.get("values", {}).items()
     ]
-    action = entry.get_action_flag_display()
-    return Line(entry, action, message.get("owner", ""), changes)
+    filters = message.get("filters")
+    action = entry.get_action_flag_display() if filters is None else "Export"
+    note = ", ".join(f"{name}: {text}" for name, text in (filters or {}).items())
+    return Line(entry, action, message.get("owner", ""), changes, note)
 
 
 def _text(value: Any) -> str:

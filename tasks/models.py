@@ -1,5 +1,6 @@
 """The task, and the rules of the contract as constraints of the database."""
 
+from collections.abc import Iterable
 from datetime import date, datetime
 
 from django.contrib.postgres.fields import ArrayField
@@ -75,13 +76,17 @@ class TaskQuerySet(models.QuerySet["Task"]):
     def tagged(self, tag: str) -> "TaskQuerySet":
         return self.filter(_has_tag(tag))
 
-    def found_by(self, text: str) -> "TaskQuerySet":
-        """By task id or user id, exactly, by a tag, or by all the words of `text` in the title."""
+    def found_by(self, text: str, owners: Iterable[str] = ()) -> "TaskQuerySet":
+        """By task id or user id, exactly, by a tag, or by all the words of `text` in the title.
+
+        owners: more users whose tasks match.
+        """
         words = SearchQuery(text, config="simple")
+        users = [text, *owners]
         matches = (
             Q(SearchVectorExact(TITLE_WORDS, words))
-            | Q(user_id=text, deleted_at__isnull=True)
-            | Q(user_id=text, deleted_at__isnull=False)
+            | Q(user_id__in=users, deleted_at__isnull=True)
+            | Q(user_id__in=users, deleted_at__isnull=False)
             | _has_tag(text)
         )
         if text.isascii() and text.isdecimal() and len(text) <= len(str(MAX_ID)):
@@ -97,9 +102,9 @@ class TaskQuerySet(models.QuerySet["Task"]):
     def newest_first(self) -> "TaskQuerySet":
         return self.order_by("-created_at", "-id")
 
-    def trash(self) -> int:
+    def trash(self, at: datetime | None = None) -> int:
         """For the API these tasks are gone. `restore` brings them back unchanged."""
-        return self.alive().update(deleted_at=Now())
+        return self.alive().update(deleted_at=at or Now())
 
     def restore(self) -> int:
         return self.trashed().update(deleted_at=None)

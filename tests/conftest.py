@@ -18,8 +18,10 @@ from config.database import derived_role
 from config.server.connection import Connection, Row
 from config.server.pool import ANSWER_TIMEOUT, Pool
 from config.server.stats import stats
-from tasks import operations
+from tasks import operations, orphans
 from tasks.operations.installation import install
+from tasks.people import NoPeople, source
+from tests.better_auth.users import NO_USERS, BetterAuthUsers
 from tests.contract import checked_answers
 from tests.people import SECRET, Person, Sends
 from tests.server import Server
@@ -60,6 +62,22 @@ def _shared_secret(settings: Any) -> None:
     settings.BETTER_AUTH_AUDIENCE = []
     settings.BETTER_AUTH_SECRET = SECRET
     settings.BETTER_AUTH_RESOURCE = ""
+
+
+@pytest.fixture(autouse=True)
+def _no_better_auth_users() -> None:
+    """Nobody looks for Better Auth's table of users, except in tests that request `better_auth`."""
+    source.remember(NoPeople(NO_USERS, is_expected=True), seconds=3600)
+    orphans.forget()
+
+
+@pytest.fixture
+def better_auth(db: None) -> Iterator[BetterAuthUsers]:
+    """The table of users, empty, as Better Auth's own migration makes it."""
+    users = BetterAuthUsers()
+    source.forget()
+    yield users
+    users.drop()
 
 
 @pytest.fixture(scope="session", autouse=True)

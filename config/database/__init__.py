@@ -63,6 +63,13 @@ def configure_api(owner: dict[str, Any], url: str, data: Path) -> dict[str, Any]
     return config | {"TEST": {"MIRROR": "default"}}
 
 
+def configure_better_auth(url: str) -> dict[str, Any]:
+    """The database of Better Auth, which is only read. Tests do not make one of their own."""
+    if url == EMBEDDED:
+        raise ValueError("must be a postgresql:// URL")
+    return configure(url, Path()) | {"TEST": {"MIRROR": "default"}}
+
+
 def derived_role(database: str) -> str:
     """The API's role for a database. PostgreSQL limits names to 63 bytes."""
     return database.encode()[: 63 - len(ROLE_SUFFIX)].decode(errors="ignore") + ROLE_SUFFIX

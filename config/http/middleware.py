@@ -104,6 +104,8 @@ def _write(request: HttpRequest, response: HttpResponseBase, seconds: float) -> 
         "ms": round(seconds * 1000, 2),
         "sql": stats.statements,
     }
+    if staff := getattr(request, "staff", ""):
+        line["staff"] = staff
     if waits := stats.waits:
         waited = sum(waits.values())
         if waited >= MIN_WAIT:

@@ -116,6 +116,8 @@ class Site(admin.AdminSite):
 
         def page(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
             with page_transaction(request):
+                # Known now. Later, finding it out would need another transaction.
+                request.staff = request.user.get_username()  # type: ignore[attr-defined]
                 return rendered(inner(request, *args, **kwargs))
 
         return cast("View", update_wrapper(with_refusals(page), inner))

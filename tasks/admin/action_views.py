@@ -1,6 +1,7 @@
 """Where staff start an action: in the list, by a button of one task, or by one of one user."""
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 from django.contrib import admin, messages
@@ -10,9 +11,11 @@ from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 from django.http.response import HttpResponseNotAllowed
 from django.urls import URLPattern, path, reverse
 
+from tasks.admin import scope
 from tasks.admin.actions import ACTIONS, Action
 from tasks.admin.owner_url import action_tab_of, owner_of, owner_url
 from tasks.admin.run import ActionRun, respond
+from tasks.admin.scope import Scope
 from tasks.admin.strict_list import is_id
 from tasks.models import Task, TaskQuerySet
 
@@ -27,11 +30,16 @@ def _list_action(action: Action) -> Callable[..., HttpResponse]:
             # Not `tasks`, which the filter narrows down: the message counts every selected row,
             # also one that has changed since and no longer matches.
             tasks = Task.objects.filter(pk__in=selected)
-        run = ActionRun(action, tasks, request.get_full_path(), selected)
+        named = partial(scope.of_filter, request) if selected is None else of_rows(selected)
+        run = ActionRun(action, tasks, request.get_full_path(), named, selected)
         return respond(model_admin, request, run)
 
     act.__name__ = action.name
     return admin.action(act, permissions=[action.permission], description=action.label)
+
+
+def of_rows(ids: list[str]) -> Callable[[], Scope]:
+    return partial(scope.of_selection, ids)
 
 
 def _selected_ids(request: HttpRequest) -> list[str]:
@@ -102,18 +110,17 @@ class ActionsMixin(admin.ModelAdmin):  # type: ignore[type-arg] # not subscripta
             if action.permanent
             else reverse("admin:tasks_task_change", args=[pk])
         )
-        run = ActionRun(action, Task.objects.filter(pk=pk), return_url, [pk])
+        run = ActionRun(action, Task.objects.filter(pk=pk), return_url, of_rows([pk]), [pk])
         return respond(self, request, run)
 
     def act_on_user(self, request: HttpRequest, action: Action) -> HttpResponse:
         """On the tasks that the tab shows: those in the trash, or those that are not."""
         owner, tab = owner_of(request), action_tab_of(request)
         tasks = Task.objects.owned_by(owner)
-        if tab == "trash":
-            tasks, relation = tasks.trashed(), "in the trash of"
-        else:
-            tasks, relation = tasks.alive(), "of"
-        run = ActionRun(action, tasks, owner_url(owner, tab), scope=(relation, owner))
+        in_trash = tab == "trash"
+        tasks = tasks.trashed() if in_trash else tasks.alive()
+        named = partial(scope.of_user, owner, in_trash=in_trash)
+        run = ActionRun(action, tasks, owner_url(owner, tab), named)
         return respond(self, request, run)
 
     def delete_view(

@@ -7,17 +7,27 @@ from typing import Any, cast
 
 from django import forms
 from django.contrib import messages
+from django.core.exceptions import PermissionDenied
 from django.core.validators import RegexValidator
 from django.db.models import Model
-from django.http import HttpRequest, HttpResponse, HttpResponseNotAllowed, HttpResponseRedirect
+from django.http import (
+    HttpRequest,
+    HttpResponse,
+    HttpResponseNotAllowed,
+    HttpResponseRedirect,
+    JsonResponse,
+)
+from django.urls import URLPattern, path, reverse
 from pydantic import TypeAdapter, ValidationError
 from pydantic_core import PydanticCustomError
 
 from authjwt import user_ids
 from tasks import dates, history
+from tasks.admin import people
 from tasks.admin.action_views import ActionsMixin
 from tasks.admin.clock import Clock
 from tasks.admin.columns import due_column, tags_column, time_column
+from tasks.admin.strict_list import MAX_SEARCH_LENGTH
 from tasks.exchange import NULLABLE
 from tasks.models import DESCRIPTION_LENGTH, MAX_TAGS, TITLE_LENGTH, USER_ID_LENGTH, Task
 from tasks.schemas import Tags, TaskFields, sentence
@@ -39,6 +49,8 @@ MAX_QUOTED_TAG = 60
 def validate_user_id(text: str) -> None:
     if not user_ids.is_user_id(text):
         raise forms.ValidationError(f"{user_ids.RULE.capitalize()}.")
+    if text != text.strip():
+        raise forms.ValidationError("Must not begin or end with white space.")
 
 
 class TextField(forms.CharField):
@@ -55,6 +67,24 @@ class TitleField(TextField):
         """Ignores line breaks: browsers remove them from a single-line field."""
         before, after = (LINE_BREAKS.sub("", self.to_python(text)) for text in (initial, data))
         return before != after
+
+
+class UserInput(forms.TextInput):
+    """Suggests users while staff type."""
+
+    class Media:
+        js = ("tasks/people.js",)
+
+
+class UserField(TextField):
+    """An id, or the e-mail address of somebody whom Better Auth knows."""
+
+    def clean(self, value: Any) -> str:
+        text: str = super().clean(value)
+        try:
+            return people.id_of(text)
+        except ValueError as error:
+            raise forms.ValidationError(str(error)) from error
 
 
 class DueDateField(forms.Field):
@@ -122,8 +152,13 @@ class TaskForm(forms.ModelForm):  # type: ignore[type-arg] # not subscriptable a
     a change that the user has made since then.
     """
 
-    user_id = TextField(
-        max_length=USER_ID_LENGTH, strip=False, label="User", validators=[validate_user_id]
+    user_id = UserField(
+        max_length=USER_ID_LENGTH,
+        strip=False,
+        label="User",
+        validators=[validate_user_id],
+        widget=UserInput(attrs={"class": "vLargeTextField", "autocomplete": "off"}),
+        help_text="Enter the id of the user, or the e-mail address.",
     )
     title = TitleField(
         max_length=TITLE_LENGTH, widget=forms.TextInput(attrs={"class": "vLargeTextField"})
@@ -153,6 +188,8 @@ class TaskForm(forms.ModelForm):  # type: ignore[type-arg] # not subscriptable a
         super().__init__(*args, **kwargs)
         if self.instance.pk is not None:
             self.initial["due_date"] = self.instance.due_date
+        if "user_id" in self.fields:
+            self.fields["user_id"].widget.attrs["data-people"] = reverse("admin:tasks_task_people")
         for field in self.fields.values():
             field.show_hidden_initial = self.instance.pk is not None
 
@@ -192,12 +229,27 @@ def _for_history(value: Any) -> Any:
 
 class ChangePageMixin(ActionsMixin):
     form = TaskForm
+
     times = (
         time_column("completed_at", "completed"),
         time_column("created_at", "created"),
         time_column("updated_at", "updated"),
         time_column("deleted_at", "in the trash since"),
     )
+
+    def get_urls(self) -> list[URLPattern]:
+        view = self.admin_site.admin_view(self.people_view)
+        return [path("people/", view, name="tasks_task_people"), *super().get_urls()]
+
+    def people_view(self, request: HttpRequest) -> HttpResponse:
+        """The users whose name or e-mail address begins with `q`, for the form of a new task."""
+        if not self.has_view_permission(request):
+            raise PermissionDenied
+        found = people.find(request.GET.get("q", "")[:MAX_SEARCH_LENGTH])
+        shown = [(person.email or person.id, person.name, person.id) for person in found.people]
+        names = ("value", "name", "id")
+        answer = [dict(zip(names, texts, strict=True)) for texts in shown]
+        return JsonResponse({"people": answer, "are_too_many": found.are_too_many})
 
     def get_fields(self, request: HttpRequest, obj: Task | None = None) -> tuple[Any, ...]:
         if obj is None:
@@ -261,9 +313,19 @@ class ChangePageMixin(ActionsMixin):
         if not change:
             obj.save(force_insert=True)
             history.added(cast("int", request.user.pk), obj, changes)
+            self._say_if_unknown(request, obj.user_id)
         elif changes:
             Task.objects.filter(pk=obj.pk).update(**form.columns())
             history.changed(cast("int", request.user.pk), [(obj, changes)])
+
+    def _say_if_unknown(self, request: HttpRequest, user_id: str) -> None:
+        owners = people.owners([user_id])
+        if not owners.problem and user_id not in owners.people:
+            self.message_user(
+                request,
+                f"Better Auth has no user {user_id}. Check the id: nobody may ever see this task.",
+                messages.WARNING,
+            )
 
     def log_addition(self, request: HttpRequest, obj: Model, message: Any) -> Any:
         """Does nothing: `save_model` has recorded it, with the values."""
@@ -278,5 +340,10 @@ class ChangePageMixin(ActionsMixin):
             return HttpResponseNotAllowed(["GET", "HEAD"])
         response = super().history_view(request, object_id, extra_context)
         if context := getattr(response, "context_data", None):
-            context |= {"lines": history.lines(context["action_list"]), "media": self.media}
+            owner_id = context["object"].user_id
+            context |= {
+                "lines": history.lines(context["action_list"]),
+                "media": self.media,
+                "owner": people.owners([owner_id]).cell(owner_id),
+            }
         return response

@@ -20,11 +20,19 @@ from django.db import connection, transaction
 from django.db.models import F, Max
 from django.http import HttpRequest
 
+from tasks.admin import people
 from tasks.admin.clock import Clock
 from tasks.admin.columns import MAX_SHOWN_TAGS, due_column, tags_column, time_column
-from tasks.admin.filters import CreatedFilter, DueFilter, TagFilter, TrashFilter, UpdatedFilter
+from tasks.admin.filters import (
+    CreatedFilter,
+    DueFilter,
+    OwnerFilter,
+    TagFilter,
+    TrashFilter,
+    UpdatedFilter,
+)
 from tasks.admin.strict_list import StrictListMixin
-from tasks.models import MAX_ID, Task, TaskQuerySet
+from tasks.models import MAX_ID, Priority, Task, TaskQuerySet
 
 MAX_COUNTED = 1000
 SCAN_RANGE = 5000
@@ -53,6 +61,11 @@ class TaskChangeList(ChangeList):
             ids = self._ids(key)
         page = sorted(ids[: self.list_per_page], reverse=True)
         self.result_list = list(self.root_queryset.filter(pk__in=page).order_by("-id"))
+        owners = people.owners({task.user_id for task in self.result_list})
+        for task in self.result_list:
+            task.owner_cell = owners.cell(task.user_id)
+        self.people_found = getattr(request, "people_found", people.Found())
+        self.people_problem = self.people_found.problem or owners.problem
         self.result_count = len(ids) if key == 0 else MAX_COUNTED + 1
         if page and key:
             self.newer_url = self.get_query_string({PAGE_VAR: -page[0]})
@@ -133,10 +146,15 @@ class TaskListMixin(StrictListMixin):
             TrashFilter.parameter_name,
             DueFilter.parameter_name,
             TagFilter.parameter_name,
+            OwnerFilter.parameter_name,
             *CreatedFilter.parameters(),
             *UpdatedFilter.parameters(),
         }
     )
+    values = {  # noqa: RUF012  Django's own form
+        "complete__exact": ("1", "0"),
+        "priority__exact": Priority.values,
+    }
     list_display: Any = ("id", "title", "owner", "complete", "priority")
     list_display_links = ("id", "title")
     list_filter = (
@@ -145,6 +163,7 @@ class TaskListMixin(StrictListMixin):
         "complete",
         "priority",
         TrashFilter,
+        OwnerFilter,
         CreatedFilter,
         UpdatedFilter,
     )
@@ -183,4 +202,8 @@ class TaskListMixin(StrictListMixin):
         self, request: HttpRequest, queryset: Any, search_term: str
     ) -> tuple[Any, bool]:
         text = search_term.strip()
-        return (queryset.found_by(text) if text else queryset), False
+        if not text:
+            return queryset, False
+        found = people.find(text)
+        request.people_found = found  # type: ignore[attr-defined] # for the page of the list
+        return queryset.found_by(text, found.ids), False

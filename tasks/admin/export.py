@@ -8,22 +8,17 @@ use another connection for each. A row is exported as it is when its batch is re
 from collections.abc import Iterator
 from contextlib import ExitStack
 from tempfile import TemporaryFile
-from typing import IO, Any
+from typing import IO, Any, cast
 
 from django.contrib import admin
-from django.contrib.admin.options import IncorrectLookupParameters
+from django.contrib.admin.views.main import ERROR_FLAG, PAGE_VAR, SEARCH_VAR
 from django.core.exceptions import PermissionDenied
-from django.http import (
-    FileResponse,
-    HttpRequest,
-    HttpResponse,
-    HttpResponseBase,
-    HttpResponseRedirect,
-)
-from django.urls import path, reverse
+from django.http import FileResponse, HttpRequest, HttpResponse, HttpResponseBase
+from django.urls import path
 from django.utils import timezone
 
-from tasks import exchange
+from tasks import exchange, history
+from tasks.admin import people
 from tasks.limits import ConcurrencyLimit, Unavailable, limited, suspended
 from tasks.models import TaskQuerySet
 
@@ -80,12 +75,10 @@ class ExportMixin(admin.ModelAdmin):  # type: ignore[type-arg] # not subscriptab
         """Has the same parameters as the list."""
         if not (self.has_view_permission(request) and self.has_export_permission(request)):
             raise PermissionDenied
-        try:
-            tasks: Any = self.get_changelist_instance(request).queryset
-        except IncorrectLookupParameters:
-            return HttpResponseRedirect(f"{reverse('admin:tasks_task_changelist')}?e=1")
+        tasks: Any = self.get_changelist_instance(request).queryset
         with EXPORTS.slot(TooManyExports), suspended(request):
-            file = write_file(tasks, file_format)
+            file, number = write_file(tasks, file_format)
+        history.exported(cast("int", request.user.pk), number, file_format, filters_of(request))
         return Download(
             file,
             as_attachment=True,
@@ -94,16 +87,41 @@ class ExportMixin(admin.ModelAdmin):  # type: ignore[type-arg] # not subscriptab
         )
 
 
-def write_file(tasks: TaskQuerySet, file_format: exchange.Format) -> IO[bytes]:
+def filters_of(request: HttpRequest) -> dict[str, str]:
+    """The filters, for the history, which names users by id, never by e-mail address or name."""
+    filters = {
+        name.removesuffix("__exact"): str(text)
+        for name, text in request.GET.items()
+        if name not in (PAGE_VAR, ERROR_FLAG, SEARCH_VAR) and text
+    }
+    users = [filters.pop("user_id")] if "user_id" in filters else []
+    if text := request.GET.get(SEARCH_VAR, "").strip():
+        found = getattr(request, "people_found", people.Found()).ids
+        users += found
+        if not found:
+            filters["search"] = "an e-mail address" if "@" in text else text
+    return filters | ({"user" if len(users) == 1 else "users": ", ".join(users)} if users else {})
+
+
+def write_file(tasks: TaskQuerySet, file_format: exchange.Format) -> tuple[IO[bytes], int]:
+    """The file, and the number of its tasks."""
+    number = 0
+
+    def counted() -> Iterator[tuple[Any, ...]]:
+        nonlocal number
+        for row in read_rows(tasks):
+            number += 1
+            yield row
+
     with ExitStack() as unless_complete:
         try:
             file = unless_complete.enter_context(TemporaryFile())
-            file.writelines(line.encode() for line in exchange.lines(read_rows(tasks), file_format))
+            file.writelines(line.encode() for line in exchange.lines(counted(), file_format))
             file.seek(0)
         except OSError as error:
             raise NoSpace from error
         unless_complete.pop_all()
-    return file
+    return file, number
 
 
 def read_rows(tasks: TaskQuerySet) -> Iterator[tuple[Any, ...]]:

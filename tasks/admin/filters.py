@@ -1,4 +1,4 @@
-"""Filters of the task list: the trash, due dates, a tag, and ranges of days."""
+"""Filters of the task list: the trash, users, due dates, a tag, and ranges of days."""
 
 from datetime import date, timedelta
 from typing import Any
@@ -11,14 +11,28 @@ from django.db.models.functions import Coalesce, Now
 from django.http import HttpRequest
 from pydantic import TypeAdapter, ValidationError
 
+from tasks import orphans
+from tasks.admin import people
 from tasks.admin.clock import Clock
 from tasks.models import DUE
+from tasks.people import NoPeople
 from tasks.schemas import Tag, sentence
 
 TAG: TypeAdapter[str] = TypeAdapter(Tag)
+MAX_GONE = 5000
 
 
-class TrashFilter(admin.SimpleListFilter):
+class ClosedFilter(admin.SimpleListFilter):
+    """Refuses other values than its choices. Django ignores them, and an action would be on all."""
+
+    def __init__(self, request: HttpRequest, params: Any, model: Any, model_admin: Any) -> None:
+        super().__init__(request, params, model, model_admin)
+        names = [name for name, _ in self.lookup_choices]
+        if self.value() not in (None, *names):
+            raise BadRequest(f"The filter {self.parameter_name} must be one of {', '.join(names)}.")
+
+
+class TrashFilter(ClosedFilter):
     title = "trash"
     parameter_name = "trash"
 
@@ -35,7 +49,37 @@ class TrashFilter(admin.SimpleListFilter):
         return queryset.trashed() if self.value() == "in" else queryset.alive()
 
 
-class DueFilter(admin.SimpleListFilter):
+class OwnerFilter(ClosedFilter):
+    title = "user"
+    parameter_name = "owner"
+
+    def has_output(self) -> bool:
+        """Hidden if there are no users to compare with."""
+        return self.value() is not None or not people.problem()
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
+        return [("gone", "Unknown to Better Auth")]
+
+    def choices(self, changelist: ChangeList) -> Any:
+        first, *others = super().choices(changelist)
+        return [{**first, "display": "Any"}, *others]
+
+    def queryset(self, request: HttpRequest, queryset: Any) -> Any:
+        if self.value() is None:
+            return queryset
+        try:
+            gone = orphans.recently_gone()
+        except NoPeople as problem:
+            raise BadRequest(f"{problem} So this filter cannot be used.") from None
+        if len(gone) > MAX_GONE:
+            raise BadRequest(
+                "Too many users with tasks are unknown to Better Auth for this filter: "
+                f"{len(gone)}. Ask the operator whether its table of users is the right one."
+            )
+        return queryset.filter(user_id__in=gone)
+
+
+class DueFilter(ClosedFilter):
     """Days and times are compared in the time zone of the browser."""
 
     title = "due date"
@@ -45,9 +89,6 @@ class DueFilter(admin.SimpleListFilter):
     def __init__(self, request: HttpRequest, params: Any, model: Any, model_admin: Any) -> None:
         self.clock = Clock.of(request)
         super().__init__(request, params, model, model_admin)
-        names = [name for name, _ in self.lookup_choices]
-        if self.value() not in (None, *names):
-            raise BadRequest(f"The filter due must be one of {', '.join(names)}.")
 
     def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
         monday, sunday = self.clock.week

@@ -1,7 +1,7 @@
 """The page of one user: counts, tasks, trash, and history."""
 
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, cast
 
 from django.contrib import admin
 from django.core.exceptions import PermissionDenied
@@ -9,14 +9,14 @@ from django.db.models import Count, Q
 from django.http import Http404, HttpRequest, HttpResponse
 from django.template.response import TemplateResponse
 from django.urls import URLPattern, path
-from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
 from tasks import history
+from tasks.admin import people
 from tasks.admin.action_views import ActionsMixin
 from tasks.admin.clock import Clock
-from tasks.admin.columns import MAX_SHOWN_TAGS, due_text, tag_links
-from tasks.admin.owner_url import owner_of, owner_url
+from tasks.admin.columns import MAX_SHOWN_TAGS, due_text, tag_links, time_text
+from tasks.admin.owner_url import owner_of
 from tasks.models import Task, TaskQuerySet
 
 BUTTONS = {
@@ -38,7 +38,10 @@ Page = tuple[list[Any], str]
 class OwnerPageMixin(ActionsMixin):
     @admin.display(description="user", ordering="user_id")
     def owner(self, task: Task) -> SafeString:
-        return format_html('<a href="{}">{}</a>', owner_url(task.user_id), task.user_id)
+        """In lists, `get_results` has looked up all owners at once."""
+        if cell := getattr(task, "owner_cell", None):
+            return cast("SafeString", cell)
+        return people.owners([task.user_id]).cell(task.user_id)
 
     def get_urls(self) -> list[URLPattern]:
         page = path("owner/", self.admin_site.admin_view(self.owner_view), name="tasks_task_owner")
@@ -48,6 +51,8 @@ class OwnerPageMixin(ActionsMixin):
         if not self.has_view_permission(request):
             raise PermissionDenied
         user_id = owner_of(request)
+        owners = people.owners([user_id])
+        person = owners.people.get(user_id)
         tab = request.GET.get("show", "tasks")
         try:
             rows, next_page = TABS[tab](user_id, request.GET.get("before", ""))
@@ -66,6 +71,13 @@ class OwnerPageMixin(ActionsMixin):
             {
                 **self.admin_site.each_context(request),
                 "title": "User",
+                "person": person,
+                "picture": people.picture(person) if person else "",
+                "since": time_text(person.since) if person and person.since else "",
+                "ban_expires": time_text(person.ban_expires)
+                if person and person.ban_expires
+                else "",
+                "people_problem": owners.problem,
                 "opts": self.opts,
                 "media": self.media,
                 "user_id": user_id,

@@ -6,6 +6,7 @@ number of tasks, and no request times out. If staff stop in between, the batches
 and the same action does the rest when it is run again.
 """
 
+from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
 from time import monotonic
 from typing import cast
@@ -18,6 +19,7 @@ from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.template.response import TemplateResponse
 
 from tasks.admin.actions import Action
+from tasks.admin.scope import Scope
 from tasks.limits import limited, suspended
 from tasks.models import MAX_ID, Task, TaskQuerySet
 
@@ -49,15 +51,15 @@ class Progress:
 class ActionRun:
     """An action on tasks, and the page to return to.
 
-    selected: ids of the selected rows; None if the action is on all of `tasks`. scope: for the
-    confirmation, which tasks of which user, as in ("in the trash of", "alice").
+    scope: says for the confirmation which tasks these are. selected: ids of the selected rows; None
+    if the action is on all of `tasks`.
     """
 
     action: Action
     tasks: TaskQuerySet
     return_url: str
+    scope: Callable[[], Scope]
     selected: list[str] | None = None
-    scope: tuple[str, str] | None = None
 
     def count(self, max_id: int = MAX_ID) -> Progress:
         tasks = self.tasks.order_by().filter(pk__lte=max_id)
@@ -159,7 +161,7 @@ def _page(
             "hidden": hidden,
             "return_url": run.return_url,
             "has_grown": has_grown,
-            "scope": run.scope,
+            "scope": Scope() if progress.processed else run.scope(),
         },
     )
 

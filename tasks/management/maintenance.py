@@ -35,6 +35,7 @@ from psycopg import errors
 from tqdm import tqdm
 
 from authjwt.wording import count
+from tasks.management import users
 from tasks.management.lock import take
 
 BATCH = 5000
@@ -89,13 +90,14 @@ class MaintenanceCommand(BaseCommand):
     """verb: what happens to the rows, as "deleted" in "Deleted: 3 tasks."
 
     json_key: its name in the JSON summary, if that is another one.
-    irreversible: whether it asks before it begins, and so accepts --yes.
+    irreversible: whether it asks before it begins, and so accepts --yes. consequence: why it asks.
     done: the numbers of the summary, as in `done["task"]`. facts: more members of the JSON summary.
     """
 
     verb: str
     json_key = ""
     irreversible = False
+    consequence = "This cannot be undone."
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument(
@@ -115,7 +117,7 @@ class MaintenanceCommand(BaseCommand):
         self.asks: bool = self.irreversible and not options["yes"] and not self.dry_run
         if self.asks and not sys.stdin.isatty():
             raise CommandError(
-                "This cannot be undone, and there is no terminal to ask for confirmation. "
+                f"{self.consequence} There is no terminal to ask for confirmation. "
                 "Add --yes to confirm.",
                 returncode=2,
             )
@@ -170,6 +172,11 @@ class MaintenanceCommand(BaseCommand):
         with tqdm(total=total, unit=" rows", disable=None, leave=False) as self.bar:
             yield
 
+    def resolve(self, user: str, fact: str = "user") -> str:
+        """The id of a user. The receipt names it, and the operator sees who it is."""
+        self.facts[fact] = user_id = users.resolve(user, self.stderr)
+        return user_id
+
     def count(self, rows: QuerySet[Any]) -> int:
         with self.transaction():
             return rows.count()
@@ -181,7 +188,9 @@ class MaintenanceCommand(BaseCommand):
         arrive in the meantime.
         """
         with self.alone():
-            counts = {step.what: self.count(step.rows) for step in steps}
+            counts: Counter[str] = Counter()
+            for step in steps:
+                counts[step.what] += self.count(step.rows)
             if self.dry_run:
                 self.done.update(counts)
                 return
@@ -189,7 +198,7 @@ class MaintenanceCommand(BaseCommand):
             total = sum(counts.values())
             if total:
                 self.confirm(
-                    f"Will be {self.verb}: {listed(counts)}. This cannot be undone.",
+                    f"Will be {self.verb}: {listed(counts)}. {self.consequence}",
                     ask or str(total),
                 )
             with self.progress(total):

@@ -21,6 +21,7 @@ from tests.benchmarks.issuer import Issuer
 from tests.benchmarks.postgres import ROOT
 from tests.benchmarks.report import aligned, number
 from tests.benchmarks.servers import OURS, Server, production, tree
+from tests.better_auth.users import TABLE
 
 TASKS = 1_000_000
 USERS = 50_000
@@ -70,6 +71,19 @@ FILL = """
 """
 
 
+# Better Auth's users, in its own table. Twenty of the owners of tasks are not among them.
+FILL_PEOPLE = """
+    INSERT INTO "user" (id, name, email, "emailVerified", banned)
+    SELECT md5(n::text),
+        (ARRAY['Ada', 'Zoë', 'Grace', 'Alan', 'Edsger', 'Barbara', 'Donald', 'Radia', 'Linus'])
+            [1 + n %% 9] || ' '
+        || (ARRAY['Lovelace', 'Hopper', 'Turing', 'Liskov', 'Knuth', 'Perlman', 'Ünal'])[1 + n %% 7]
+        || ' ' || n,
+        'person' || n || '@example.com', true, n %% 100 = 0
+    FROM generate_series(0, %s - 21) AS n
+"""
+
+
 @dataclass(frozen=True)
 class Page:
     """median, maximum: milliseconds from the request to the last byte."""
@@ -94,6 +108,10 @@ def fill(database: Database, tasks: int = TASKS, users: int = USERS) -> None:
         connection.execute("TRUNCATE tasks_task RESTART IDENTITY")
         connection.execute(FILL, {"last": tasks, "users": users, "years": YEARS})
         connection.execute("VACUUM ANALYZE tasks_task")
+        connection.execute('DROP TABLE IF EXISTS "user"')
+        connection.execute(TABLE)
+        connection.execute(FILL_PEOPLE, [users])
+        connection.execute('VACUUM ANALYZE "user"')
     database.tasks, database.users = tasks, users
     database.settle()
 
@@ -135,6 +153,10 @@ def pages_of(database: Database, staff: "Staff") -> dict[str, str]:
         "list, newer than the middle": found(p=-middle),
         "search: task id": found(q=middle),
         "search: user id": found(q=user_id(7)),
+        "search: e-mail address": found(q="person77@example.com"),
+        "search: beginning of an address": found(q="person7777"),
+        "search: beginning of many names": found(q="ada"),
+        "search: beginning of a name": found(q="ünal 777"),
         "search: rare word": found(q="word77"),
         "search: word in one of ten": found(q="milk"),
         "search: two words": found(q="buy milk"),
@@ -172,6 +194,9 @@ def pages_of(database: Database, staff: "Staff") -> dict[str, str]:
         "old titles, updated today": found(q="migrated", **changed),
         "one of ten, complete, high, a week": found(q="milk", **complete, **high, **once),
         "every title, in the trash, low, today": found(q="task", trash="in", **low, **changed),
+        "unknown to Better Auth": found(owner="gone"),
+        "unknown to Better Auth, milk": found(owner="gone", q="milk"),
+        "people for a new task": f"{LIST}people/?q=perlman+77",
         "change": task,
         **({"owner": html.unescape(owner[1])} if owner else {}),
         "history": f"{LIST}{middle}/history/",
@@ -223,6 +248,7 @@ def table(pages: Sequence[Page], exports: Sequence[Export]) -> str:
 
 def make_staff(database: Database, issuer: Issuer) -> None:
     with psycopg.connect(database.url, autocommit=True) as connection:
+        connection.execute("DELETE FROM django_admin_log")  # of the exports of an earlier run
         connection.execute("DELETE FROM auth_user WHERE username = %s", [NAME])
     subprocess.run(
         [sys.executable, "manage.py", "createsuperuser", "--noinput", "--verbosity=0"],

@@ -1,8 +1,19 @@
 """Runs the benchmark of the admin once, on the smallest possible table."""
 
+from collections.abc import Iterator
+
+import pytest
+
 from tests.benchmarks import admin_pages
 from tests.benchmarks.database import Database
 from tests.benchmarks.issuer import Issuer
+from tests.commands import execute
+
+
+@pytest.fixture(autouse=True)
+def _without_users(transactional_db: None) -> Iterator[None]:
+    yield
+    execute('DROP TABLE IF EXISTS "user"')
 
 
 def test_every_page_is_timed_and_every_row_exported(database: Database, issuer: Issuer) -> None:

@@ -73,6 +73,19 @@ def test_items_are_separated_by_commas() -> None:
     assert read(NAMES=" a, b ,,c").comma_separated("NAMES") == ["a", "b", "c"]
 
 
+def test_pairs_are_separated_by_commas() -> None:
+    assert read(NAMES=" a = b ,c=d=e,").pairs("NAMES") == {"a": "b", "c": "d=e"}
+    assert read().pairs("NAMES") == {}
+
+
+@pytest.mark.parametrize("text", ["a", "a=", "=b", "a=b,c", "a=b,a=c"])
+def test_anything_but_pairs_is_an_error(text: str) -> None:
+    env = read(NAMES=text)
+
+    assert env.pairs("NAMES") == {}
+    assert env.errors == ["NAMES must be pairs between commas, such as a=1,b=2."]
+
+
 def test_a_variable_may_be_in_a_file(tmp_path: Path) -> None:
     (tmp_path / "secret").write_text("from a file\n")
 

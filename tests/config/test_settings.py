@@ -121,10 +121,31 @@ def test_other_commands_need_no_variables_of_the_server(
 
 
 @pytest.mark.parametrize(
+    ("name", "value", "error"),
+    [
+        ("BETTER_AUTH_USER_COLUMNS", "mail=email", "'mail' is not one of id, email, name,"),
+        ("BETTER_AUTH_USER_TABLE", "a.b.c", "must be the name of a table, or schema.table."),
+        ("BETTER_AUTH_USER_TABLE", ".user", "must be the name of a table, or schema.table."),
+    ],
+)
+def test_a_wrong_name_in_the_schema_of_better_auth_is_refused(
+    name: str, value: str, error: str
+) -> None:
+    done = manage("purge_tasks", **NEEDED | {name: value})
+
+    assert done.returncode == 1
+    assert f"(config.E010) {name}" in done.stderr
+    assert error in done.stderr
+
+
+@pytest.mark.parametrize(
     ("name", "value"),
     [
         ("DATABASE_URL", "mysql://db.example.com/tasks"),
         ("API_DATABASE_URL", "mysql://db.example.com/tasks"),
+        ("BETTER_AUTH_DATABASE_URL", "mysql://db.example.com/users"),
+        ("BETTER_AUTH_DATABASE_URL", "embedded"),
+        ("BETTER_AUTH_USER_COLUMNS", "email"),
         ("DEBUG", "maybe"),
         ("TASKS_RETENTION_DAYS", "month"),
     ],

@@ -37,6 +37,8 @@ from config.server.system import allow_open_files, check_port, unbuffered
 MAX_THREADS = 512
 MAX_SOCKETS = 8192
 """Per worker. A client that is idle, or slow to send its headers, uses a socket but no thread."""
+BETTER_AUTH_CONNECTIONS = 2
+"""Per worker, to BETTER_AUTH_DATABASE_URL. A page of the admin uses one for some milliseconds."""
 
 WEAK_KEYS = {"security.W009": "SECRET_KEY", "security.W025": "SECRET_KEY_FALLBACKS"}
 """The keys that sign the sessions of staff. Django's check of them only warns."""
@@ -90,6 +92,8 @@ class Command(BaseCommand):
         # For the workers only: the pool has a thread, and there must be none when they are forked.
         owner = settings.DATABASES["default"]
         owner |= pooled(owner, settings.ADMIN_CONNECTIONS)
+        if better_auth := settings.DATABASES.get("better_auth"):
+            better_auth |= pooled(better_auth, BETTER_AUTH_CONNECTIONS)
         Master(
             load=load_application,
             address=settings.HOST,

@@ -13,8 +13,8 @@ from django.core.management.base import CommandError, CommandParser
 
 from authjwt.wording import count
 from tasks import history
-from tasks.management.arguments import user_id
 from tasks.management.maintenance import MaintenanceCommand, Step, delete
+from tasks.management.users import add_user
 from tasks.models import Task
 
 PASSES = 3
@@ -26,14 +26,13 @@ class Command(MaintenanceCommand):
     irreversible = True
 
     def add_arguments(self, parser: CommandParser) -> None:
-        parser.add_argument(
-            "--user", metavar="ID", type=user_id, required=True, help="the user to erase"
-        )
+        add_user(parser, "--user", "the user to erase", required=True)
         super().add_arguments(parser)
 
     def run(self, *, user: str, **_: Any) -> None:
         self.as_json = True
-        self.facts = {"user": user, "at": datetime.now(UTC).isoformat(timespec="seconds")}
+        user = self.resolve(user)
+        self.facts |= {"at": datetime.now(UTC).isoformat(timespec="seconds")}
         tasks = Task.objects.owned_by(user)
         steps = [
             Step("task", tasks.alive(), delete, by="-created_at"),

@@ -21,8 +21,8 @@ from django.db import connection
 from tqdm import tqdm
 
 from tasks import exchange
-from tasks.management.arguments import user_id
 from tasks.management.maintenance import MaintenanceCommand
+from tasks.management.users import add_user
 from tasks.models import Task, TaskQuerySet
 
 ROWS_AT_ONCE = 1000
@@ -41,13 +41,13 @@ class Command(MaintenanceCommand):
             help="the file to write; without it, or with -, standard output",
         )
         add_format(parser)
-        parser.add_argument("--user", metavar="ID", type=user_id, help="only this user's tasks")
+        add_user(parser, "--user", "only the tasks of this user")
         parser.add_argument("--trash", action="store_true", help="include the tasks in the trash")
         super().add_arguments(parser)
 
     def run(self, *, file: str, form: Any, user: str | None, trash: bool, **_: Any) -> None:
         form = form or format_of(file)
-        tasks = Task.objects.all() if user is None else Task.objects.owned_by(user)
+        tasks = Task.objects.all() if user is None else Task.objects.owned_by(self.resolve(user))
         tasks = (tasks.anywhere() if trash else tasks.alive()).order_by("id")
         if self.dry_run:
             self.done["task"] = self.count(tasks)

@@ -22,9 +22,9 @@ from django.db import connection
 from authjwt.wording import count
 from tasks import exchange
 from tasks.management import reading
-from tasks.management.arguments import user_id
 from tasks.management.commands.export_tasks import add_format, format_of
 from tasks.management.maintenance import MaintenanceCommand
+from tasks.management.users import add_user
 from tasks.schemas import MESSAGES
 
 Read = tuple[int, reading.Row | str]
@@ -128,12 +128,7 @@ class Command(MaintenanceCommand):
             help="the file to read; without it, or with -, standard input",
         )
         add_format(parser)
-        parser.add_argument(
-            "--user",
-            metavar="ID",
-            type=user_id,
-            help="the owner of all these tasks, whatever the file says",
-        )
+        add_user(parser, "--user", "the owner of all these tasks, whatever the file says")
         parser.add_argument(
             "--on-conflict",
             choices=("fail", "skip", "update"),
@@ -163,6 +158,7 @@ class Command(MaintenanceCommand):
         **_: Any,
     ) -> None:
         form = form or format_of(file)
+        user = user and self.resolve(user)
         self.bad = 0
         self.problems: list[tuple[int, str]] = []
         with (

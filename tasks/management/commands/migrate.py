@@ -33,7 +33,9 @@ LOCKED = (
 
 class Command(migrate.Command):
     def handle(self, *args: Any, **options: Any) -> None:
-        connection = connections[options["database"]]
+        if options["database"] != DEFAULT_DB_ALIAS:
+            raise CommandError("Only the database of DATABASE_URL can be migrated.")
+        connection = connections[DEFAULT_DB_ALIAS]
         if options["plan"] or options["check_unapplied"]:
             super().handle(*args, **options)
             return

@@ -10,8 +10,8 @@ from typing import Any
 from django.core.management.base import CommandError, CommandParser
 
 from tasks import history
-from tasks.management.arguments import user_id
 from tasks.management.maintenance import MaintenanceCommand, Step
+from tasks.management.users import add_user
 from tasks.models import Task, TaskQuerySet
 
 PASSES = 3
@@ -24,15 +24,12 @@ class Command(MaintenanceCommand):
     irreversible = True
 
     def add_arguments(self, parser: CommandParser) -> None:
-        parser.add_argument(
-            "--from", dest="old", metavar="ID", type=user_id, required=True, help="the old owner"
-        )
-        parser.add_argument(
-            "--to", dest="new", metavar="ID", type=user_id, required=True, help="the new owner"
-        )
+        add_user(parser, "--from", "the old owner", dest="old", required=True)
+        add_user(parser, "--to", "the new owner", dest="new", required=True)
         super().add_arguments(parser)
 
     def run(self, *, old: str, new: str, **_: Any) -> None:
+        old, new = self.resolve(old, "from"), self.resolve(new, "to")
         if old == new:
             raise CommandError("--to must be another user than --from.", returncode=2)
         tasks = Task.objects.owned_by(old)

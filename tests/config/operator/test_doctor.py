@@ -31,8 +31,10 @@ from jwt.algorithms import ECAlgorithm, OKPAlgorithm
 
 from config.database import derived_role
 from config.operator.diagnosis.database import connection_advice, in_the_clear, server_version
+from tasks import people
 from tasks.operations.installation import COMMENT, MARK, REVISION
 from tests.authjwt.conftest import signer
+from tests.better_auth.users import NO_USERS, BetterAuthUsers
 from tests.commands import execute
 from tests.server import connect, database_address, database_url
 
@@ -66,6 +68,7 @@ NAMES = [
     "access tokens",
     "database",
     *CONNECTED,
+    "users",
 ]
 
 TIMEOUTS = "statement_timeout 2s, lock_timeout {}, idle_in_transaction_session_timeout 5s"
@@ -202,7 +205,38 @@ def test_working_installation_is_ok_in_every_line(issuer: Issuer) -> None:
         "migrations": "all applied",
         "operations": f"all installed, revision {REVISION}",
         "role of the API": (f"{role}: operations only, {TIMEOUTS.format('1500ms')}"),
+        "users": f"{NO_USERS} The admin shows ids only.",
     }
+
+
+def test_users_of_better_auth_are_counted(
+    better_auth: BetterAuthUsers, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    better_auth.add("ada", "Ada", "ada@example.com")
+
+    status, found = examine()
+    assert status == 0
+    assert found["users"]["detail"] == "1 user in public.user of this database, read-only"
+    monkeypatch.setattr(people, "MAX_COUNTED", 0)
+    _, found = examine()
+    assert found["users"]["detail"].startswith("more than 0 users in public.user")
+
+
+def test_a_table_of_users_that_cannot_be_used_is_a_problem(settings: Any) -> None:
+    settings.BETTER_AUTH_USER_TABLE = "auth.users"
+
+    status, found = examine()
+
+    assert status == 1
+    detail = (
+        "BETTER_AUTH_USER_TABLE names auth.users. The database has no such table, or this service "
+        "may not read it."
+    )
+    advice = (
+        "Set BETTER_AUTH_USER_TABLE and BETTER_AUTH_USER_COLUMNS to the names in the schema of "
+        "Better Auth, or remove them."
+    )
+    assert wrong(found) == [("users", detail, advice)]
 
 
 def test_without_an_issuer_the_shared_secret_is_enough(settings: Any) -> None:

@@ -135,12 +135,6 @@ def test_an_export_has_the_tasks_of_all_pages(
         assert [row["title"] for row in read(page(f"export.{name}", **query))] == expected
 
 
-def test_an_invalid_filter_leads_back_to_the_list(page: Any) -> None:
-    response = page("export.csv", created_at_from="yesterday")
-
-    assert (response.status_code, response["Location"]) == (302, f"{LIST}?e=1")
-
-
 def test_the_list_links_to_the_export_of_what_it_shows(page: Any) -> None:
     content = page("", q="milk", trash="all").content.decode()
 

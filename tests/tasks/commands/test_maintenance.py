@@ -308,7 +308,7 @@ def test_without_a_terminal_an_irreversible_command_requires_yes(command: tuple[
     assert run(*command) == Run(
         2,
         "",
-        "This cannot be undone, and there is no terminal to ask for confirmation. "
+        "This cannot be undone. There is no terminal to ask for confirmation. "
         "Add --yes to confirm.",
     )
 

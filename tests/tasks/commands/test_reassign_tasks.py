@@ -91,6 +91,8 @@ def test_a_dry_run_changes_nothing(tasks: dict[str, list[Task]]) -> None:
 
     assert result.json() == {
         "command": "reassign_tasks",
+        "from": OLD,
+        "to": NEW,
         "dry_run": True,
         "ended": "finished",
         "reassigned": {"tasks": 1, "trashed_tasks": 1, "history_records": 3},

@@ -68,6 +68,7 @@ def test_the_summary_for_programs() -> None:
 
     assert run("restore_tasks", "--user", "alice", "--json").json() == {
         "command": "restore_tasks",
+        "user": "alice",
         "dry_run": False,
         "ended": "finished",
         "restored": {"tasks": 1},
