@@ -162,7 +162,7 @@ AUTHENTICATION_BACKENDS = [
 ]
 TRUSTED_PROXIES = server_env.integer("TRUSTED_PROXIES", 0, minimum=0, maximum=9)
 AXES_HANDLER = "config.staff.signin.Failures"
-AXES_CLIENT_IP_CALLABLE = "config.staff.signin.client_address"
+AXES_CLIENT_IP_CALLABLE = "config.http.clients.client_address"
 AXES_LOCKOUT_CALLABLE = "config.staff.signin.locked"
 AXES_LOCKOUT_PARAMETERS = [["username", "ip_address"], "ip_address"]
 AXES_FAILURE_LIMIT = 5
@@ -190,7 +190,15 @@ CORS_ALLOWED_ORIGIN_REGEXES = [
 ]
 CORS_ALLOW_CREDENTIALS = True
 CORS_ALLOW_HEADERS = [*default_headers, "x-request-id"]
-CORS_EXPOSE_HEADERS = ["Location", "Link", "ETag", "Retry-After", "X-Request-ID"]
+CORS_EXPOSE_HEADERS = [
+    "Location",
+    "Link",
+    "ETag",
+    "RateLimit",
+    "RateLimit-Policy",
+    "Retry-After",
+    "X-Request-ID",
+]
 CORS_URLS_REGEX = rf"^({API_URL}|/health|/openapi\.json)"
 
 # Better Auth, the issuer of the tokens
@@ -203,6 +211,17 @@ BETTER_AUTH_AUDIENCE = server_env.comma_separated("BETTER_AUTH_AUDIENCE")
 BETTER_AUTH_SECRET = server_env.text("BETTER_AUTH_SECRET")
 if DEBUG and not BETTER_AUTH_SECRET:
     BETTER_AUTH_SECRET = generated(LOCAL / "better_auth_secret")
+
+# Rate limits of the API; None is off, and installs nothing
+
+RATE_LIMIT = server_env.rate("RATE_LIMIT")
+RATE_LIMIT_FAILED = server_env.rate("RATE_LIMIT_FAILED")
+if RATE_LIMIT_FAILED and not server_env.is_set("TRUSTED_PROXIES"):
+    # Behind a proxy, one client could otherwise use up the limit of all others.
+    server_env.errors.append(
+        "RATE_LIMIT_FAILED needs TRUSTED_PROXIES: set it to the number of proxies in front of the "
+        "service, or to 0 if there is none."
+    )
 
 # The trash: how many days a deleted task can be restored; 0 deletes tasks immediately
 

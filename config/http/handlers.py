@@ -24,6 +24,7 @@ from config.http.errors import (
     explain,
 )
 from config.http.parser import UnreadableBody
+from config.http.rate_limits import RateLimited
 from config.server.connection import AnswerLost, ConnectionFailed
 from config.server.logs import summary
 from tasks.models import Task
@@ -49,6 +50,7 @@ def install(api: NinjaAPI) -> None:
         MissingToken: _missing_token,
         InvalidToken: _invalid_token,
         Forbidden: _forbidden,
+        RateLimited: _rate_limited,
         KeysUnavailable: _keys_unavailable,
         Task.DoesNotExist: _not_found,
         ValidationError: _invalid,
@@ -85,6 +87,12 @@ def _forbidden(request: HttpRequest, exc: Forbidden) -> HttpResponse:
     user = _path_parameter(request, "user_id")
     detail = str(exc) if user is None else addresses.another_user(user, request.path_info)
     return error(request, 403, "AUTH_FORBIDDEN", detail)
+
+
+def _rate_limited(request: HttpRequest, exc: RateLimited) -> HttpResponse:
+    explain(request, limit=exc.policy)
+    headers = {"Retry-After": str(exc.retry_after)}
+    return error(request, 429, "RATE_LIMITED", str(exc), headers=headers)
 
 
 def _path_parameter(request: HttpRequest, name: str) -> str | None:

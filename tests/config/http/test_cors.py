@@ -8,7 +8,15 @@ from django.test import Client
 from tests.people import Person
 
 ORIGIN = "https://app.example.com"
-EXPOSED = {"Location", "Link", "ETag", "Retry-After", "X-Request-ID"}
+EXPOSED = {
+    "Location",
+    "Link",
+    "ETag",
+    "RateLimit",
+    "RateLimit-Policy",
+    "Retry-After",
+    "X-Request-ID",
+}
 
 
 @pytest.fixture(autouse=True)
