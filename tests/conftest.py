@@ -38,6 +38,7 @@ SLOW = (
     "benchmarks",
     "browser",
     "typed_clients",
+    "test_image",
 )
 
 
