@@ -60,6 +60,7 @@ MAY_IMPORT = {
     "tasks.management.commands.api_role": {"tasks.operations.role"},
     "tasks.management.commands.migrate": {
         "tasks.management.lock",
+        "tasks.operations.earlier_release",
         "tasks.operations.installation",
         "tasks.operations.role",
     },
