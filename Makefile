@@ -1,13 +1,16 @@
 PYTHON ?= python3
 BIN := .venv/bin
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check
+LOCKS := requirements.txt config/database/requirements.txt tests/requirements.txt \
+	tests/benchmarks/requirements.txt tests/typed_clients/requirements.txt
+PIP_AUDIT := 2.10.1
 # Only one set-up runs at a time. A Python that is too old gets a clear message.
 SET_UP := @$(PYTHON) -c 'import fcntl, os, sys; \
 	sys.version_info >= (3, 11) or sys.exit("Python 3.11 or later is needed: make PYTHON=..."); \
 	lock = os.open(".venv.lock", os.O_CREAT | os.O_RDWR); os.set_inheritable(lock, True); \
 	fcntl.flock(lock, fcntl.LOCK_EX); os.execvp(sys.argv[1], sys.argv[1:])' $(MAKE) --silent
 
-.PHONY: run serve test check bench pictures
+.PHONY: run serve test check audit release bench pictures
 
 run: ## start the service on an embedded PostgreSQL, with a demo user
 	$(SET_UP) .venv/run
@@ -34,6 +37,16 @@ check: ## format, lint, types, migrations and their locks, production settings, 
 	$(BIN)/python tests/deploy_check.py
 	$(BIN)/python tests/lock_safety.py
 	$(BIN)/python tests/locks.py
+
+audit: ## known vulnerabilities of all locked packages; needs the advisories of PyPI and npm
+	$(SET_UP) .venv/test
+	@for lock in $(LOCKS); do echo "$$lock"; \
+	  $(BIN)/uvx pip-audit==$(PIP_AUDIT) --strict --disable-pip --require-hashes --requirement $$lock || exit 1; done
+	@for folder in tests/better_auth tests/typed_clients; do echo "$$folder"; \
+	  npm --prefix $$folder audit --package-lock-only || exit 1; done
+
+release: check test ## source archive, SBOM and checksums in dist/, and the tag; see CONTRIBUTING.md
+	@$(BIN)/python -m release
 
 bench: ## against other frameworks; QUICK=1, SCALE=1, ADMIN=1, LIST=1, POLL=1, PG=15, BASE=commit as in docs/performance.md
 	$(SET_UP) .venv/run

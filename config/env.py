@@ -8,6 +8,7 @@ from pathlib import Path
 
 TRUE = ("true", "1")
 FALSE = ("false", "0")
+MAX_RATE_SECONDS = 86_400
 
 
 class Environment:
@@ -21,6 +22,9 @@ class Environment:
     def __init__(self, variables: Mapping[str, str]) -> None:
         self.variables = variables
         self.errors: list[str] = []
+
+    def is_set(self, name: str) -> bool:
+        return bool(self.variables.get(name) or self.variables.get(f"{name}_FILE"))
 
     def text(self, name: str, default: str = "") -> str:
         value = self.variables.get(name, "")
@@ -54,6 +58,21 @@ class Environment:
             return int(value)
         self.errors.append(f"{name} must be a whole number from {minimum} to {maximum}.")
         return default
+
+    def rate(self, name: str) -> tuple[int, int] | None:
+        """A number of requests, and in how many seconds; None if the variable is unset."""
+        value = self.text(name)
+        if not value:
+            return None
+        if match := re.fullmatch("([1-9][0-9]{0,5})/([1-9][0-9]{0,4})", value):
+            requests, seconds = map(int, match.groups())
+            if seconds <= MAX_RATE_SECONDS:
+                return requests, seconds
+        self.errors.append(
+            f"{name} must be requests/seconds, for instance 100/60, with 1 to 999999 requests and "
+            f"1 to {MAX_RATE_SECONDS} seconds."
+        )
+        return None
 
     def address(self, name: str, default: str) -> str:
         value = self.text(name, default)

@@ -170,7 +170,7 @@ AUTHENTICATION_BACKENDS = [
 ]
 TRUSTED_PROXIES = server_env.integer("TRUSTED_PROXIES", 0, minimum=0, maximum=9)
 AXES_HANDLER = "config.staff.signin.Failures"
-AXES_CLIENT_IP_CALLABLE = "config.staff.signin.client_address"
+AXES_CLIENT_IP_CALLABLE = "config.http.clients.client_address"
 AXES_LOCKOUT_CALLABLE = "config.staff.signin.locked"
 AXES_LOCKOUT_PARAMETERS = [["username", "ip_address"], "ip_address"]
 AXES_FAILURE_LIMIT = 5
@@ -209,6 +209,8 @@ CORS_EXPOSE_HEADERS = [
     "Location",
     "Link",
     "ETag",
+    "RateLimit",
+    "RateLimit-Policy",
     "Retry-After",
     "Idempotent-Replayed",
     "X-Request-ID",
@@ -229,6 +231,17 @@ BETTER_AUTH_READ_SCOPE = server_env.text("BETTER_AUTH_READ_SCOPE", "tasks:read")
 BETTER_AUTH_WRITE_SCOPE = server_env.text("BETTER_AUTH_WRITE_SCOPE", "tasks:write")
 if DEBUG and not BETTER_AUTH_SECRET:
     BETTER_AUTH_SECRET = generated(LOCAL / "better_auth_secret")
+
+# Rate limits of the API; None is off, and installs nothing
+
+RATE_LIMIT = server_env.rate("RATE_LIMIT")
+RATE_LIMIT_FAILED = server_env.rate("RATE_LIMIT_FAILED")
+if RATE_LIMIT_FAILED and not server_env.is_set("TRUSTED_PROXIES"):
+    # Behind a proxy, one client could otherwise use up the limit of all others.
+    server_env.errors.append(
+        "RATE_LIMIT_FAILED needs TRUSTED_PROXIES: set it to the number of proxies in front of the "
+        "service, or to 0 if there is none."
+    )
 
 # The trash: how many days a deleted task can be restored; 0 deletes tasks immediately
 

@@ -41,6 +41,7 @@ SLOW = (
     "benchmarks",
     "browser",
     "typed_clients",
+    "test_image",
 )
 
 

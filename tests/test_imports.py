@@ -84,6 +84,7 @@ MAY_IMPORT = {
     "tasks.management.commands.api_role": {"tasks.operations.role"},
     "tasks.management.commands.migrate": {
         "tasks.management.lock",
+        "tasks.operations.earlier_release",
         "tasks.operations.installation",
         "tasks.operations.role",
     },
@@ -137,6 +138,13 @@ MAY_IMPORT = {
         "tasks.schemas",
     },
     "config.http.docs": set[str](),
+    "config.http.clients": set[str](),
+    "config.http.rate_limits": {
+        "authjwt.bearer",
+        "authjwt.exceptions",
+        "authjwt.tokens",
+        "config.http.clients",
+    },
     "config.http.handlers": {
         "authjwt.answers",
         "authjwt.exceptions",
@@ -144,6 +152,7 @@ MAY_IMPORT = {
         "config.http.errors",
         "config.http.hints",
         "config.http.parser",
+        "config.http.rate_limits",
         "config.server",
         "tasks.headers",
         "tasks.models",

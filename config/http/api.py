@@ -3,7 +3,7 @@
 from django.conf import settings
 
 from config import VERSION
-from config.http import handlers, health, query
+from config.http import handlers, health, query, rate_limits
 from config.http.docs import with_content_security_policy
 from config.http.openapi import DocumentedAPI
 from config.http.parser import JSONParser
@@ -18,5 +18,5 @@ api = DocumentedAPI(
 )
 handlers.install(api)
 query.check(tasks)
-api.add_router(settings.API_URL, tasks)
+api.add_router(settings.API_URL, tasks, auth=rate_limits.bearer_token(owner="user_id"))
 api.add_router("/health", health.router)

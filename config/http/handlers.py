@@ -35,6 +35,7 @@ from config.http.errors import (
     explain,
 )
 from config.http.parser import UnreadableBody
+from config.http.rate_limits import RateLimited
 from config.server.connection import AnswerLost, ConnectionFailed
 from config.server.logs import summary
 from tasks import headers
@@ -64,6 +65,7 @@ def install(api: NinjaAPI) -> None:
         InvalidToken: _invalid_token,
         Forbidden: _forbidden,
         InsufficientScope: _insufficient_scope,
+        RateLimited: _rate_limited,
         KeysUnavailable: _keys_unavailable,
         UnreadableHeader: _unreadable_header,
         Task.DoesNotExist: _not_found,
@@ -102,6 +104,12 @@ def _forbidden(request: HttpRequest, exc: Forbidden) -> HttpResponse:
 def _insufficient_scope(request: HttpRequest, exc: InsufficientScope) -> HttpResponse:
     explain(request, missing_scope=exc.scope)
     return error(request, 403, "AUTH_FORBIDDEN", headers=answers.headers(exc), **answers.body(exc))
+
+
+def _rate_limited(request: HttpRequest, exc: RateLimited) -> HttpResponse:
+    explain(request, limit=exc.policy)
+    headers = {"Retry-After": str(exc.retry_after)}
+    return error(request, 429, "RATE_LIMITED", str(exc), headers=headers)
 
 
 def _path_parameter(request: HttpRequest, name: str) -> str | None:

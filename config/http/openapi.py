@@ -60,12 +60,27 @@ MAX_SAFE_INTEGER = 2**53 - 1
 
 TEXT = {"schema": {"type": "string"}}
 ALWAYS = {"required": True, **TEXT}
+SECONDS = {"schema": {"type": "integer", "minimum": 1}}
 RETRY_AFTER = {
     "Retry-After": {
         "description": "Seconds to wait. Missing where a repeated POST could make a second task.",
-        "schema": {"type": "integer", "minimum": 1},
+        **SECONDS,
     }
 }
+WAIT = {"Retry-After": {"description": "Seconds to wait.", "required": True, **SECONDS}}
+RATE_LIMIT = {
+    "RateLimit-Policy": {
+        "description": "The limit, if the server has one: `q` requests in `w` seconds.",
+        "example": '"user";q=100;w=60',
+        **TEXT,
+    },
+    "RateLimit": {
+        "description": "What is left of it: `r` requests in the next `t` seconds.",
+        "example": '"user";r=42;t=17',
+        **TEXT,
+    },
+}
+"""draft-ietf-httpapi-ratelimit-headers-11."""
 CHALLENGE = {"WWW-Authenticate": {"description": "RFC 6750, section 3.", **ALWAYS}}
 MISSING_SCOPE = {
     "WWW-Authenticate": {"description": "The scope that an access token lacks, if it does.", **TEXT}
@@ -178,7 +193,7 @@ RESPONSES = {
         "AUTH_INVALID",
         EXPIRED,
         members={"reason": "expired"},
-        headers=CHALLENGE,
+        headers=CHALLENGE | RATE_LIMIT,
     ),
     "403": _response(
         "The token belongs to another user, or an OAuth access token lacks the scope.",
@@ -206,6 +221,12 @@ RESPONSES = {
         "VALIDATION_ERROR",
         "title: must not be blank",
         members=_broken_rule("title", "must not be blank", "blank"),
+    ),
+    "429": _response(
+        "A rate limit of the server is exceeded. Nothing was done.",
+        "RATE_LIMITED",
+        "You sent more than 100 requests in 60 s. Try again in 17 s.",
+        headers=WAIT | RATE_LIMIT,
     ),
     "500": _response("An error of the server.", "INTERNAL_ERROR", CRASH),
     "503": _response(
@@ -381,11 +402,13 @@ def _complete(operation: dict[str, Any]) -> None:
     for parameter in operation["parameters"]:
         _simplify_parameter(parameter)
     operation["parameters"] += HEADERS.get(operation["operationId"], [])
+    statuses = _statuses(operation)
+    headers = REQUEST_ID | (RATE_LIMIT if "429" in statuses else {})
     responses = {
-        str(status): {**response, "headers": {**REQUEST_ID}}
+        str(status): {**response, "headers": {**headers}}
         for status, response in operation["responses"].items()
     }
-    for status in _statuses(operation):
+    for status in statuses:
         responses[status] = {"$ref": f"#/components/responses/{status}"}
     for response in responses.values():
         for content in response.get("content", {}).values():
@@ -425,7 +448,7 @@ def _statuses(operation: dict[str, Any]) -> set[str]:
         return {"408"}
     if operation["operationId"] == "checkReadiness":
         return {"408", "503"}
-    statuses = {"400", "401", "403", "408", "422", "500", "503"}
+    statuses = {"400", "401", "403", "408", "422", "429", "500", "503"}
     names = {parameter["name"] for parameter in operation["parameters"]}
     if "task_id" in names:
         statuses.add("404")

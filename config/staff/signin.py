@@ -1,11 +1,10 @@
-"""Sign-in to the admin: the address of a client, the lock after failures, and the page of a lock.
+"""Sign-in to the admin: the lock after failures, and the page of a lock.
 
 An attempt goes through these steps: wait for one of the two slots of the worker, check the lock,
 hash the password outside any transaction, count a failure in a separate transaction. So before the
 lock takes effect, at most four passwords are checked, plus those that are in a slot at that time.
 """
 
-from ipaddress import IPv6Address, IPv6Network, ip_address
 from typing import Any
 
 from axes.handlers.database import AxesDatabaseHandler
@@ -29,30 +28,7 @@ from tasks.limits import (
 ADDRESS_LIMIT_FACTOR = 4
 """An address may fail this many times as often as one name, since an office shares an address."""
 
-NETWORK_BITS = 64
-"""The prefix of an IPv6 address that identifies a client, who can change the rest at any time."""
-
 Credentials = dict[str, Any] | None
-
-
-def client_address(request: HttpRequest) -> str | None:
-    """The address that the outermost trusted proxy saw.
-
-    Each proxy appends the address of its caller to X-Forwarded-For. Entries to the left of those
-    from the trusted proxies come from the client and cannot be trusted.
-    """
-    hops = request.META.get("HTTP_X_FORWARDED_FOR", "").split(",")
-    callers = [request.META.get("REMOTE_ADDR", ""), *filter(None, reversed(hops))]
-    caller = callers[: settings.TRUSTED_PROXIES + 1][-1]
-    try:
-        address = ip_address(caller.strip())
-    except ValueError:
-        return None
-    if isinstance(address, IPv6Address):
-        if address.ipv4_mapped:
-            return str(address.ipv4_mapped)
-        return str(IPv6Network((address, NETWORK_BITS), strict=False).network_address)
-    return str(address)
 
 
 class TooManySignIns(Unavailable):

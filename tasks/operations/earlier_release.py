@@ -40,9 +40,13 @@ IS_EMPTY = """
 """
 
 
+def has_earlier_functions(connection: BaseDatabaseWrapper) -> bool:
+    return bool(row(connection, IS_THERE))
+
+
 def remove_earlier_functions(connection: BaseDatabaseWrapper) -> list[str]:
     """Removes the functions once no server that calls them is connected. Returns what was done."""
-    if not row(connection, IS_THERE):
+    if not has_earlier_functions(connection):
         return []
     (connected,) = row(connection, CONNECTIONS)
     if connected:

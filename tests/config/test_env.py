@@ -53,6 +53,32 @@ def test_an_empty_variable_counts_as_unset() -> None:
     assert env.errors == []
 
 
+@pytest.mark.parametrize(
+    ("text", "rate"), [("100/60", (100, 60)), ("1/1", (1, 1)), ("999999/86400", (999_999, 86_400))]
+)
+def test_a_rate_is_requests_per_seconds(text: str, rate: tuple[int, int]) -> None:
+    env = read(RATE=text)
+
+    assert env.rate("RATE") == rate
+    assert env.rate("NONE") is None
+    assert env.errors == []
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["100", "100/", "/60", "0/60", "100/0", "100/m", "1.5/60", "100 / 60", "-1/60", "1/86401"],
+)
+def test_any_other_rate_is_an_error(text: str) -> None:
+    env = read(RATE=text)
+
+    assert env.rate("RATE") is None
+    (error,) = env.errors
+    assert error == (
+        "RATE must be requests/seconds, for instance 100/60, with 1 to 999999 requests and 1 to "
+        "86400 seconds."
+    )
+
+
 @pytest.mark.parametrize("text", ["127.0.0.1", "0.0.0.0", "::", "::1"])
 def test_an_address_is_read(text: str) -> None:
     env = read(HOST=text)

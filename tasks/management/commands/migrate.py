@@ -12,12 +12,13 @@ from typing import Any
 
 from django.core.management.base import CommandError
 from django.core.management.commands import migrate
-from django.db import DEFAULT_DB_ALIAS, OperationalError, connections
+from django.db import DEFAULT_DB_ALIAS, NotSupportedError, OperationalError, connections
 from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.migrations.executor import MigrationExecutor
 from psycopg.errors import LockNotAvailable
 
 from tasks.management.lock import take
+from tasks.operations.earlier_release import has_earlier_functions, remove_earlier_functions
 from tasks.operations.installation import install
 from tasks.operations.role import Refusal
 
@@ -30,6 +31,8 @@ LOCKED = (
     "wait too. This migration was not applied; those before it were. Run migrate again."
 )
 
+EARLIER_FUNCTIONS = "PostgreSQL 15 cannot change the table of tasks before they are removed."
+
 
 class Command(migrate.Command):
     def handle(self, *args: Any, **options: Any) -> None:
@@ -40,23 +43,35 @@ class Command(migrate.Command):
             super().handle(*args, **options)
             return
         with self.alone(connection):
-            try:
-                super().handle(*args, **options)
-            except OperationalError as error:
-                if not isinstance(error.__cause__, LockNotAvailable):
-                    raise
-                raise CommandError(LOCKED) from None
-            if connection.alias == DEFAULT_DB_ALIAS and all_applied(connection):
-                self.install(connection)
+            actions = self.apply(connection, *args, **options)
+            if all_applied(connection):
+                actions += self.install(connection)
+            for action in dict.fromkeys(actions):
+                if self.verbosity:
+                    self.stdout.write(action)
 
-    def install(self, connection: BaseDatabaseWrapper) -> None:
+    def apply(self, connection: BaseDatabaseWrapper, *args: Any, **options: Any) -> list[str]:
+        """Applies the migrations. Returns what else was done, as sentences."""
+        actions = []
+        if not (options["app_label"] or all_applied(connection)):
+            actions = remove_earlier_functions(connection)
         try:
-            actions = install(connection)
+            super().handle(*args, **options)
+        except NotSupportedError:
+            if has_earlier_functions(connection):
+                raise CommandError(" ".join([*actions, EARLIER_FUNCTIONS])) from None
+            raise
+        except OperationalError as error:
+            if not isinstance(error.__cause__, LockNotAvailable):
+                raise
+            raise CommandError(LOCKED) from None
+        return actions
+
+    def install(self, connection: BaseDatabaseWrapper) -> list[str]:
+        try:
+            return install(connection)
         except Refusal as refusal:
             raise CommandError(f"{refusal}\n\n{refusal.sql}".rstrip()) from None
-        for action in actions:
-            if self.verbosity:
-                self.stdout.write(action)
 
     @contextmanager
     def alone(self, connection: BaseDatabaseWrapper) -> Iterator[None]:

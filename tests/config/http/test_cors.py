@@ -12,7 +12,16 @@ SENT = {
     *("authorization", "content-type", "x-request-id", "cache-control"),
     *("if-match", "if-none-match", "idempotency-key"),
 }
-EXPOSED = {"Location", "Link", "ETag", "Retry-After", "Idempotent-Replayed", "X-Request-ID"}
+EXPOSED = {
+    "Location",
+    "Link",
+    "ETag",
+    "RateLimit",
+    "RateLimit-Policy",
+    "Retry-After",
+    "Idempotent-Replayed",
+    "X-Request-ID",
+}
 
 
 @pytest.fixture(autouse=True)

@@ -1,0 +1,1 @@
+"""What `make release` does, and what it publishes: see CONTRIBUTING.md."""
