@@ -142,7 +142,7 @@ MAY_IMPORT = {
     "config.http.rate_limits": {
         "authjwt.bearer",
         "authjwt.exceptions",
-        "authjwt.tokens",
+        "authjwt.claims",
         "config.http.clients",
     },
     "config.http.handlers": {

@@ -104,7 +104,7 @@ def request_of(token: str, user: str = "alice", **meta: Any) -> Any:
 
 def test_a_request_that_is_refused_does_not_count_for_the_user() -> None:
     requests, _ = limit()
-    authenticate = BearerToken(requests, None)
+    authenticate = BearerToken(requests, None, owner="user_id")
     for token, user in (("nonsense", "alice"), (token_of("bob", exp=1), "bob")):
         with pytest.raises(InvalidToken):
             authenticate(request_of(token, user))
@@ -120,7 +120,7 @@ def test_an_address_over_its_limit_is_refused_before_its_token_is_verified(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     refused, clock = limit(2)
-    authenticate = BearerToken(None, refused)
+    authenticate = BearerToken(None, refused, owner="user_id")
     for _ in range(2):
         with pytest.raises(InvalidToken):
             authenticate(request_of("nonsense"))
@@ -141,7 +141,7 @@ def test_an_address_over_its_limit_is_refused_before_its_token_is_verified(
 
 def test_a_missing_token_and_a_wrong_path_are_not_refused_tokens() -> None:
     refused, _ = limit()
-    authenticate = BearerToken(None, refused)
+    authenticate = BearerToken(None, refused, owner="user_id")
     with pytest.raises(MissingToken):
         authenticate(RequestFactory().get(TASKS))
     with pytest.raises(Forbidden):
@@ -155,7 +155,7 @@ def test_a_flood_from_many_addresses_does_not_grow_the_memory(
 ) -> None:
     monkeypatch.setattr(rate_limits, "MAX_WINDOWS", 50)
     refused, _ = limit()
-    authenticate = BearerToken(None, refused)
+    authenticate = BearerToken(None, refused, owner="user_id")
     for number in range(200):
         with pytest.raises(InvalidToken):
             authenticate(request_of("nonsense", REMOTE_ADDR=f"2001:db8:0:{number:x}::1"))
@@ -166,7 +166,7 @@ def test_a_flood_from_many_addresses_does_not_grow_the_memory(
 def test_without_an_address_nobody_is_counted() -> None:
     """Otherwise all clients without one would share a limit."""
     refused, _ = limit(1)
-    authenticate = BearerToken(None, refused)
+    authenticate = BearerToken(None, refused, owner="user_id")
     for _ in range(3):
         with pytest.raises(InvalidToken):
             authenticate(request_of("nonsense", REMOTE_ADDR="unix:"))
