@@ -68,7 +68,7 @@ INSTEAD: dict[str, list[tuple[str, str]]] = {
         (f"REVISION = {REVISION}", f"REVISION = {REVISION + 1}"),
     ],
     "README.md": [("description, complete,", "description, note, complete,")],
-    "CHANGELOG.md": [("## Unreleased\n", "## Unreleased\n\n* Tasks have a `note`.\n")],
+    "CHANGELOG.md": [("### API and tokens\n", "### API and tokens\n\n* Tasks have a `note`.\n")],
 }
 BY_COMMAND = {"tasks/migrations/", "tests/openapi.json"}
 BESIDE = {"tests/tasks/operations/test_operations.py"}

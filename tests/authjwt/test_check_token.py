@@ -239,12 +239,14 @@ CASES = [
     ),
     pytest.param(
         Case(
-            lambda issuer, now: issuer.token(now, header={"crit": ["b64"], "b64": False}),
+            lambda issuer, now: issuer.token(
+                now, header={"crit": ["b64"], "b64": False, "cty": "JWT"}
+            ),
             "header",
-            "no typ, and b64, crit",
+            "no typ, and b64, crit, cty",
             HEADER,
             "Sign tokens with only alg and kid in the header, as Better Auth does.",
-            "malformed: The header of the token must not have b64.",
+            "malformed: The token contains another token: its cty is JWT.",
         ),
         id="members",
     ),
