@@ -41,7 +41,9 @@ SLOW = (
     "benchmarks",
     "browser",
     "typed_clients",
-    "test_image",
+    "better_auth",
+    "deploy",
+    "upgrade",
 )
 
 
