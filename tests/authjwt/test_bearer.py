@@ -351,7 +351,7 @@ def test_known_keys_work_while_the_issuer_hangs(
     stuck.join()
     assert statuses == [503]
     assert rounds > 50
-    assert longest < 0.5
+    assert longest < 1.5  # waiting for the issuer takes 3 s
     settle()
 
 
