@@ -177,20 +177,26 @@ def check_tokens(old: Cluster, new: Cluster) -> None:
         NAME,
     )
 
-    def sync(cluster: Cluster, position: str) -> Any:
-        query = f'{{"limit": 1000, "position": {position}}}'
-        statement = "SELECT tasks::json, beside FROM tasks_api.sync_tasks('user 7', '{}')"
-        (row,) = cluster.execute(statement.format(query), NAME)
-        return row
+    def sync(cluster: Cluster, position: Any = None) -> Any:
+        query = json.dumps({"limit": 1000, "position": position})
+        statement = f"SELECT tasks::json, beside FROM tasks_api.sync_tasks('user 7', '{query}')"
+        ((tasks, beside),) = cluster.execute(statement, NAME)
+        if beside is None:
+            return None
+        if beside["more"]:
+            more, end = sync(cluster, beside["position"])
+            return tasks + more, end
+        return tasks, beside["position"]
 
-    of_old = json.dumps(sync(old, "null")[1]["position"])
-    assert sync(old, of_old)[1]["more"] is False
-    assert sync(new, of_old)[1] is None
-    of_new = json.dumps(sync(new, "null")[1]["position"])
+    _, of_old = sync(old)
+    assert sync(old, of_old)[0] == []
+    assert sync(new, of_old) is None
+    tasks, of_new = sync(new)
+    assert len(tasks) == TASKS // 50 + 1
     new.execute("UPDATE tasks_task SET description = 'new' WHERE id IN (7, 8)", NAME)
-    tasks, beside = sync(new, of_new)
+    tasks, position = sync(new, of_new)
     assert [task["id"] for task in tasks] == [7]
-    assert sync(new, json.dumps(beside["position"]))[0] == []
+    assert sync(new, position)[0] == []
 
 
 def check_columns(cluster: Cluster) -> None:
