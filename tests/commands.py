@@ -18,7 +18,8 @@ import pytest
 from django.core.management import CommandError, call_command
 from django.db import connection
 
-from tests.server import INHERITED, ROOT, database_url
+from tests.processes import INHERITED, ROOT
+from tests.server import database_url
 
 TIMEOUT = 20.0
 PIPED: dict[str, Any] = {

@@ -3,8 +3,6 @@
 import os
 import signal
 import socket
-import subprocess
-import sys
 import time
 from collections.abc import Iterator
 from contextlib import closing, contextmanager, suppress
@@ -16,7 +14,7 @@ import psutil  # type: ignore[import-untyped]
 import psycopg
 
 from tests.cluster import Cluster, version_of_the_tests
-from tests.server import ROOT
+from tests.processes import manage
 
 MAX_CONNECTIONS = 20
 READY = b"Z\0\0\0\5I"
@@ -58,8 +56,7 @@ class Postgres:
                 postgres.wire.close()
 
     def migrate(self, environment: dict[str, str]) -> None:
-        command = [sys.executable, "manage.py", "migrate", "--verbosity=0"]
-        subprocess.run(command, cwd=ROOT, env=environment, check=True)
+        manage("migrate", env=environment).check_returncode()
 
     def query(self, sql: str) -> list[Any]:
         return self.cluster.execute(sql)

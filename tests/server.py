@@ -4,8 +4,6 @@ import json
 import os
 import signal
 import socket
-import subprocess
-import sys
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -19,18 +17,12 @@ from django.db import connection
 
 from config.database import embedded
 from config.env import Environment
+from tests.processes import INHERITED, ROOT, Process
 
-ROOT = Path(__file__).parent.parent
 START_UP = 30.0
 SHUT_DOWN = 40.0
 TIMEOUT = 30.0
 """Seconds for a start, a stop and an answer, before the test fails."""
-INHERITED = {
-    name: value
-    for name, value in os.environ.items()
-    if name == "PATH" or name.startswith("COVERAGE_")
-}
-"""The part of the tests' environment that their processes inherit."""
 
 
 @dataclass(frozen=True)
@@ -124,12 +116,12 @@ class Server:
             **environment,
         }
         with log.open("wb") as output:
-            self.process = subprocess.Popen(
-                [sys.executable, "manage.py", "serve"],
-                cwd=root,
+            self.process = Process(
+                "serve",
                 env=self.environment,
-                stdout=output,
-                stderr=subprocess.STDOUT,
+                cwd=root,
+                stdout=output.fileno(),
+                stderr=output.fileno(),
             )
 
     def __enter__(self) -> Self:

@@ -16,7 +16,8 @@ from tasks.operations.installation import REVISION
 from tests import contract
 from tests.cluster import Cluster, manage, version_of_the_tests
 from tests.people import SECRET, token_of
-from tests.server import ROOT, Server
+from tests.processes import ROOT
+from tests.server import Server
 
 # By file: the beginning of a line, and what is written below that line.
 BELOW: dict[str, list[tuple[str, str]]] = {

@@ -9,7 +9,7 @@ import pytest
 from pydantic_core import PydanticKnownError
 
 from tasks.schemas import MESSAGES, sentence
-from tests.server import INHERITED, ROOT
+from tests.processes import INHERITED, ROOT
 
 LIST = (ROOT / "docs" / "private-interfaces.md").read_text(encoding="utf-8")
 PRIVATE = re.compile(r"# noqa: SLF001(?!  documented)|\bself\._ensure_not_in_transaction")

@@ -14,7 +14,7 @@ import pytest
 from config import VERSION
 from release.packages import LOCK, PAGE, PERMITTED, locked, page
 from release.sbom import document
-from tests.server import INHERITED, ROOT
+from tests.processes import INHERITED, ROOT
 
 DATED = f"## {VERSION}, 2026-12-01"
 GIT = {

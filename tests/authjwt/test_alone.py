@@ -14,7 +14,8 @@ import pytest
 
 from tests.authjwt.conftest import Issuer, claims, signer
 from tests.authjwt.test_access_tokens import access_claims
-from tests.server import ROOT, Answer, free_port, send
+from tests.processes import ROOT
+from tests.server import Answer, free_port, send
 
 UV = Path(sys.executable).with_name("uv")
 TIMEOUT = 60.0

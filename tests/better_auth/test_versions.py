@@ -16,7 +16,8 @@ import pytest
 
 from tests.better_auth.issuer import HERE, Account, Issuer, Node
 from tests.better_auth.test_oauth import ACCEPTING, PROVIDER, RESOURCE, access_token
-from tests.server import ROOT, Answer, Server, send
+from tests.processes import ROOT
+from tests.server import Answer, Server, send
 
 pytestmark = pytest.mark.django_db(transaction=True)
 

@@ -1,7 +1,6 @@
 """A bad configuration is refused, with all of its errors reported together."""
 
 import subprocess
-import sys
 import tomllib
 from pathlib import Path
 from typing import Any
@@ -11,7 +10,9 @@ from django.core.checks import run_checks
 from django.test import Client
 
 from config import checks
-from tests.server import INHERITED, ROOT, database_url
+from tests import processes
+from tests.processes import INHERITED, ROOT
+from tests.server import database_url
 
 GOOD = {
     "SECRET_KEY": "a-key-of-fifty-characters-or-more-for-the-tests-only-0123456789",
@@ -22,14 +23,7 @@ GOOD = {
 
 
 def manage(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "manage.py", *arguments],
-        cwd=ROOT,
-        env={**INHERITED, **environment},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    return processes.manage(*arguments, env={**INHERITED, **environment})
 
 
 def test_a_good_configuration_passes() -> None:

@@ -14,7 +14,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from tests.server import ROOT
+from tests.processes import ROOT
 
 INSTRUCTION = re.compile(r"([A-Z]+) +(.*)", re.DOTALL)
 REGISTRIES = (

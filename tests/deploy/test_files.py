@@ -13,7 +13,7 @@ import yaml
 from config import VERSION
 from config.http.api import api
 from tests.deploy.image import instructions
-from tests.server import ROOT
+from tests.processes import ROOT
 from tests.wire.daemons import program
 
 DEPLOY = ROOT / "deploy"

@@ -17,7 +17,8 @@ import pytest
 from tests.cluster import Cluster
 from tests.deploy.image import Image, build
 from tests.people import SECRET, token_of
-from tests.server import ROOT, Answer, free_port, send
+from tests.processes import ROOT
+from tests.server import Answer, free_port, send
 from tests.wire.daemons import program
 
 TASKS = "/api/alice/tasks"

@@ -9,7 +9,7 @@ import re
 
 import pytest
 
-from tests.server import ROOT
+from tests.processes import ROOT
 from tests.typed_clients.workshop import COMPILE, PROGRAMS, Workshop
 
 README = ROOT / "README.md"

@@ -5,7 +5,6 @@ import shutil
 import signal
 import socket
 import subprocess
-import sys
 import time
 from contextlib import ExitStack
 from pathlib import Path
@@ -19,7 +18,8 @@ import pytest
 from django.db import connection
 
 from tests.cluster import Cluster
-from tests.server import INHERITED, ROOT, database_address, database_url_at, free_port
+from tests.processes import INHERITED, ROOT, manage
+from tests.server import database_address, database_url_at, free_port
 
 START_UP = 10.0
 SHUT_DOWN = 10.0
@@ -170,8 +170,7 @@ class PgBouncer(Daemon):
     def migrate(self) -> None:
         """Gives the API's role the password that is derived from this URL."""
         environment = INHERITED | {"DATABASE_URL": self.url, "DEBUG": "true"}
-        command = [sys.executable, "manage.py", "migrate", "--verbosity=0"]
-        subprocess.run(command, cwd=ROOT, env=environment, check=True)
+        manage("migrate", env=environment).check_returncode()
 
     def clients(self) -> list[str]:
         """The roles of the connections that it holds for clients."""

@@ -8,8 +8,6 @@ import os
 import re
 import signal
 import socket
-import subprocess
-import sys
 from collections import defaultdict
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -33,9 +31,11 @@ from django.test import Client
 from config.database import configure, configure_api, derived_role
 from tasks.models import Task
 from tasks.operations.role import TIMEOUTS
+from tests import processes
 from tests.commands import wait_until
 from tests.people import SECRET, token_of
-from tests.server import INHERITED, ROOT, Server, database_url, free_port
+from tests.processes import INHERITED
+from tests.server import Server, database_url, free_port
 from tests.wire.daemons import POOL, PgBouncer
 
 OPERATIONS = int(os.environ.get("POOLER_OPERATIONS", "1000"))
@@ -364,15 +364,8 @@ def test_staff_work_through_the_pooler(server: Server, settings: Any) -> None:
 
 
 def manage(server: Server, *arguments: str) -> str:
-    done = subprocess.run(
-        [sys.executable, "manage.py", *arguments],
-        cwd=ROOT,
-        env=server.environment | {"DJANGO_SUPERUSER_PASSWORD": "made-up-for-this-test"},
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-    )
+    environment = server.environment | {"DJANGO_SUPERUSER_PASSWORD": "made-up-for-this-test"}
+    done = processes.manage(*arguments, env=environment)
     assert done.returncode == 0, done.stdout + done.stderr
     return done.stdout
 
@@ -396,17 +389,15 @@ def test_the_demo_leaves_no_lock_behind(pooler: PgBouncer, tmp_path: Path) -> No
         "PORT": str(free_port()),
         "WEB_CONCURRENCY": "1",
     }
-    command = [sys.executable, "manage.py", "serve", "--demo"]
     printed = tmp_path / "printed"
-    with (
-        printed.open("wb") as output,
-        subprocess.Popen(command, cwd=ROOT, env=environment, stdout=output) as process,
-    ):
-        try:
-            wait_until(lambda: "Ctrl-C" in printed.read_text())
-            assert locks() == []
-        finally:
-            process.send_signal(signal.SIGINT)
+    with printed.open("wb") as output:
+        process = processes.Process("serve", "--demo", env=environment, stdout=output.fileno())
+    try:
+        wait_until(lambda: "Ctrl-C" in printed.read_text())
+        assert locks() == []
+    finally:
+        process.send_signal(signal.SIGINT)
+        process.wait()
     assert locks() == []
 
 

@@ -13,7 +13,8 @@ import pytest
 from tests.authjwt.conftest import document, signer
 from tests.commands import wait_until
 from tests.people import SECRET, token_of
-from tests.server import ROOT, Server, free_port, send
+from tests.processes import ROOT
+from tests.server import Server, free_port, send
 from tests.wire.daemons import Prometheus, program
 
 Serve = Callable[..., Server]

@@ -22,7 +22,8 @@ from config import VERSION
 from config.management.commands.serve import sources_of_keys
 from tests.commands import wait_until
 from tests.people import SECRET, token_of
-from tests.server import INHERITED, ROOT, Answer, Server, database_url, free_port
+from tests.processes import INHERITED, ROOT, manage
+from tests.server import Answer, Server, database_url, free_port
 
 Serve = Callable[..., Server]
 CONNECTIONS = 16
@@ -35,15 +36,7 @@ def create(server: Server) -> Answer:
 
 def refusal(environment: dict[str, str]) -> str:
     """The error of a server that does not start."""
-    done = subprocess.run(
-        [sys.executable, "manage.py", "serve"],
-        cwd=ROOT,
-        env=environment,
-        capture_output=True,
-        text=True,
-        timeout=20,
-        check=False,
-    )
+    done = manage("serve", env=environment, timeout=20)
     assert done.returncode == 1
     return done.stderr
 

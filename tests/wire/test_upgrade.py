@@ -6,8 +6,6 @@ The newer release is a copy of this one with another column, which the operation
 import json
 import os
 import shutil
-import subprocess
-import sys
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -25,7 +23,8 @@ from tasks.operations.installation import MARK, REVISION
 from tests import contract
 from tests.cluster import Cluster, environment, manage
 from tests.people import SECRET, token_of
-from tests.server import ROOT, Answer, Server, free_port
+from tests.processes import ROOT, Process
+from tests.server import Answer, Server, free_port
 from tests.wire.daemons import PgBouncer
 
 CLIENTS = 20
@@ -174,12 +173,12 @@ class Instance(Server):
             **UNMEASURED,
         )
         with log.open("wb") as output:
-            self.process = subprocess.Popen(
-                [sys.executable, "manage.py", "serve"],
-                cwd=root,
+            self.process = Process(
+                "serve",
                 env=self.environment,
-                stdout=output,
-                stderr=subprocess.STDOUT,
+                cwd=root,
+                stdout=output.fileno(),
+                stderr=output.fileno(),
             )
 
     def ready(self) -> Answer:

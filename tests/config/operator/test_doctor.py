@@ -6,7 +6,6 @@ import re
 import socket
 import ssl
 import subprocess
-import sys
 import threading
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
@@ -36,6 +35,7 @@ from tasks.operations.installation import COMMENT, MARK, REVISION
 from tests.authjwt.conftest import signer
 from tests.better_auth.users import NO_USERS, BetterAuthUsers
 from tests.commands import execute
+from tests.processes import manage
 from tests.server import connect, database_address, database_url
 
 ROOT = Path(__file__).parents[3]
@@ -959,15 +959,7 @@ def production(**variables: str) -> dict[str, str]:
 
 
 def run(environment: dict[str, str], *arguments: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "manage.py", "doctor", *arguments],
-        cwd=ROOT,
-        env=environment,
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=60,
-    )
+    return manage("doctor", *arguments, env=environment)
 
 
 def test_working_production_exits_with_zero(issuer: Issuer) -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from config.server.cores import cores
-from tests.server import INHERITED, ROOT
+from tests.processes import INHERITED, ROOT
 
 V1 = "4:cpu,cpuacct:/tasks\n3:memory:/elsewhere\n"
 V2 = "0::/tasks\n"

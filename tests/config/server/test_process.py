@@ -3,7 +3,7 @@
 import subprocess
 import sys
 
-from tests.server import INHERITED, ROOT
+from tests.processes import INHERITED, ROOT
 
 ASLEEP = """
 import os, signal, threading, time

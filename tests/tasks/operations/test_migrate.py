@@ -17,7 +17,8 @@ from tasks.operations.installation import COMMENT, OPERATIONS
 from tests.cluster import BINARIES, Cluster, environment, manage
 from tests.cluster import PASSWORD as CLUSTER_PASSWORD
 from tests.people import SECRET, token_of
-from tests.server import ROOT, Server
+from tests.processes import ROOT
+from tests.server import Server
 
 TIMES = int(os.environ.get("MIGRATE_TIMES", "1"))
 """How often three `migrate` run at the same time."""
