@@ -8,6 +8,7 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
+import hypothesis
 import pytest
 from django.conf import settings as configuration
 from django.db import connection
@@ -25,6 +26,14 @@ from tests.better_auth.users import NO_USERS, BetterAuthUsers
 from tests.contract import checked_answers
 from tests.people import SECRET, Person, Sends
 from tests.server import Server
+
+hypothesis.settings.register_profile(
+    "tasks",
+    deadline=None,
+    max_examples=100 if os.environ.get("CI") else 25,  # more than a person would wait for
+    suppress_health_check=[hypothesis.HealthCheck.function_scoped_fixture],
+)
+hypothesis.settings.load_profile("tasks")
 
 
 def pytest_xdist_auto_num_workers() -> int:

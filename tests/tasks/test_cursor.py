@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from django.test import override_settings
 from django.utils import timezone
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from tasks import cursor
@@ -39,9 +39,6 @@ sorts = st.permutations(SORT_KEYS).flatmap(
 )
 
 
-@settings(
-    deadline=None, max_examples=100, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
 @given(sort=sorts, limit=st.integers(1, 7), seed=st.integers(0, 10**9))
 def test_no_task_is_repeated_or_skipped_while_others_change(
     alice: Person, sort: str, limit: int, seed: int

@@ -7,7 +7,7 @@ from datetime import UTC, date, datetime, timedelta, timezone
 
 import pytest
 from django.db import connection
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from tasks.models import Task
@@ -16,9 +16,6 @@ from tests.people import Person
 
 pytestmark = pytest.mark.django_db
 
-many = settings(
-    deadline=None, max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
 ZONES = [f"Etc/GMT{-offset:+d}" for offset in range(-12, 15)]
 """From -12 to +14 hours; these names have the opposite sign."""
 
@@ -149,7 +146,6 @@ def test_a_time_that_leaves_the_years_in_utc_is_422(alice: Person, text: str) ->
     assert response.json()["detail"] == "due_date: must be in the years 0001 to 9999 in UTC"
 
 
-@many
 @given(
     due=st.datetimes(datetime(1, 1, 2), datetime(9999, 12, 30)),  # noqa: DTZ001
     minutes=st.integers(-1439, 1439),
@@ -163,7 +159,6 @@ def test_any_time_comes_back_as_the_same_moment(alice: Person, due: datetime, mi
     assert returned.endswith("Z")
 
 
-@many
 @given(day=st.dates())
 def test_any_day_comes_back_as_it_was_sent(alice: Person, day: date) -> None:
     assert alice.create(due_date=day.isoformat())["due_date"] == day.isoformat()

@@ -9,7 +9,7 @@ from typing import Any
 from urllib.parse import urlencode
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from tasks.models import Task
@@ -18,9 +18,6 @@ from tests.people import Person
 
 pytestmark = pytest.mark.django_db
 
-many = settings(
-    deadline=None, max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
 NOON = datetime(2026, 6, 15, 12, tzinfo=UTC)
 TITLES = (
     "Buy milk",
@@ -209,7 +206,6 @@ queries = st.fixed_dictionaries(
 )
 
 
-@many
 @given(query=queries, sort=st.none() | sorts, limit=st.integers(1, 60), offset=st.integers(0, 60))
 def test_a_list_is_what_its_parameters_say(
     alice: Person, query: dict[str, Any], sort: str | None, limit: int, offset: int

@@ -3,7 +3,7 @@
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, example, given, settings
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from tasks.models import WHITE_SPACE, Task
@@ -11,9 +11,6 @@ from tests.people import Person, is_error
 
 pytestmark = pytest.mark.django_db
 
-many = settings(
-    deadline=None, max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
 tag_texts = st.text(st.characters(exclude_categories=["Cs", "Cc"], exclude_characters=","))
 
 
@@ -111,7 +108,6 @@ def test_tags_are_replaced_as_a_whole(alice: Person) -> None:
     assert emptied["tags"] == []
 
 
-@many
 @given(tags=st.lists(tag_texts, max_size=20))
 @example(tags=["\\", '"', "{}", "{a}", "NULL", "%", "_", "'"])
 def test_any_tags_come_back_as_they_were_sent_and_are_found(alice: Person, tags: list[str]) -> None:

@@ -11,7 +11,7 @@ from typing import Any
 import orjson
 import psycopg
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from authjwt.user_ids import RULE
@@ -86,9 +86,6 @@ def tasks(draw: st.DrawFn) -> Task:
 
 
 @pytest.mark.parametrize("form", FORMATS)
-@settings(
-    deadline=None, max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
 @given(made=st.lists(tasks(), max_size=4))
 def test_export_erase_import_gives_the_same_tasks_back(form: str, made: list[Task]) -> None:
     Task.objects.all().delete()
