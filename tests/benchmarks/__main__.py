@@ -127,6 +127,9 @@ def compare_with_peers() -> None:
     picture = raw.with_suffix(".svg") if VERSION else PICTURE
     subprocess.run([PYTHON, HERE / "picture.py", raw, picture], check=True)
     print(f"Picture: {picture}")
+    samples, titles = results["samples"], results["titles"]
+    print(f"\nFor docs/performance.md:\n\n{report.comparison(samples, titles)}\n")
+    print(f"For README.md:\n\n{report.comparison_for_readme(samples, titles)}\n")
 
 
 def compare_with_base() -> None:

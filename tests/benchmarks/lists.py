@@ -203,21 +203,22 @@ class Tables:
     def readme(self) -> str:
         """The row for the table in README."""
         (scene,) = self._many.scenes
-        ranges = []
-        for server in self._titles:
-            ratios = [
+        found = {
+            server: [
                 report.ratios(
                     self._runs(scene, self._many.operation(question), server),
                     self._runs(scene, LIST.name, OURS.name),
                 ).median
                 for question in QUESTIONS
             ]
-            ranges.append(f"{min(ratios):.1f} to {max(ratios):.1f}")
-        ours, theirs = ranges
-        return (
-            f"| **CPU of a page of {PAGE} of {self._many.tasks:,} tasks**, filtered or sorted "
-            f"(1: a plain {LIST.name} here) | [{ours}](docs/performance.md#filters-and-sorting) | "
-            f"{PEER.title}: {theirs} | not measured |"
+            for server in self._titles
+        }
+        ours = found.pop(OURS.name)
+        return report.readme_row(
+            f"a page of {PAGE} of {self._many.tasks:,} tasks, filtered or sorted "
+            f"(1: a plain {LIST.name} here)",
+            f"[{min(ours):.1f} to {max(ours):.1f}](docs/performance.md#filters-and-sorting)",
+            found,
         )
 
     def missed(self) -> list[str]:

@@ -1,6 +1,7 @@
 """The machine and the versions of a measurement."""
 
 import importlib.metadata
+import json
 import os
 import platform
 import re
@@ -11,10 +12,10 @@ from pathlib import Path
 import psutil  # type: ignore[import-untyped]
 
 from tests.benchmarks.database import Database
-from tests.benchmarks.installation import LOCK
+from tests.benchmarks.installation import GO_PACKAGES, LOCK
 from tests.benchmarks.load import WRK
 from tests.benchmarks.postgres import ROOT
-from tests.benchmarks.servers import NEWER_PYTHON, THREADS, WORKERS
+from tests.benchmarks.servers import FASTIFY, NEWER_PYTHON, THREADS, WORKERS
 
 OURS = ("django", "django-ninja", "granian", "psycopg", "pyjwt", "orjson")
 SETTINGS = ("shared_buffers", "fsync", "synchronous_commit", "data_checksums", "max_connections")
@@ -26,6 +27,7 @@ def facts(database: Database) -> dict[str, str]:
     versions = {name: importlib.metadata.version(name) for name in OURS}
     versions |= {name: locked[name] for name in THEIRS}
     python = platform.python_version()
+    versions |= json.loads((FASTIFY / "package.json").read_text(encoding="utf-8"))["dependencies"]
     if NEWER_PYTHON.exists():
         python += f" (django-bolt: {_output(str(NEWER_PYTHON), '-V').removeprefix('Python ')})"
     memory = psutil.virtual_memory().total / 2**30
@@ -35,13 +37,21 @@ def facts(database: Database) -> dict[str, str]:
         "machine": f"{_processor()}, {os.cpu_count()} cores, {memory:.0f} GiB, {platform.system()}",
         "load before": f"{os.getloadavg()[0]:.2f}",
         "python": python,
+        "node": _output("node", "--version").removeprefix("v"),
+        "go": ", ".join(filter(None, [_output("go", "version"), *_debian(*GO_PACKAGES.values())])),
         "postgresql": f"{database.version}, default settings, without autovacuum",
         "settings": ", ".join(map(" ".join, database.settings(*SETTINGS).items())),
         "data": f"{database.tasks:,} tasks of {database.users:,} users at first",
-        "servers": f"{WORKERS} workers; threads {THREADS}, FastAPI 40, ours as it comes",
+        "servers": f"{WORKERS} workers (Go: cores); threads {THREADS}, FastAPI 40, ours by default",
         "load": "wrk on the same machine" if WRK else "a Python client on the same machine",
         "versions": ", ".join(f"{name} {version}" for name, version in versions.items()),
     }
+
+
+def _debian(*packages: str) -> list[str]:
+    """Name and version of Debian's packages that are installed."""
+    form = "${Package} ${Version}\\n"
+    return _output("dpkg-query", "--show", f"--showformat={form}", *packages).splitlines()
 
 
 def _processor() -> str:

@@ -12,7 +12,6 @@ from matplotlib import pyplot as plt
 
 from tests.benchmarks import report
 
-SCENE = ("EdDSA", 32, 0)
 OURS, THEIRS, FLOOR = "#0b7285", "#adb5bd", "#dee2e6"
 
 
@@ -24,7 +23,7 @@ def draw(results: dict[str, Any], path: Path) -> None:
     by_operation = {
         cell[-1]: by_server
         for cell, by_server in report.cells(results["samples"]).items()
-        if cell[:-1] == SCENE
+        if cell[:-1] == report.CPU_SCENE
     }
     figure, panels = plt.subplots(2, 3, figsize=(10, 5), sharey=True, layout="constrained")
     for axes, (operation, by_server) in zip(panels.flat, by_operation.items(), strict=True):
@@ -45,7 +44,7 @@ def draw(results: dict[str, Any], path: Path) -> None:
     panels[0][0].invert_yaxis()
     facts = results["facts"]
     figure.suptitle("CPU per request, server and PostgreSQL, in microseconds: less is better")
-    token, connections, _ = SCENE
+    token, connections, _ = report.CPU_SCENE
     rounds = len({sample["turn"] for sample in results["samples"]})
     figure.supxlabel(
         f"{token} tokens, {connections} connections; medians of {rounds} rounds, minimum and "

@@ -12,6 +12,11 @@ Sample = Mapping[str, Any]
 """A `comparison.Sample` as the raw results have it."""
 
 SCENE = ("token", "connections", "distance")
+CPU_SCENE = ("EdDSA", 32, 0)
+LATENCY_SCENE = ("EdDSA", 1, 2)
+"""Of the tables in docs/performance.md."""
+IN_README = ("go", "fastify", "fastapi_sqlmodel")
+"""The servers in its table of speed, besides ours."""
 HEAD = (
     *("", "CPU, times ours", "server µs", "database µs", "requests/s"),
     *("p50 ms", "p95 ms", "p99 ms", "MiB", "round trips"),
@@ -111,6 +116,50 @@ def table(samples: Sequence[Sample], titles: Mapping[str, str], base: str = "our
                 for server, runs in by_server.items()
             ]
     return aligned(rows)
+
+
+def comparison(samples: Sequence[Sample], titles: Mapping[str, str]) -> str:
+    """CPU, and latency far from the database, as a multiple of ours: two tables in Markdown."""
+    by_cell = cells(samples)
+    tables = []
+    for scene, figure in ((CPU_SCENE, cpu), (LATENCY_SCENE, itemgetter("p50"))):
+        found = {cell[-1]: by_cell[cell] for cell in by_cell if cell[:-1] == scene}
+        head = ["", *found]
+        rows = [
+            [
+                f"**{title}**" if server == "ours" else title,
+                *(
+                    "**1**"
+                    if server == "ours"
+                    else f"{ratios(of[server], of['ours'], figure).median:.2f}"
+                    for of in found.values()
+                ),
+            ]
+            for server, title in titles.items()
+        ]
+        tables.append(f"{_heading(*scene)}:\n\n{markdown([head, *rows])}")
+    return "\n\n".join(tables)
+
+
+def comparison_for_readme(samples: Sequence[Sample], titles: Mapping[str, str]) -> str:
+    found = [by_server for cell, by_server in cells(samples).items() if cell[:-1] == CPU_SCENE]
+    ranges = {
+        server: [ratios(of[server], of["ours"]).median for of in found]
+        for server in titles
+        if server != "ours"
+    }
+    return readme_row("an operation on tasks", "[1](docs/performance.md)", ranges)
+
+
+def readme_row(name: str, ours: str, theirs: Mapping[str, Sequence[float]]) -> str:
+    """A row of the table of speed in README: of each server the lowest and the highest figure."""
+    others = [
+        f"{min(theirs[server]):.1f} to {max(theirs[server]):.1f}"
+        if server in theirs
+        else "not measured"
+        for server in IN_README
+    ]
+    return f"| {' | '.join((name, ours, *others))} |"
 
 
 def _figures(runs: Sequence[Sample], base: Sequence[Sample]) -> list[str]:

@@ -1,6 +1,7 @@
 """The servers of the comparison, each run as its documentation says, with two workers."""
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -22,6 +23,9 @@ ENVIRONMENT = ROOT / ".venv-bench"
 PYTHON = ENVIRONMENT / "bin" / "python"
 NEWER_PYTHON = ENVIRONMENT / "newer" / "bin" / "python"
 """Of the peer that needs Python 3.12 or later; absent where there is none."""
+FASTIFY = HERE / "peers" / "fastify"
+GO = HERE / "peers" / "go"
+GO_SERVER = ENVIRONMENT / "go" / "server"
 
 WORKERS = 2
 THREADS = 4
@@ -43,15 +47,18 @@ RUNBOLT = (
 
 @dataclass(frozen=True)
 class Candidate:
+    """program: a path, or a name on the PATH. packages: exists once they are installed."""
+
     name: str
     title: str
-    python: Path
+    program: Path | str
     arguments: tuple[str, ...]
     folder: Path = HERE
+    packages: Path = HERE
 
     @property
     def is_installed(self) -> bool:
-        return self.python.exists()
+        return shutil.which(self.program) is not None and self.packages.exists()
 
 
 OURS = Candidate("ours", "this project", Path(sys.executable), ("manage.py", "serve"), ROOT)
@@ -68,6 +75,8 @@ PEERS = (
         PYTHON,
         (*UVICORN, "peers.fastapi_sqlmodel.app:app"),
     ),
+    Candidate("fastify", "Fastify + pg", "node", ("server.js",), FASTIFY, FASTIFY / "node_modules"),
+    Candidate("go", "Go + pgx", GO_SERVER, (), GO),
 )
 
 
@@ -103,7 +112,7 @@ class Server:
             environment["DJANGO_SETTINGS_MODULE"] = f"peers.{candidate.name}.settings"
         with self.log.open("wb") as output:
             self.process = subprocess.Popen(
-                [candidate.python, *arguments],
+                [candidate.program, *arguments],
                 cwd=candidate.folder,
                 env=environment,
                 stdout=output,

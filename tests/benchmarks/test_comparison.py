@@ -131,6 +131,6 @@ def test_the_picture_is_drawn_from_the_raw_results(
     titles = {"ours": "this project", "floor": floor.title}
     raw.write_text(json.dumps({"facts": facts, "titles": titles, "samples": samples}))
 
-    subprocess.run([floor.python, HERE / "picture.py", raw, picture], check=True)
+    subprocess.run([floor.program, HERE / "picture.py", raw, picture], check=True)
 
     assert picture.read_text().startswith("<?xml")
