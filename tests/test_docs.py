@@ -11,6 +11,10 @@ PAGES = [*ROOT.glob("*.md"), *ROOT.glob("docs/*.md")]
 LINK = re.compile(r"(?:\]\(|src=\"|srcset=\")(?!https?://)([^)\"#\s]*)(?:#([^)\"\s]+))?")
 CODE = re.compile(r"^```.*?^```", re.MULTILINE | re.DOTALL)
 PICTURE = ROOT / "docs" / "request.dot"
+COMPARISON = ROOT / "docs" / "comparison.md"
+ANSWERS = {"yes", "partly", "build", "no", "not documented"}
+UNKNOWN = "?"
+"""What README says for "not documented"."""
 
 
 def text_of(page: Path) -> str:
@@ -49,3 +53,49 @@ def test_every_file_in_the_picture_exists() -> None:
 
     assert names
     assert [name for name in names if not (ROOT / name).exists()] == []
+
+
+def cells(line: str) -> list[str]:
+    return [cell.strip() for cell in line.strip().strip("|").split("|")]
+
+
+def compared() -> dict[str, dict[str, tuple[str, str]]]:
+    """By heading and product: the answer, and what shows it."""
+    found: dict[str, dict[str, tuple[str, str]]] = {}
+    for part in text_of(COMPARISON).split("\n## ")[1:]:
+        heading, *lines = part.splitlines()
+        rows = [cells(line) for line in lines if line.startswith("|")][2:]
+        found[heading] = {name: (answer.strip("*"), shown) for name, answer, _, shown in rows}
+    return found
+
+
+def test_every_answer_of_the_comparison_is_shown() -> None:
+    """Ours by tests that exist, those of others by a source."""
+    for heading, products in compared().items():
+        answers = iter(products.items())
+        ours, (answer, shown) = next(answers)
+        tests = re.findall(r"`(tests/[\w/]+\.py)::(\w+)`", shown)
+        assert ours == "this service"
+        assert tests or answer == "no", heading
+        for file, name in tests:
+            assert f"def {name}(" in (ROOT / file).read_text(encoding="utf-8"), f"{file}::{name}"
+        for product, (answer, shown) in answers:
+            assert answer in ANSWERS, f"{heading}: {product}"
+            assert re.search(r"\]\(https://[^)\s]+\)", shown), f"{heading}: {product}"
+
+
+def test_the_table_of_readme_has_the_answers_of_the_comparison() -> None:
+    lines = text_of(ROOT / "README.md").splitlines()
+    (start,) = (place for place, line in enumerate(lines) if "this service** | Todoist" in line)
+    _, *products = (cell.strip("*") for cell in cells(lines[start]))
+    written: dict[str, dict[str, str]] = {}
+    for line in lines[start + 2 : lines.index("", start)]:
+        name, *answers = cells(line)
+        heading = name[1 : name.index("]")]
+        shown = ["not documented" if answer == UNKNOWN else answer for answer in answers]
+        written[heading] = dict(zip(products, shown, strict=True))
+
+    assert written == {
+        heading: {product: answer for product, (answer, _) in found.items()}
+        for heading, found in compared().items()
+    }
