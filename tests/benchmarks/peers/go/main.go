@@ -120,8 +120,9 @@ func (s *server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		fail(w, http.StatusNotFound, "There is no such address.")
 		return
 	}
-	user, err := s.subject(strings.TrimPrefix(r.Header.Get("Authorization"), "Bearer "))
-	if err != nil {
+	scheme, token, _ := strings.Cut(r.Header.Get("Authorization"), " ")
+	user, err := s.subject(token)
+	if err != nil || scheme != "Bearer" {
 		fail(w, http.StatusUnauthorized, "Send a good token.")
 		return
 	}
