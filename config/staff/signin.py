@@ -68,7 +68,13 @@ class SignInForm(AdminAuthenticationForm):
     code = forms.CharField(
         required=False,
         max_length=40,
-        widget=forms.TextInput(attrs={"autocomplete": "one-time-code", "spellcheck": "false"}),
+        widget=forms.TextInput(
+            attrs={
+                "autocomplete": "one-time-code",
+                "spellcheck": "false",
+                "aria-describedby": "code-help",
+            }
+        ),
     )
     error_messages = {  # noqa: RUF012  as Django declares it
         **AdminAuthenticationForm.error_messages,
