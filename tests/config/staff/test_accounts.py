@@ -131,6 +131,8 @@ def test_the_form_of_an_administrator_changes_nothing_else(
     more = {"is_superuser": "on", "is_staff": "", "user_permissions": [1], "password": "x"}
     before = colleague.password
     assert administrator.post(page_of(colleague), fields(colleague) | more).status_code == 302
+    passwords = {"password1": NEW_PASSWORD, "password2": NEW_PASSWORD, "usable_password": "true"}
+    assert administrator.post(password_of(colleague), passwords).status_code == 403
 
     colleague.refresh_from_db()
     assert (colleague.is_superuser, colleague.is_staff) == (False, True)

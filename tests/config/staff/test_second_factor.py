@@ -3,7 +3,10 @@
 import re
 import time
 from base64 import b32decode
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
+from threading import Barrier, BrokenBarrierError
 from typing import Any
 
 import pytest
@@ -13,6 +16,7 @@ from cryptography.hazmat.primitives.twofactor.totp import TOTP
 from django.contrib.admin.models import LogEntry
 from django.contrib.auth.models import User
 from django.core.management import CommandError, call_command
+from django.db import connection
 from django.db.models import F
 from django.test import Client
 from django.urls import reverse
@@ -69,8 +73,11 @@ def is_signed_in(client: Client) -> bool:
 
 
 def code_of(secret: str, clock: Clock, steps: int = 0) -> str:
-    totp = TOTP(b32decode(secret), 6, SHA1(), 30)
-    return totp.generate(int(clock.now) + 30 * steps).decode()
+    return code_at(secret, clock.now + 30 * steps)
+
+
+def code_at(secret: str, now: float) -> str:
+    return TOTP(b32decode(secret), 6, SHA1(), 30).generate(now).decode()
 
 
 def set_up(client: Client, clock: Clock) -> tuple[str, list[str]]:
@@ -231,6 +238,31 @@ def test_it_is_changed_only_with_a_code(ann: User, clock: Clock) -> None:
         "Made new recovery codes.",
         "Removed the second factor.",
     ]
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_code_works_once_if_it_is_used_twice_at_the_same_time(monkeypatch: Any) -> None:
+    user = User.objects.create_user("ann")
+    SecondFactor.objects.create(user=user, secret=RFC_SECRET, last_step=0, recovery_hashes=[])
+    code = code_at(RFC_SECRET, time.time())
+    step_of, both_are_here = second_factor.step_of, Barrier(2)
+
+    def wait_for_the_other(*args: Any) -> int | None:
+        with suppress(BrokenBarrierError):
+            both_are_here.wait(0.5)
+        return step_of(*args)
+
+    def use() -> bool:
+        try:
+            return second_factor.check(user, code)
+        finally:
+            connection.close()
+
+    monkeypatch.setattr(second_factor, "step_of", wait_for_the_other)
+    with ThreadPoolExecutor(2) as threads:
+        used = [threads.submit(use) for _ in range(2)]
+
+    assert sorted(each.result() for each in used) == [False, True]
 
 
 def test_two_tabs_set_up_one_second_factor(ann: User, clock: Clock) -> None:
