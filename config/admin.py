@@ -13,6 +13,7 @@ from django import forms
 from django.conf import settings
 from django.contrib import admin, messages
 from django.contrib.admin.models import LogEntry
+from django.contrib.admin.utils import unquote
 from django.contrib.auth.admin import GroupAdmin, UserAdmin
 from django.contrib.auth.models import Group, User
 from django.core.exceptions import PermissionDenied, ValidationError
@@ -136,9 +137,14 @@ class StaffAdmin(StrictListMixin, UserAdmin):  # type: ignore[type-arg] # not su
     # What is done to an account by a button
 
     def user_change_password(self, request: HttpRequest, id: str, form_url: str = "") -> Any:  # noqa: A002
-        """Administrators make a link, so that only its owner knows the password."""
+        """Administrators make a link, so that only its owner knows the password.
+
+        One's own password needs the old one, so that nobody keeps an account by a stolen session.
+        """
         if not staff_of(request).is_superuser:
             raise PermissionDenied
+        if self.get_object(request, unquote(id)) == request.user:
+            return redirect("admin:password_change")
         return super().user_change_password(request, id, form_url)
 
     def act_view(self, request: HttpRequest, pk: int) -> HttpResponse:

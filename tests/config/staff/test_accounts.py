@@ -253,6 +253,18 @@ def test_a_superuser_keeps_all_rights(superuser: Any, colleague: User) -> None:
     assert superuser.get(password_of(colleague)).status_code == 200
 
 
+def test_ones_own_password_needs_the_old_one(superuser: Any) -> None:
+    """So nobody keeps an account by a stolen session."""
+    passwords = {"password1": NEW_PASSWORD, "password2": NEW_PASSWORD, "usable_password": "true"}
+    address = password_of(superuser.user)
+    for path in (address, address.replace("/user/", "/user/0")):
+        answer = superuser.post(path, passwords)
+        assert (answer.status_code, answer["Location"]) == (302, reverse("admin:password_change"))
+
+    superuser.user.refresh_from_db()
+    assert not superuser.user.check_password(NEW_PASSWORD)
+
+
 def test_a_link_sets_the_password_once(administrator: Any, colleague: User) -> None:
     session = Client(headers={"X-Forwarded-Proto": "https"})
     session.force_login(colleague)
