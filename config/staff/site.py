@@ -130,7 +130,7 @@ class Site(admin.AdminSite):
     def admin_view(self, view: View, cacheable: bool = False) -> View:  # noqa: FBT001, FBT002
         """Runs each page, with its rendering, in one transaction with timeouts.
 
-        A session whose second factor has changed ends here, and whoever must set one up is sent
+        A session whose second factor has changed ends here, and staff who must set one up are sent
         to its page first.
         """
         inner = super().admin_view(view, cacheable)
@@ -168,7 +168,7 @@ class Site(admin.AdminSite):
     ) -> TemplateResponse:
         response = super().password_change(request, extra_context)
         if response.status_code == HTTPStatus.FOUND:
-            accounts.record(staff_of(request), staff_of(request), "Changed the own password.")
+            accounts.record(staff_of(request), staff_of(request), "Changed the password.")
         return response
 
     def account(self, request: HttpRequest) -> HttpResponse:

@@ -371,7 +371,7 @@ def test_changing_the_password_ends_other_sessions_and_is_recorded(ann: User) ->
 
     assert is_signed_in(client)
     assert not is_signed_in(other)
-    assert LogEntry.objects.get().get_change_message() == "Changed the own password."
+    assert LogEntry.objects.get().get_change_message() == "Changed the password."
 
 
 @pytest.mark.parametrize("path", [ACCOUNT, SECOND_FACTOR])
