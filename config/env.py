@@ -50,6 +50,14 @@ class Environment:
             self.errors.append(f'{name} must be "true" or "false".')
         return False if value else default
 
+    def choice(self, name: str, default: str, *others: str) -> str:
+        value = self.text(name, default).lower()
+        if value in (default, *others):
+            return value
+        words = " or ".join(f'"{each}"' for each in (default, *others))
+        self.errors.append(f"{name} must be {words}.")
+        return default
+
     def integer(self, name: str, default: int, *, minimum: int, maximum: int) -> int:
         value = self.text(name)
         if not value:

@@ -181,7 +181,8 @@ AXES_DISABLE_ACCESS_LOG = True  # it would grow forever
 AXES_ENABLE_ADMIN = False
 AXES_VERBOSE = False
 # Kept out of log and table, because some people type their password as their name.
-AXES_SENSITIVE_PARAMETERS = ["username", "csrfmiddlewaretoken"]
+AXES_SENSITIVE_PARAMETERS = ["username", "code", "csrfmiddlewaretoken"]
+ADMIN_SECOND_FACTOR = server_env.choice("ADMIN_SECOND_FACTOR", "optional", "required")
 
 # Internationalisation and static files
 

@@ -13,12 +13,14 @@ EXCLUDED = (
     "prefer-text-field",
     # A migration that may be repeated drops a constraint right before it adds it.
     "ban-drop-constraint",
+    # A foreign key has the type of the ids of Django's accounts.
+    "prefer-bigint-over-int",
 )
 
 
-def sql_of(migration: str) -> str:
+def sql_of(path: Path) -> str:
     return subprocess.run(
-        [sys.executable, "manage.py", "sqlmigrate", "tasks", migration],
+        [sys.executable, "manage.py", "sqlmigrate", path.parent.parent.name, path.stem],
         cwd=ROOT,
         env={**os.environ, "DEBUG": "true"},
         stdout=subprocess.PIPE,
@@ -28,13 +30,14 @@ def sql_of(migration: str) -> str:
 
 
 with TemporaryDirectory() as folder:
-    migrations = sorted(path.stem for path in (ROOT / "tasks/migrations").glob("[0-9]*.py"))
-    for migration in migrations:
-        Path(folder, f"{migration}.sql").write_text(sql_of(migration), encoding="utf-8")
+    migrations = []
+    for path in sorted(ROOT.glob("*/migrations/[0-9]*.py")):
+        migrations.append(f"{path.parent.parent.name}-{path.stem}.sql")
+        Path(folder, migrations[-1]).write_text(sql_of(path), encoding="utf-8")
     command = [
         str(Path(sys.executable).with_name("squawk")),
         f"--pg-version={OLDEST_VERSION}",
         f"--exclude={','.join(EXCLUDED)}",
-        *(f"{migration}.sql" for migration in migrations),
+        *migrations,
     ]
     sys.exit(subprocess.run(command, cwd=folder, check=False).returncode)

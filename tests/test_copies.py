@@ -21,6 +21,12 @@ OF_DJANGO = Path(django.contrib.admin.__file__).parent / "templates"
 OF_TASKS = "tasks/templates/admin/tasks/task"
 
 COPIES = [
+    ("config/templates/admin/sign_in.html", "admin/login.html", "15903e7771c42125"),
+    (
+        "config/staff/signin.py",
+        "django.contrib.auth.forms:AuthenticationForm.clean",
+        "a71cef5dea59e97e",
+    ),
     (f"{OF_TASKS}/action.html", "admin/delete_confirmation.html", "dde33140f4884dde"),
     (f"{OF_TASKS}/actions.html", "admin/actions.html", "0556a5ebfabb06e4"),
     (f"{OF_TASKS}/date_range.html", "admin/filter.html", "72f8dacc61259f70"),

@@ -175,7 +175,15 @@ MAY_IMPORT = {
     },
     "config.http.origins": set[str](),
     "config.http.api": {"config", "config.http", "tasks.api"},
-    "config.staff": {"config.http.errors", "config.server.logs", "config.staff", "tasks.limits"},
+    "config.models": set[str](),
+    "config.staff": {
+        "config.http.clients",
+        "config.http.errors",
+        "config.models",
+        "config.server.logs",
+        "config.staff",
+        "tasks.limits",
+    },
     "config.operator": {
         "authjwt",
         "config.database",

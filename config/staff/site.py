@@ -1,22 +1,28 @@
 """The admin site: the transaction, timeouts and error pages around each of its pages."""
 
-from collections.abc import Callable
-from contextlib import ExitStack
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from functools import update_wrapper
+from http import HTTPStatus
 from typing import Any, TypeVar, cast
 
 import structlog
 from django.contrib import admin
+from django.contrib.auth import logout
 from django.db import DatabaseError, InterfaceError, OperationalError
 from django.http import HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
+from django.shortcuts import redirect
 from django.template.response import TemplateResponse
+from django.urls import path
 from django.utils.decorators import method_decorator
+from django.views.decorators.cache import never_cache
 
 from config.http.errors import explain
 from config.server.logs import summary
-from config.staff import pages
-from config.staff.signin import SIGN_INS, TooManySignIns
+from config.staff import accounts, own_account, pages, second_factor
+from config.staff.own_account import staff_of
+from config.staff.signin import SIGN_INS, SignInForm, TooManySignIns
 from tasks.limits import Unavailable, give_back_connection, page_transaction
 
 log = structlog.get_logger()
@@ -110,14 +116,34 @@ def rendered(response: Response) -> Response:
 
 
 class Site(admin.AdminSite):
+    login_form = SignInForm
+    login_template = "admin/sign_in.html"
+
+    def get_urls(self) -> list[Any]:
+        return [
+            path("account/", self.admin_view(self.account), name="account"),
+            path("second_factor/", self.admin_view(self.second_factor), name="second_factor"),
+            path("set_password/", self.set_password, name="set_password"),
+            *super().get_urls(),
+        ]
+
     def admin_view(self, view: View, cacheable: bool = False) -> View:  # noqa: FBT001, FBT002
-        """Runs each page, with its rendering, in one transaction with timeouts."""
+        """Runs each page, with its rendering, in one transaction with timeouts.
+
+        A session whose second factor has changed ends here, and staff who must set one up are sent
+        to its page first.
+        """
         inner = super().admin_view(view, cacheable)
+        is_open = view in (self.second_factor, self.logout)
 
         def page(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
             with page_transaction(request):
                 # Known now. Later, finding it out would need another transaction.
                 request.staff = request.user.get_username()  # type: ignore[attr-defined]
+                if second_factor.session_has_ended(request):
+                    logout(request)
+                elif not is_open and second_factor.is_missing(request.user):
+                    return redirect("admin:second_factor")
                 return rendered(inner(request, *args, **kwargs))
 
         return cast("View", update_wrapper(with_refusals(page), inner))
@@ -127,10 +153,38 @@ class Site(admin.AdminSite):
         self, request: HttpRequest, extra_context: dict[str, Any] | None = None
     ) -> HttpResponse:
         """Waits for a slot before it checks the lock, or simultaneous attempts would bypass it."""
-        signing_in = request.method == "POST"
-        with ExitStack() as stack:
-            if signing_in:
-                give_back_connection()
-                stack.enter_context(SIGN_INS.slot(TooManySignIns))
-            stack.enter_context(page_transaction(request, signing_in=signing_in))
+        with password_page(request):
             return rendered(super().login(request, extra_context))
+
+    @method_decorator(with_refusals)
+    @method_decorator(never_cache)
+    def set_password(self, request: HttpRequest) -> HttpResponseBase:
+        """For the owner of a link, who is not signed in."""
+        with password_page(request):
+            return rendered(own_account.set_password(request))
+
+    def password_change(
+        self, request: HttpRequest, extra_context: dict[str, Any] | None = None
+    ) -> TemplateResponse:
+        response = super().password_change(request, extra_context)
+        if response.status_code == HTTPStatus.FOUND:
+            accounts.record(staff_of(request), staff_of(request), "Changed the password.")
+        return response
+
+    def account(self, request: HttpRequest) -> HttpResponse:
+        return own_account.account(request)
+
+    def second_factor(self, request: HttpRequest) -> HttpResponse:
+        return own_account.set_up_second_factor(request)
+
+
+@contextmanager
+def password_page(request: HttpRequest) -> Iterator[None]:
+    """A page that hashes a password when its form is sent."""
+    is_sent = request.method == "POST"
+    with ExitStack() as stack:
+        if is_sent:
+            give_back_connection()
+            stack.enter_context(SIGN_INS.slot(TooManySignIns))
+        stack.enter_context(page_transaction(request, signing_in=is_sent))
+        yield

@@ -31,6 +31,16 @@ def test_any_other_boolean_is_an_error(text: str) -> None:
     assert env.errors == ['DEBUG must be "true" or "false".']
 
 
+@pytest.mark.parametrize(
+    ("text", "value"), [("", "a"), ("a", "a"), ("b", "b"), ("B", "b"), ("c", "a"), ("a b", "a")]
+)
+def test_a_choice_is_one_of_its_words(text: str, value: str) -> None:
+    env = read(MODE=text)
+
+    assert env.choice("MODE", "a", "b") == value
+    assert env.errors == ([] if text.lower() in ("", "a", "b") else ['MODE must be "a" or "b".'])
+
+
 @pytest.mark.parametrize("text", ["0", "65536", "-1", "8000.0", "eighty", "٨٠", "9" * 5000])
 def test_a_number_out_of_range_is_an_error(text: str) -> None:
     env = read(PORT=text)

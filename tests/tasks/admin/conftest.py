@@ -9,12 +9,14 @@ from django.contrib.auth.models import Group, User
 from django.test import Client
 
 groups = import_module("tasks.migrations.0005_groups")
+staff = import_module("config.migrations.0001_staff_accounts")
 
 
 @pytest.fixture
 def _groups(db: None) -> None:
     """Creates the groups again: an earlier test may have emptied the database."""
     groups.make_groups(apps, None)
+    staff.grant(apps, None)
 
 
 def member_of(name: str) -> Client:

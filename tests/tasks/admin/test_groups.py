@@ -16,8 +16,13 @@ ALL = ["add_task", *SUPPORT[:1], "delete_task", *SUPPORT[1:]]
 
 
 def granted() -> dict[str, list[str]]:
+    """The permissions on tasks."""
     return {
-        group.name: sorted(group.permissions.values_list("codename", flat=True))
+        group.name: sorted(
+            group.permissions.filter(content_type__app_label="tasks").values_list(
+                "codename", flat=True
+            )
+        )
         for group in Group.objects.all()
     }
 
