@@ -16,6 +16,7 @@ from django.dispatch import receiver
 from django.http import HttpRequest
 
 from tasks.admin.strict_list import StrictListMixin
+from tasks.models import PageView
 
 admin.site.unregister((User, Group))
 
@@ -55,7 +56,11 @@ def why_not_deletable(user: User, staff: Any) -> str:
 
 
 def has_history(user: User) -> bool:
-    return LogEntry.objects.filter(user=user).exists()
+    """Changes, or views of the audit."""
+    return any(
+        records.exists()
+        for records in (LogEntry.objects.filter(user=user), PageView.objects.filter(staff=user))
+    )
 
 
 @receiver(pre_delete, sender=User)

@@ -9,12 +9,14 @@ from django.contrib.auth.models import Group, User
 from django.test import Client
 
 groups = import_module("tasks.migrations.0005_groups")
+audit = import_module("tasks.migrations.0010_undo_and_audit")
 
 
 @pytest.fixture
 def _groups(db: None) -> None:
     """Creates the groups again: an earlier test may have emptied the database."""
     groups.make_groups(apps, None)
+    audit.grant_audit(apps, None)
 
 
 def member_of(name: str) -> Client:

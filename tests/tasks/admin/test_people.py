@@ -80,7 +80,7 @@ def test_the_number_of_statements_does_not_depend_on_the_people(
     source.table()
     # For the transaction, the session, the account and its rights (7), the ids, the tasks, and the
     # people (5: a savepoint around one query and its limits).
-    with sends(14):
+    with sends(15):
         html = text_of(viewer.get(LIST))
     assert html.count('<bdi class="email">') == 60
 
@@ -423,7 +423,7 @@ def test_an_export_is_in_the_history_without_names(
 
     entry = LogEntry.objects.get()
     (line,) = history.lines([entry])
-    assert (line.action, line.owner, line.note) == ("Export", owner, note)
+    assert (line.label, line.owner, line.note) == ("Export", owner, note)
     assert entry.user == support.user
     assert entry.object_repr == f"{rows} task{'' if rows == 1 else 's'} exported as csv"
     assert "example.com" not in entry.change_message
