@@ -15,6 +15,7 @@ from typing import Any
 from django.contrib.admin.models import LogEntry
 from django.db.models import F, Func, Q, QuerySet, TextField
 
+from authjwt import wording
 from tasks import history
 from tasks.history import Line
 from tasks.models import MAX_ID, PageView
@@ -104,16 +105,20 @@ def records(filters: Filters, after: Position | None, limit: int) -> list[Record
     return list(islice(newest, limit))
 
 
-def count(filters: Filters) -> tuple[int, bool]:
-    """The number of records, and whether it is exact. Beyond MAX_COUNTED, PostgreSQL estimates."""
+def count(filters: Filters) -> str:
+    """How many records there are. Beyond MAX_COUNTED it is an estimate, and the text says so."""
     total, is_exact = 0, True
     for rows in (_changes(filters).order_by(), _views(filters).order_by()):
         number = rows[: MAX_COUNTED + 1].count()
         if number > MAX_COUNTED:
             (plan,) = json.loads(rows.explain(format="json"))
-            number, is_exact = max(number, plan["Plan"]["Plan Rows"]), False
+            number, is_exact = plan["Plan"]["Plan Rows"], False
         total += number
-    return total, is_exact
+    if is_exact:
+        return wording.count(total, "record")
+    if total <= MAX_COUNTED:
+        return f"More than {MAX_COUNTED} records"
+    return f"About {float(f'{total:.2g}'):,.0f} records (an estimate)"
 
 
 def _changes(filters: Filters) -> QuerySet[LogEntry]:

@@ -58,14 +58,14 @@ CANNOT_BE_UNDONE = {"", "add", "purge", "export"}
 class Line:
     """An entry as pages show it.
 
-    action: its name, empty for entries of earlier releases. label: what pages call it.
+    name: of the action, empty for entries of earlier releases. action: what pages call it.
     changes: (field, old value, new value), as text. note: the filters of an export or an action on
     many tasks. undoes, undone_by: ids of other entries, 0 for none.
     """
 
     entry: LogEntry
+    name: str
     action: str
-    label: str
     owner: str
     changes: list[tuple[str, str, str]]
     note: str = ""
@@ -74,7 +74,7 @@ class Line:
 
     @property
     def is_bulk(self) -> bool:
-        return not self.entry.object_id and self.action not in ("", "export")
+        return not self.entry.object_id and self.name not in ("", "export")
 
     @property
     def is_of_account(self) -> bool:
@@ -83,7 +83,7 @@ class Line:
 
     @property
     def can_be_undone(self) -> bool:
-        return self.action not in CANNOT_BE_UNDONE
+        return self.name not in CANNOT_BE_UNDONE
 
 
 @dataclass
@@ -297,11 +297,11 @@ def _message_of(entry: LogEntry) -> dict[str, Any]:
 def _line(entry: LogEntry, values_in_bulk: Any = None) -> Line:
     message = _message_of(entry)
     filters = message.get("filters")
-    action = message.get("action", "" if filters is None else "export")
+    name = message.get("action", "" if filters is None else "export")
     return Line(
         entry,
-        action,
-        LABELS.get(action) or entry.get_action_flag_display(),
+        name,
+        LABELS.get(name) or entry.get_action_flag_display(),
         message.get("owner", ""),
         shown(values_in_bulk or message.get("values", {})),
         ", ".join(f"{name}: {text}" for name, text in (filters or {}).items()),

@@ -82,7 +82,7 @@ MAY_IMPORT = {
         "tasks.schemas",
         "tasks.undo",
     },
-    "tasks.audit": {"tasks.history", "tasks.models"},
+    "tasks.audit": {"authjwt.wording", "tasks.history", "tasks.models"},
     "tasks.undo": {"tasks.exchange", "tasks.history", "tasks.models"},
     "tasks.exchange": {"tasks.dates", "tasks.models"},
     "tasks.history": {"authjwt.wording", "tasks.dates", "tasks.models"},

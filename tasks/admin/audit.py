@@ -157,7 +157,6 @@ class AuditAdmin(admin.ModelAdmin):  # type: ignore[type-arg] # not subscriptabl
         shown = records[:PAGE_SIZE]
         staff = User.objects.order_by("username").in_bulk()
         owners = people.owners({record.user_id for record in shown if record.user_id})
-        total, is_exact = (0, True) if after else audit.count(filters)
         given = {name: request.GET.get(name, "") for name in PARAMETERS}
         query = {name: text for name, text in given.items() if text and name != "after"}
         older = {**query, "after": str(shown[-1].position)} if len(records) > PAGE_SIZE else {}
@@ -179,8 +178,7 @@ class AuditAdmin(admin.ModelAdmin):  # type: ignore[type-arg] # not subscriptabl
             "zone": clock.zone,
             "staff": [(str(pk), user.get_username()) for pk, user in staff.items()],
             "actions": ACTIONS.items(),
-            "total": total,
-            "is_exact": is_exact,
+            "count": "" if after else audit.count(filters),
             "newest_url": f"?{urlencode(query)}" if after else "",
             "older_url": f"?{urlencode(older)}" if older else "",
         }

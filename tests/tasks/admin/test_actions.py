@@ -153,7 +153,7 @@ def test_deleting_permanently_asks_first_with_the_exact_number(administrator: An
     assert (done.status_code, messages_in(done)) == (302, ["3 tasks permanently deleted."])
     assert list(Task.objects.all()) == [other]
     (line,) = history.lines(history.of_owner("alice"))
-    assert (line.label, line.entry.object_repr) == (
+    assert (line.action, line.entry.object_repr) == (
         "Delete permanently",
         "3 tasks permanently deleted",
     )

@@ -326,10 +326,10 @@ def test_it_reads_by_index_and_estimates_what_it_cannot_count(administrator: Any
         assert "Seq Scan" not in plan, plan
         assert [index for index in indexes if index not in plan] == []
 
-    total, is_exact = audit.count(Filters())
-    assert not is_exact
-    assert abs(total - 40_000) < 4000
-    assert audit.count(Filters(action="trash")) == (20, True)
+    assert audit.count(Filters()) in {
+        f"About {number},000 records (an estimate)" for number in (39, 40, 41)
+    }
+    assert audit.count(Filters(action="trash")) == "20 records"
     assert "(an estimate)" in text_of(administrator.get(AUDIT))
     with CaptureQueriesContext(connection) as sent:
         text_of(administrator.get(AUDIT))

@@ -423,7 +423,7 @@ def test_an_export_is_in_the_history_without_names(
 
     entry = LogEntry.objects.get()
     (line,) = history.lines([entry])
-    assert (line.label, line.owner, line.note) == ("Export", owner, note)
+    assert (line.action, line.owner, line.note) == ("Export", owner, note)
     assert entry.user == support.user
     assert entry.object_repr == f"{rows} task{'' if rows == 1 else 's'} exported as csv"
     assert "example.com" not in entry.change_message
