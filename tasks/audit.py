@@ -7,7 +7,7 @@ first. A view is one small row. It has no text of a task, and no name or e-mail 
 import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from heapq import merge
 from itertools import islice
 from typing import Any
@@ -55,10 +55,7 @@ class Position:
         at, kind, pk = text.split("~")
         if kind not in ("c", "v") or not 0 <= int(pk) <= MAX_ID:
             raise ValueError(text)
-        position = cls(datetime.fromisoformat(at), kind == "c", int(pk))
-        if position.at.tzinfo is None:
-            raise ValueError(text)
-        return position
+        return cls(datetime.fromisoformat(at).astimezone(UTC), kind == "c", int(pk))
 
 
 @dataclass(frozen=True)

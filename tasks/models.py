@@ -328,6 +328,7 @@ class PageView(models.Model):
         USER = "user", "View: user"
         PEOPLE = "people", "View: names of users"
         ACTION = "action", "View: tasks of an action"
+        CONFIRMATION = "confirm", "View: confirmation of an action"
         AUDIT = "audit", "View: audit"
         SIGN_IN = "sign_in", "Sign-in"
 

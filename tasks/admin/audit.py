@@ -160,6 +160,7 @@ class AuditAdmin(admin.ModelAdmin):  # type: ignore[type-arg] # not subscriptabl
         given = {name: request.GET.get(name, "") for name in PARAMETERS}
         query = {name: text for name, text in given.items() if text and name != "after"}
         older = {**query, "after": str(shown[-1].position)} if len(records) > PAGE_SIZE else {}
+        count = "" if after else audit.count(filters)
         audit.viewed(cast("int", request.user.pk), Page.AUDIT, user_id=filters.user_id)
         context = {
             **self.admin_site.each_context(request),
@@ -178,7 +179,7 @@ class AuditAdmin(admin.ModelAdmin):  # type: ignore[type-arg] # not subscriptabl
             "zone": clock.zone,
             "staff": [(str(pk), user.get_username()) for pk, user in staff.items()],
             "actions": ACTIONS.items(),
-            "count": "" if after else audit.count(filters),
+            "count": count,
             "newest_url": f"?{urlencode(query)}" if after else "",
             "older_url": f"?{urlencode(older)}" if older else "",
         }

@@ -22,11 +22,11 @@ from django.urls import reverse
 from django.utils.html import format_html
 
 from authjwt.wording import count
-from tasks import history
+from tasks import audit, history
 from tasks.admin.actions import Action
 from tasks.admin.scope import Scope
 from tasks.limits import limited, suspended
-from tasks.models import MAX_ID, Task, TaskQuerySet
+from tasks.models import MAX_ID, PageView, Task, TaskQuerySet
 
 BATCH_SIZE = 500
 SECONDS_PER_REQUEST = 1.5
@@ -67,6 +67,7 @@ class Operation(Protocol):
 class Run:
     """What is done to tasks, and the page to return to.
 
+    filters: which tasks these are, for the history and the audit.
     scope: says for the confirmation which tasks these are. selected: ids of the selected rows; None
     if it is done to all that `count` counts. confirmed: whether the page before was a confirmation.
     """
@@ -74,6 +75,7 @@ class Run:
     action: Operation
     return_url: str
     scope: Callable[[], Scope] = Scope
+    filters: Mapping[str, str] = field(default_factory=dict)
     selected: list[str] | None = None
     confirmed: bool = False
 
@@ -91,11 +93,8 @@ class Run:
 
 @dataclass(frozen=True, kw_only=True)
 class ActionRun(Run):
-    """filters: which tasks these are, for the history."""
-
     action: Action
     tasks: TaskQuerySet
-    filters: Mapping[str, str] = field(default_factory=dict)
 
     def count(self, max_id: int = MAX_ID) -> Progress:
         tasks = self.tasks.order_by().filter(pk__lte=max_id)
@@ -200,6 +199,8 @@ def _page(
     has_grown: bool = False,
 ) -> HttpResponse:
     """Asks for confirmation before the first batch; later it submits itself."""
+    if not progress.processed:
+        _record_view(request, run, progress)
     signed = signing.dumps(asdict(progress), salt=_salt(request, run))
     hidden = [("action", run.action.name), ("progress", signed)]
     if run.selected is None:
@@ -221,6 +222,18 @@ def _page(
             "has_grown": has_grown,
             "scope": Scope() if progress.processed else run.scope(),
         },
+    )
+
+
+def _record_view(request: HttpRequest, run: Run, progress: Progress) -> None:
+    """A confirmation names some of the tasks and their users."""
+    selected = run.selected or []
+    audit.viewed(
+        cast("int", request.user.pk),
+        PageView.Page.CONFIRMATION,
+        user_id=run.filters.get("user", ""),
+        task_id=int(selected[0]) if len(selected) == 1 else None,
+        filters={"action": run.action.label, "tasks": str(progress.total)},
     )
 
 

@@ -148,6 +148,7 @@ class Migration(migrations.Migration):
                                     ("user", "View: user"),
                                     ("people", "View: names of users"),
                                     ("action", "View: tasks of an action"),
+                                    ("confirm", "View: confirmation of an action"),
                                     ("audit", "View: audit"),
                                     ("sign_in", "Sign-in"),
                                 ],

@@ -120,6 +120,22 @@ def test_every_page_with_data_of_users_is_recorded(administrator: Any) -> None:
         assert PageView.objects.get().staff_id == administrator.user.pk
 
 
+def test_confirmations_are_recorded_since_they_name_tasks(administrator: Any) -> None:
+    """Otherwise staff could read titles of any tasks by choosing these for an action."""
+    tasks = make(2)
+    administrator.get(f"{LIST}{tasks[0].pk}/delete/")
+    post(administrator, "purge", tasks)
+    page = administrator.post(f"{LIST}act/?user_id=alice", {"action": "trash"})
+    confirm(administrator, page, f"{LIST}act/?user_id=alice")
+
+    delete, trash = "Delete permanently", "Move to the trash"
+    assert seen() == [
+        (Page.CONFIRMATION, "", tasks[0].pk, {"action": delete, "tasks": "1"}),
+        (Page.CONFIRMATION, "", None, {"action": delete, "tasks": "2"}),
+        (Page.CONFIRMATION, "alice", None, {"action": trash, "tasks": "2"}),
+    ]
+
+
 def test_what_shows_nothing_is_not_recorded(viewer: Any) -> None:
     for address in (HOME, f"{LIST}99/change/", f"{LIST}?nothing=1", f"{OWNER}?user_id=", AUDIT):
         viewer.get(address)
@@ -172,6 +188,8 @@ def test_it_shows_who_did_what_with_links(administrator: Any, support: Any) -> N
         "root Staff account or group night shift: Added.",
         "root Sign-in",
         f"administrator Delete permanently task {task.pk} alice",
+        "administrator View: confirmation of an action "
+        f"task {task.pk} tasks: 1, action: Delete permanently",
         "support Export 2 tasks exported as csv · complete: 0",
         f"support View: task task {task.pk} alice",
         "support Restore from the trash · Undo 1 task restored",
@@ -278,7 +296,7 @@ def test_pages_neither_repeat_nor_skip_a_record(
         {"to": "9999-12-31"},
         {"from": "0001-01-01"},
         {"after": "x"},
-        {"after": "2026-01-31~c~1"},
+        {"after": "0001-01-01T00:00:00+14:00~c~1"},
         {"after": "2026-01-31T00:00:00+00:00~x~1"},
         {"after": "2026-01-31T00:00:00+00:00~c~-1"},
         {"after": f"2026-01-31T00:00:00+00:00~c~{10**30}"},

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from django.contrib.admin.models import LogEntry
 from django.contrib.auth.models import Permission
+from django.contrib.messages import get_messages
 from django.db import connection
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
@@ -252,7 +253,7 @@ def test_a_bulk_action_is_one_entry_and_in_the_history_of_each_task(
     tasks = make(3)
     done = post(support, "complete", None, f"{LIST}?user_id__exact=alice&q=task")
     done = confirm(support, done, f"{LIST}?user_id__exact=alice&q=task")
-    (shown,) = [str(message) for message in done.wsgi_request._messages]  # noqa: SLF001
+    (shown,) = [str(message) for message in get_messages(done.wsgi_request)]
     link = f'href="{page_of(latest())}">Undo</a>'
     assert shown == f"<span>3 tasks completed.</span> <a {link}"
 
