@@ -188,8 +188,10 @@ def test_it_shows_who_did_what_with_links(administrator: Any, support: Any) -> N
         "root Staff account or group night shift: Added.",
         "root Sign-in",
         f"administrator Delete permanently task {task.pk} alice",
-        "administrator View: confirmation of an action "
-        f"task {task.pk} tasks: 1, action: Delete permanently",
+        (
+            "administrator View: confirmation of an action "
+            f"task {task.pk} tasks: 1, action: Delete permanently"
+        ),
         "support Export 2 tasks exported as csv · complete: 0",
         f"support View: task task {task.pk} alice",
         "support Restore from the trash · Undo 1 task restored",

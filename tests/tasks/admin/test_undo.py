@@ -2,14 +2,16 @@
 
 import re
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, date, datetime, timedelta
+from threading import Barrier
 from typing import Any
 
 import pytest
 from django.contrib.admin.models import LogEntry
 from django.contrib.auth.models import Permission
 from django.contrib.messages import get_messages
-from django.db import connection
+from django.db import connection, transaction
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
@@ -386,3 +388,25 @@ def test_a_button_of_one_task_makes_an_entry_of_this_task(support: Any) -> None:
     assert undo_by(support) == ["1 task changed back."]
     assert latest().object_id == str(task.pk)
     assert Task.objects.alive().count() == 1
+
+
+@pytest.mark.django_db(transaction=True)
+def test_two_clicks_at_the_same_time_change_each_task_once(support: Any) -> None:
+    post(support, "complete", make(300))
+    entry = latest()
+    start = Barrier(2)
+
+    def click(_: int) -> int:
+        try:
+            rows = list(rest_of(entry.pk))
+            start.wait(10)
+            with transaction.atomic():
+                bulk = history.Bulk("undo", "changed back", undoes=entry.pk)
+                return undo(support.user.pk, entry, rows, bulk).changed
+        finally:
+            connection.close()
+
+    with ThreadPoolExecutor(2) as pool:
+        assert sorted(pool.map(click, range(2))) == [0, 300]
+    assert LogEntry.objects.count() == 2
+    assert ChangedTask.objects.filter(entry=latest()).count() == 300
