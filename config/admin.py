@@ -28,6 +28,7 @@ from config.models import MANAGE_STAFF
 from config.staff import accounts, second_factor, signin
 from config.staff.own_account import staff_of
 from tasks.admin.strict_list import StrictListMixin
+from tasks.models import PageView
 
 admin.site.unregister((User, Group))
 
@@ -248,7 +249,11 @@ def why_not_deletable(user: User, staff: Any) -> str:
 
 
 def has_history(user: User) -> bool:
-    return LogEntry.objects.filter(user=user).exists()
+    """Changes, or views of the audit."""
+    return any(
+        records.exists()
+        for records in (LogEntry.objects.filter(user=user), PageView.objects.filter(staff=user))
+    )
 
 
 @receiver(pre_delete, sender=User)

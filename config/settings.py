@@ -248,6 +248,10 @@ if RATE_LIMIT_FAILED and not server_env.is_set("TRUSTED_PROXIES"):
 
 TASKS_RETENTION_DAYS = env.integer("TASKS_RETENTION_DAYS", 30, minimum=0, maximum=36_500)
 
+# The audit: how many days it keeps views of pages and sign-ins
+
+AUDIT_RETENTION_DAYS = env.integer("AUDIT_RETENTION_DAYS", 365, minimum=1, maximum=36_500)
+
 # The server
 
 HOST = server_env.address("HOST", "127.0.0.1" if DEBUG else "0.0.0.0")  # noqa: S104  for a container

@@ -3,6 +3,7 @@
 from collections.abc import Iterable
 from datetime import date, datetime
 
+from django.conf import settings
 from django.contrib.postgres.fields import ArrayField
 from django.contrib.postgres.indexes import BrinIndex, GinIndex
 from django.contrib.postgres.search import SearchQuery, SearchVectorExact, SearchVectorField
@@ -10,6 +11,7 @@ from django.db import models
 from django.db.models import Case, Exists, F, Func, OuterRef, Q, Value, When
 from django.db.models.functions import Coalesce, Length, Now
 from django.db.models.lookups import IsNull, LessThanOrEqual
+from django.utils import timezone
 
 from authjwt import user_ids
 
@@ -274,3 +276,91 @@ class Task(models.Model):
     def due_date(self, due: date | datetime | None) -> None:
         is_time = isinstance(due, datetime)
         self.due_day, self.due_at = (None, due) if is_time else (due, None)
+
+
+class ChangedTask(models.Model):
+    """What an action of staff has changed in one task, and what is needed to undo it.
+
+    entry: the action, in Django's log. values: field -> its old and new value, as the history shows
+    them. before: column -> its old value; null for what cannot be undone. was_updated_at: the
+    `updated_at` of the task before the action. updated_at, deleted_at: those after it. As long as
+    the task still has them, nobody has changed it since. undone_by: the entry that undid it.
+
+    There are no foreign keys: what is deleted elsewhere leaves the rest readable.
+    """
+
+    entry = models.ForeignKey(
+        "admin.LogEntry", models.DO_NOTHING, related_name="+", db_constraint=False, db_index=False
+    )
+    task_id = models.BigIntegerField()
+    user_id = models.CharField(max_length=USER_ID_LENGTH)
+    title = models.CharField(max_length=TITLE_LENGTH)
+    values = models.JSONField()
+    before = models.JSONField(null=True)
+    was_updated_at = models.DateTimeField()
+    updated_at = models.DateTimeField(null=True)
+    deleted_at = models.DateTimeField(null=True)
+    undone_by = models.BigIntegerField(null=True)
+
+    class Meta:
+        default_permissions = ()
+        indexes = (
+            models.Index(fields=("entry", "id"), name="task_changes_of_action"),
+            models.Index(fields=("task_id", "entry"), name="task_changes_of_task"),
+            models.Index(fields=("user_id", "entry"), name="task_changes_of_user"),
+        )
+
+    def __str__(self) -> str:
+        return self.title
+
+
+class PageView(models.Model):
+    """A page with data of users that a member of staff has seen, or a sign-in, for the audit.
+
+    user_id, task_id: if the page is about one user or one task. filters: of a list, without texts
+    that may come from tasks or name a person.
+    """
+
+    class Page(models.TextChoices):
+        LIST = "list", "View: list of tasks"
+        TASK = "task", "View: task"
+        HISTORY = "history", "View: history of a task"
+        USER = "user", "View: user"
+        PEOPLE = "people", "View: names of users"
+        ACTION = "action", "View: tasks of an action"
+        CONFIRMATION = "confirm", "View: confirmation of an action"
+        AUDIT = "audit", "View: audit"
+        SIGN_IN = "sign_in", "Sign-in"
+
+    at = models.DateTimeField(default=timezone.now)
+    staff = models.ForeignKey(
+        settings.AUTH_USER_MODEL,
+        models.DO_NOTHING,
+        related_name="+",
+        db_constraint=False,
+        db_index=False,
+    )
+    page = models.CharField(max_length=10, choices=Page)
+    user_id = models.CharField(max_length=USER_ID_LENGTH, blank=True)
+    task_id = models.BigIntegerField(null=True)
+    filters = models.JSONField(default=dict)
+
+    class Meta:
+        verbose_name_plural = "audit"
+        default_permissions = ()
+        permissions = (("view_audit", "Can view the audit"),)
+        indexes = (
+            models.Index(F("at").desc(), F("id").desc(), name="task_views"),
+            models.Index("staff", F("at").desc(), F("id").desc(), name="task_views_by_staff"),
+            models.Index("page", F("at").desc(), F("id").desc(), name="task_views_by_page"),
+            models.Index(
+                "user_id",
+                F("at").desc(),
+                F("id").desc(),
+                name="task_views_of_user",
+                condition=~Q(user_id=""),
+            ),
+        )
+
+    def __str__(self) -> str:
+        return f"{self.get_page_display()} at {self.at}"

@@ -1,10 +1,12 @@
 from django.contrib import admin
 
 from tasks.admin.action_views import ActionsMixin
+from tasks.admin.audit import AuditedMixin
 from tasks.admin.change import ChangePageMixin
 from tasks.admin.changelist import TaskListMixin
 from tasks.admin.export import ExportMixin
 from tasks.admin.owner import OwnerPageMixin
+from tasks.admin.undo import UndoMixin
 from tasks.models import Task
 
 admin.site.site_header = admin.site.site_title = "Tasks"
@@ -14,5 +16,13 @@ admin.site.enable_nav_sidebar = False  # the list of tasks needs the width
 
 
 @admin.register(Task)
-class TaskAdmin(ChangePageMixin, OwnerPageMixin, ActionsMixin, ExportMixin, TaskListMixin):
+class TaskAdmin(
+    AuditedMixin,
+    ChangePageMixin,
+    OwnerPageMixin,
+    UndoMixin,
+    ActionsMixin,
+    ExportMixin,
+    TaskListMixin,
+):
     pass

@@ -13,6 +13,7 @@ from django.urls import URLPattern, path, reverse
 
 from tasks.admin import scope
 from tasks.admin.actions import ACTIONS, Action
+from tasks.admin.export import filters_of
 from tasks.admin.owner_url import action_tab_of, owner_of, owner_url
 from tasks.admin.run import ActionRun, respond
 from tasks.admin.scope import Scope
@@ -31,11 +32,27 @@ def _list_action(action: Action) -> Callable[..., HttpResponse]:
             # also one that has changed since and no longer matches.
             tasks = Task.objects.filter(pk__in=selected)
         named = partial(scope.of_filter, request) if selected is None else of_rows(selected)
-        run = ActionRun(action, tasks, request.get_full_path(), named, selected)
+        run = ActionRun(
+            action=action,
+            tasks=tasks,
+            return_url=request.get_full_path(),
+            scope=named,
+            selected=selected,
+            filters=_filters(request) if selected is None else {},
+        )
         return respond(model_admin, request, run)
 
     act.__name__ = action.name
     return admin.action(act, permissions=[action.permission], description=action.label)
+
+
+def _filters(request: HttpRequest) -> dict[str, str]:
+    """For the history. Users that a search has found are left out, since other tasks match too."""
+    filters = filters_of(request)
+    found = filters.pop("users", None) or filters.pop("user", None)
+    if owner := request.GET.get("user_id__exact"):
+        return {"user": owner, **filters}
+    return {**filters, "search": "a user"} if found else filters
 
 
 def of_rows(ids: list[str]) -> Callable[[], Scope]:
@@ -110,7 +127,13 @@ class ActionsMixin(admin.ModelAdmin):  # type: ignore[type-arg] # not subscripta
             if action.permanent
             else reverse("admin:tasks_task_change", args=[pk])
         )
-        run = ActionRun(action, Task.objects.filter(pk=pk), return_url, of_rows([pk]), [pk])
+        run = ActionRun(
+            action=action,
+            tasks=Task.objects.filter(pk=pk),
+            return_url=return_url,
+            scope=of_rows([pk]),
+            selected=[pk],
+        )
         return respond(self, request, run)
 
     def act_on_user(self, request: HttpRequest, action: Action) -> HttpResponse:
@@ -120,7 +143,14 @@ class ActionsMixin(admin.ModelAdmin):  # type: ignore[type-arg] # not subscripta
         in_trash = tab == "trash"
         tasks = tasks.trashed() if in_trash else tasks.alive()
         named = partial(scope.of_user, owner, in_trash=in_trash)
-        run = ActionRun(action, tasks, owner_url(owner, tab), named)
+        filters = {"user": owner, "in trash": "yes" if in_trash else "no"}
+        run = ActionRun(
+            action=action,
+            tasks=tasks,
+            return_url=owner_url(owner, tab),
+            scope=named,
+            filters=filters,
+        )
         return respond(self, request, run)
 
     def delete_view(

@@ -7,6 +7,7 @@ from typing import Any, cast
 
 from django import forms
 from django.contrib import messages
+from django.contrib.admin.views.main import PAGE_VAR
 from django.core.exceptions import PermissionDenied
 from django.core.validators import RegexValidator
 from django.db.models import Model
@@ -44,6 +45,7 @@ STAFF_TIME = re.compile(
 )
 TAGS: TypeAdapter[list[str]] = TypeAdapter(Tags)
 MAX_QUOTED_TAG = 60
+HISTORY_PAGE_SIZE = 100
 
 
 def validate_user_id(text: str) -> None:
@@ -315,8 +317,9 @@ class ChangePageMixin(ActionsMixin):
             history.added(cast("int", request.user.pk), obj, changes)
             self._say_if_unknown(request, obj.user_id)
         elif changes:
+            old = Task.objects.get(pk=obj.pk)  # the form has changed `obj` already
             Task.objects.filter(pk=obj.pk).update(**form.columns())
-            history.changed(cast("int", request.user.pk), [(obj, changes)])
+            history.changed(cast("int", request.user.pk), [(old, changes)])
 
     def _say_if_unknown(self, request: HttpRequest, user_id: str) -> None:
         owners = people.owners([user_id])
@@ -340,9 +343,15 @@ class ChangePageMixin(ActionsMixin):
             return HttpResponseNotAllowed(["GET", "HEAD"])
         response = super().history_view(request, object_id, extra_context)
         if context := getattr(response, "context_data", None):
-            owner_id = context["object"].user_id
+            task, page_number = context["object"], request.GET.get(PAGE_VAR, 1)
+            entries = history.of_task(task.pk).select_related("user")
+            page = self.get_paginator(request, entries, HISTORY_PAGE_SIZE).get_page(page_number)
+            owner_id = task.user_id
             context |= {
-                "lines": history.lines(context["action_list"]),
+                "action_list": page,
+                "page_range": page.paginator.get_elided_page_range(page.number),
+                "pagination_required": page.paginator.num_pages > 1,
+                "lines": history.lines(page, task.pk),
                 "media": self.media,
                 "owner": people.owners([owner_id]).cell(owner_id),
             }

@@ -6,10 +6,11 @@ number of tasks, and no request times out. If staff stop in between, the batches
 and the same action does the rest when it is run again.
 """
 
-from collections.abc import Callable
-from dataclasses import asdict, dataclass, replace
+from abc import abstractmethod
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass, field, replace
 from time import monotonic
-from typing import cast
+from typing import Protocol, cast
 
 from django.contrib import admin, messages
 from django.contrib.admin.helpers import ACTION_CHECKBOX_NAME
@@ -17,11 +18,15 @@ from django.core import signing
 from django.db.models import Count, Max
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.template.response import TemplateResponse
+from django.urls import reverse
+from django.utils.html import format_html
 
+from authjwt.wording import count
+from tasks import audit, history
 from tasks.admin.actions import Action
 from tasks.admin.scope import Scope
 from tasks.limits import limited, suspended
-from tasks.models import MAX_ID, Task, TaskQuerySet
+from tasks.models import MAX_ID, PageView, Task, TaskQuerySet
 
 BATCH_SIZE = 500
 SECONDS_PER_REQUEST = 1.5
@@ -33,6 +38,7 @@ class Progress:
 
     total: number of tasks that staff confirmed, with ids up to max_id. last_id: where the last
     batch ended. changed, unchanged, skipped: tasks so far; the last are left alone in the trash.
+    entry_id: the action's entry in the history; 0 until the first task was changed.
     """
 
     total: int
@@ -41,25 +47,54 @@ class Progress:
     changed: int = 0
     unchanged: int = 0
     skipped: int = 0
+    entry_id: int = 0
 
     @property
     def processed(self) -> int:
         return self.changed + self.unchanged + self.skipped
 
 
-@dataclass(frozen=True)
-class ActionRun:
-    """An action on tasks, and the page to return to.
+class Operation(Protocol):
+    @property
+    def name(self) -> str: ...
+    @property
+    def label(self) -> str: ...
+    @property
+    def permanent(self) -> bool: ...
 
+
+@dataclass(frozen=True, kw_only=True)
+class Run:
+    """What is done to tasks, and the page to return to.
+
+    filters: which tasks these are, for the history and the audit.
     scope: says for the confirmation which tasks these are. selected: ids of the selected rows; None
-    if the action is on all of `tasks`.
+    if it is done to all that `count` counts. confirmed: whether the page before was a confirmation.
     """
 
+    action: Operation
+    return_url: str
+    scope: Callable[[], Scope] = Scope
+    filters: Mapping[str, str] = field(default_factory=dict)
+    selected: list[str] | None = None
+    confirmed: bool = False
+
+    @abstractmethod
+    def count(self, max_id: int = MAX_ID) -> Progress: ...
+
+    @abstractmethod
+    def run_batch(self, staff_id: int, progress: Progress) -> Progress | None:
+        """The progress after the next batch; None if no task was left."""
+
+    @abstractmethod
+    def result(self, progress: Progress) -> list[str]:
+        """Sentences for staff."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ActionRun(Run):
     action: Action
     tasks: TaskQuerySet
-    return_url: str
-    scope: Callable[[], Scope]
-    selected: list[str] | None = None
 
     def count(self, max_id: int = MAX_ID) -> Progress:
         tasks = self.tasks.order_by().filter(pk__lte=max_id)
@@ -67,8 +102,8 @@ class ActionRun:
         return Progress(counts["total"], counts["max_id"] or 0)
 
     def run_batch(self, staff_id: int, progress: Progress) -> Progress | None:
-        """The progress after the next batch; None if no task was left."""
         action = self.action
+        entry_id = progress.entry_id
         with limited():
             batch = list(
                 self.tasks.filter(pk__gt=progress.last_id, pk__lte=progress.max_id)
@@ -78,8 +113,9 @@ class ActionRun:
             tasks = [task for task in batch if action.in_trash or not task.deleted_at]
             changes = [(task, new) for task in tasks if (new := action.changes(task)) is not None]
             if changes:
-                action.record(staff_id, changes)
                 action.apply(Task.objects.filter(pk__in=[task.pk for task, _ in changes]))
+                is_single = progress.total == len(batch) == 1
+                entry_id = self._record(staff_id, changes, progress, is_single=is_single)
         if not batch:
             return None
         return replace(
@@ -88,22 +124,45 @@ class ActionRun:
             changed=progress.changed + len(changes),
             unchanged=progress.unchanged + len(tasks) - len(changes),
             skipped=progress.skipped + len(batch) - len(tasks),
+            entry_id=entry_id,
         )
 
+    def _record(
+        self, staff_id: int, changes: list[history.Change], progress: Progress, *, is_single: bool
+    ) -> int:
+        """The id of the entry that can be undone. 0 for none."""
+        if is_single:
+            if self.action.permanent:
+                history.deleted(staff_id, [task for task, _ in changes])
+                return 0
+            return history.changed(staff_id, changes, self.action.name)[0].pk
+        bulk = history.Bulk(
+            self.action.name, self.action.done, self.filters, progress.entry_id, progress.changed
+        )
+        history.changed_in_bulk(staff_id, bulk, changes)
+        return bulk.entry_id
 
-def respond(
-    model_admin: "admin.ModelAdmin[Task]", request: HttpRequest, run: ActionRun
-) -> HttpResponse:
+    def result(self, progress: Progress) -> list[str]:
+        sentences = [f"{count(progress.changed, 'task')} {self.action.done}."]
+        if unchanged := progress.unchanged:
+            sentences.append(f"{unchanged} {was(unchanged)} {self.action.unchanged}.")
+        if skipped := progress.skipped:
+            sentences.append(f"{skipped} {was(skipped)} in the trash and not changed.")
+        if self.selected is not None and (missing := len(self.selected) - progress.processed):
+            sentences.append(f"{missing} no longer {plural(missing, 'exists', 'exist')}.")
+        return sentences
+
+
+def respond(model_admin: "admin.ModelAdmin[Task]", request: HttpRequest, run: Run) -> HttpResponse:
     """Asks for confirmation, or runs batches and shows the progress or the result."""
-    progress = _progress_from(request, run.action)
-    permanent = run.action.permanent
-    if progress is None and run.selected is not None and not permanent:
+    progress = _progress_from(request, run)
+    if progress is None and run.selected is not None and not run.action.permanent:
         progress = Progress(len(run.selected), MAX_ID)
     elif progress is None:
         progress = run.count()
-        if progress.total:
+        if progress.total and not run.confirmed:
             return _page(model_admin, request, run, progress)
-    elif permanent and not progress.processed:
+    elif run.action.permanent and not progress.processed:
         current = run.count(progress.max_id)
         if current.total > progress.total:
             return _page(model_admin, request, run, current, has_grown=True)
@@ -118,31 +177,31 @@ def respond(
     return HttpResponseRedirect(run.return_url)
 
 
-def _progress_from(request: HttpRequest, action: Action) -> Progress | None:
+def _progress_from(request: HttpRequest, run: Run) -> Progress | None:
     """What the previous page carries. It is signed, so its values need no checks."""
     try:
-        return Progress(
-            **signing.loads(request.POST.get("progress", ""), salt=_salt(request, action))
-        )
+        return Progress(**signing.loads(request.POST.get("progress", ""), salt=_salt(request, run)))
     except signing.BadSignature:
         return None
 
 
-def _salt(request: HttpRequest, action: Action) -> str:
+def _salt(request: HttpRequest, run: Run) -> str:
     """A confirmation is valid only for one action, and for the filters in its address."""
-    return f"progress {action.name} {request.get_full_path()}"
+    return f"run {run.action.name} {request.get_full_path()}"
 
 
 def _page(
     model_admin: "admin.ModelAdmin[Task]",
     request: HttpRequest,
-    run: ActionRun,
+    run: Run,
     progress: Progress,
     *,
     has_grown: bool = False,
 ) -> HttpResponse:
     """Asks for confirmation before the first batch; later it submits itself."""
-    signed = signing.dumps(asdict(progress), salt=_salt(request, run.action))
+    if not progress.processed:
+        _record_view(request, run, progress)
+    signed = signing.dumps(asdict(progress), salt=_salt(request, run))
     hidden = [("action", run.action.name), ("progress", signed)]
     if run.selected is None:
         hidden += [("select_across", "1"), (ACTION_CHECKBOX_NAME, "0")]
@@ -166,22 +225,33 @@ def _page(
     )
 
 
+def _record_view(request: HttpRequest, run: Run, progress: Progress) -> None:
+    """A confirmation names some of the tasks and their users."""
+    selected = run.selected or []
+    audit.viewed(
+        cast("int", request.user.pk),
+        PageView.Page.CONFIRMATION,
+        user_id=run.filters.get("user", ""),
+        task_id=int(selected[0]) if len(selected) == 1 else None,
+        filters={"action": run.action.label, "tasks": str(progress.total)},
+    )
+
+
 def _report(
-    model_admin: "admin.ModelAdmin[Task]", request: HttpRequest, run: ActionRun, progress: Progress
+    model_admin: "admin.ModelAdmin[Task]", request: HttpRequest, run: Run, progress: Progress
 ) -> None:
-    changed, unchanged, skipped = progress.changed, progress.unchanged, progress.skipped
-    sentences = [f"{changed} {_plural(changed, 'task', 'tasks')} {run.action.done}."]
-    if unchanged:
-        was = _plural(unchanged, "was", "were")
-        sentences.append(f"{unchanged} {was} {run.action.unchanged}.")
-    if skipped:
-        was = _plural(skipped, "was", "were")
-        sentences.append(f"{skipped} {was} in the trash and not changed.")
-    if run.selected is not None and (missing := len(run.selected) - progress.processed):
-        sentences.append(f"{missing} no longer {_plural(missing, 'exists', 'exist')}.")
-    level = messages.SUCCESS if changed else messages.WARNING
-    model_admin.message_user(request, " ".join(sentences), level)
+    text = " ".join(run.result(progress))
+    can_undo = request.user.has_perm("tasks.change_task") and not run.action.permanent
+    if progress.entry_id and can_undo:
+        address = reverse("admin:tasks_task_action", args=[progress.entry_id])
+        text = format_html('<span>{}</span> <a href="{}">Undo</a>', text, address)
+    level = messages.SUCCESS if progress.changed else messages.WARNING
+    model_admin.message_user(request, text, level)
 
 
-def _plural(number: int, one: str, many: str) -> str:
+def was(number: int) -> str:
+    return plural(number, "was", "were")
+
+
+def plural(number: int, one: str, many: str) -> str:
     return one if number == 1 else many

@@ -8,7 +8,7 @@ import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from http.client import HTTPConnection, HTTPResponse
 from http.cookies import SimpleCookie
 from pathlib import Path
@@ -31,6 +31,7 @@ LIMIT = 300
 """Milliseconds that a page may take."""
 
 LIST = "/admin/tasks/task/"
+AUDIT = "/admin/tasks/pageview/"
 NAME = "bench"
 PASSWORD = "a-password-of-the-benchmarks"
 
@@ -84,6 +85,38 @@ FILL_PEOPLE = """
 """
 
 
+# What twenty colleagues did and saw in two years, one half of each.
+FILL_AUDIT = (
+    """
+    INSERT INTO auth_user (username, password, is_superuser, first_name, last_name, email, is_staff,
+                           is_active, date_joined)
+    SELECT 'colleague ' || n, '', false, '', '', '', true, true, now()
+    FROM generate_series(1, 20) AS n ON CONFLICT DO NOTHING
+    """,
+    "TRUNCATE django_admin_log, tasks_pageview, tasks_changedtask",
+    """
+    WITH staff AS (SELECT array_agg(id) AS ids FROM auth_user WHERE username LIKE 'colleague %%')
+    INSERT INTO django_admin_log (action_time, user_id, content_type_id, object_id, object_repr,
+                                  action_flag, change_message)
+    SELECT now() - n * interval '2 min', ids[1 + n %% 20], django_content_type.id, n::text, 'Task',
+        2, '[{"owner": "' || md5((n %% %(users)s)::text) || '", "action": "'
+        || (ARRAY['change', 'change', 'complete', 'trash', 'restore', 'undo'])[1 + n %% 6]
+        || '", "values": {"title": ["Buy milk", "Buy more milk"]}}]'
+    FROM staff, django_content_type, generate_series(1, %(records)s / 2) AS n
+    WHERE app_label = 'tasks' AND model = 'task'
+    """,
+    """
+    WITH staff AS (SELECT array_agg(id) AS ids FROM auth_user WHERE username LIKE 'colleague %%')
+    INSERT INTO tasks_pageview (at, staff_id, page, user_id, task_id, filters)
+    SELECT now() - n * interval '2 min', ids[1 + n %% 20],
+        (ARRAY['list', 'task', 'user', 'history'])[1 + n %% 4],
+        CASE WHEN n %% 4 = 0 THEN '' ELSE md5((n %% %(users)s)::text) END, n, '{}'
+    FROM staff, generate_series(1, %(records)s / 2) AS n
+    """,
+    "VACUUM ANALYZE django_admin_log, tasks_pageview",
+)
+
+
 @dataclass(frozen=True)
 class Page:
     """median, maximum: milliseconds from the request to the last byte."""
@@ -112,6 +145,8 @@ def fill(database: Database, tasks: int = TASKS, users: int = USERS) -> None:
         connection.execute(TABLE)
         connection.execute(FILL_PEOPLE, [users])
         connection.execute('VACUUM ANALYZE "user"')
+        for statement in FILL_AUDIT:
+            connection.execute(statement, {"users": users, "records": tasks})
     database.tasks, database.users = tasks, users
     database.settle()
 
@@ -200,6 +235,25 @@ def pages_of(database: Database, staff: "Staff") -> dict[str, str]:
         "change": task,
         **({"owner": html.unescape(owner[1])} if owner else {}),
         "history": f"{LIST}{middle}/history/",
+        **{f"audit{name}": f"{AUDIT}?{urlencode(query)}" for name, query in audits(now).items()},
+    }
+
+
+def audits(today: date) -> dict[str, dict[str, object]]:
+    colleague: dict[str, object] = {"staff": 7}
+    a_year_ago = today - timedelta(days=365)
+    return {
+        "": {},
+        ", a colleague": colleague,
+        ", an action": {"action": "trash"},
+        ", an action that nobody did": {"action": "purge"},
+        ", an action of a colleague": {"action": "trash", **colleague},
+        ", views": {"action": "view"},
+        ", a user": {"user": user_id(7)},
+        ", a user and a colleague": {"user": user_id(7), **colleague},
+        ", a day": {"from": a_year_ago, "to": a_year_ago},
+        ", an action, until a year ago": {"action": "undo", "to": a_year_ago},
+        ", from the middle": {"after": f"{a_year_ago}T00:00:00+00:00~c~1"},
     }
 
 
@@ -248,7 +302,9 @@ def table(pages: Sequence[Page], exports: Sequence[Export]) -> str:
 
 def make_staff(database: Database, issuer: Issuer) -> None:
     with psycopg.connect(database.url, autocommit=True) as connection:
-        connection.execute("DELETE FROM django_admin_log")  # of the exports of an earlier run
+        ours = "(SELECT id FROM auth_user WHERE username = %s)"
+        # Of the exports of an earlier run.
+        connection.execute(f"DELETE FROM django_admin_log WHERE user_id = {ours}", [NAME])
         connection.execute("DELETE FROM auth_user WHERE username = %s", [NAME])
     subprocess.run(
         [sys.executable, "manage.py", "createsuperuser", "--noinput", "--verbosity=0"],

@@ -17,7 +17,9 @@ from django.urls import reverse
 from playwright.sync_api import Page, expect
 
 from tasks.models import Task
+from tests.browser.accessibility import violations
 from tests.browser.conftest import Visit
+from tests.browser.test_people import shoot
 
 PASSWORD = "correct horse battery staple"
 USERS = 500
@@ -38,6 +40,7 @@ def hashed() -> str:
 @pytest.fixture(autouse=True)
 def _staff(transactional_db: None, hashed: str) -> None:
     import_module("tasks.migrations.0005_groups").make_groups(apps, None)
+    import_module("tasks.migrations.0010_undo_and_audit").grant_audit(apps, None)
     for name in ("viewer", "support"):
         user = User.objects.create(username=name, password=hashed, is_staff=True)
         user.groups.add(Group.objects.get(name=name))
@@ -82,6 +85,13 @@ def download(page: Page, link: str) -> str:
     return Path(started.value.path()).read_text(encoding="utf-8-sig")
 
 
+def check(page: Page, name: str, browser_errors: list[str]) -> None:
+    assert browser_errors == []
+    assert violations(page) == {}
+    browser_errors.clear()  # axe-core tries styles that the policy of the page refuses
+    shoot(page, name)
+
+
 def test_support_works_on_the_tasks_of_a_user(visit: Visit) -> None:
     fill(100_000)
     page = visit()
@@ -115,6 +125,44 @@ def test_support_works_on_the_tasks_of_a_user(visit: Visit) -> None:
     ids = list(tasks.order_by("id").values_list("id", flat=True))
     assert [int(task["id"]) for task in exported] == [task["id"] for task in lines] == ids
     assert {task["user_id"] for task in exported} == {"user-7"}
+
+
+def test_a_wrong_bulk_action_is_undone_and_in_the_audit(
+    visit: Visit, browser_errors: list[str]
+) -> None:
+    fill(3000)
+    bobs = Task.objects.filter(user_id="user-7")
+    page = visit()
+    sign_in(page, "root", target="tasks_task_changelist")
+    page.get_by_label("Action:").select_option(label="Complete")
+    page.locator("#action-toggle").check()
+    page.get_by_role("button", name="Select all matching tasks").click()
+    page.get_by_role("button", name="Go", exact=True).click()
+    expect(page.get_by_text("Complete: 3000 tasks.")).to_be_visible()
+    page.get_by_role("button", name="Yes, complete").click()
+    expect(page.get_by_text("3000 tasks completed.", exact=True)).to_be_visible()
+    bobs.filter(pk=bobs.latest("id").pk).update(title="Changed by Bob")
+
+    page.get_by_role("link", name="Undo", exact=True).click()
+    expect(page.get_by_role("heading", name="Complete: 3000 tasks completed")).to_be_visible()
+    check(page, "action", browser_errors)
+    page.get_by_role("button", name="Undo", exact=True).click()
+    message = "2999 tasks changed back. 1 task has changed since and was left as it was."
+    expect(page.get_by_text(message, exact=True)).to_be_visible()
+    assert Task.objects.get(complete=True).title == "Changed by Bob"
+
+    page.goto("tasks/task/owner/?user_id=user-7&show=history")
+    expect(page.get_by_role("link", name="3000 tasks completed")).to_have_count(1)
+    page.goto("")
+    page.get_by_role("link", name="Audit", exact=True).first.click()
+    rows = page.locator("#result_list tbody tr")
+    expect(rows.first).to_contain_text("View: user")
+    expect(rows.filter(has_text="2999 tasks changed back")).to_have_count(1)
+    check(page, "audit", browser_errors)
+    page.get_by_label("Action").select_option(label="Complete")
+    page.get_by_role("button", name="Filter").click()
+    expect(rows).to_have_count(1)
+    expect(rows).to_contain_text("root Complete")
 
 
 def test_a_viewer_can_only_view(visit: Visit, browser_errors: list[str]) -> None:
@@ -224,6 +272,7 @@ def test_no_page_violates_its_security_policy(visit: Visit) -> None:
         f"tasks/task/{task.pk}/delete/",
         "tasks/task/owner/?user_id=user-7",
         "tasks/task/owner/?user_id=user-7&show=history",
+        "tasks/pageview/",
         "auth/user/",
         f"auth/user/{root}/change/",
         f"auth/user/{root}/password/",

@@ -1,9 +1,9 @@
 """Erases everything of one user, for a request under the GDPR, and prints a receipt.
 
-It erases the tasks, the trash, and the history of what staff changed. A token that is still valid
-can create a task in the meantime: this task is erased too, or the receipt counts it as left, and
-the exit status is 1. So end the user's sessions first. Backups, and log lines with the user's id,
-are not in this database.
+It erases the tasks, the trash, the history of what staff changed, and what the audit says about who
+has seen pages of this user. A token that is still valid can create a task in the meantime: this
+task is erased too, or the receipt counts it as left, and the exit status is 1. So end the user's
+sessions first. Backups, and log lines with the user's id, are not in this database.
 """
 
 from datetime import UTC, datetime
@@ -15,7 +15,7 @@ from authjwt.wording import count
 from tasks import history
 from tasks.management.maintenance import MaintenanceCommand, Step, delete
 from tasks.management.users import add_user
-from tasks.models import Task
+from tasks.models import ChangedTask, PageView, Task
 
 PASSES = 3
 
@@ -37,7 +37,9 @@ class Command(MaintenanceCommand):
         steps = [
             Step("task", tasks.alive(), delete, by="-created_at"),
             Step("trashed task", tasks.trashed(), delete, by="deleted_at"),
-            Step("history record", history.of_owner(user), delete),
+            Step("history record", history.naming(user), delete),
+            Step("recorded change", ChangedTask.objects.filter(user_id=user), delete),
+            Step("page view", PageView.objects.filter(user_id=user), delete),
         ]
         self.carry_out(steps, ask=user, passes=PASSES)
         if self.dry_run:

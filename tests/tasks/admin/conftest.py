@@ -10,6 +10,7 @@ from django.test import Client
 
 groups = import_module("tasks.migrations.0005_groups")
 staff = import_module("config.migrations.0001_staff_accounts")
+audit = import_module("tasks.migrations.0010_undo_and_audit")
 
 
 @pytest.fixture
@@ -17,6 +18,7 @@ def _groups(db: None) -> None:
     """Creates the groups again: an earlier test may have emptied the database."""
     groups.make_groups(apps, None)
     staff.grant(apps, None)
+    audit.grant_audit(apps, None)
 
 
 def member_of(name: str) -> Client:

@@ -38,4 +38,6 @@ def confirm(client: Client, page: Any, address: str = LIST) -> Any:
 
 
 def messages_in(response: Any) -> list[str]:
-    return [str(message) for message in get_messages(response.wsgi_request)]
+    """Without the link to undo an action."""
+    shown = (str(message) for message in get_messages(response.wsgi_request))
+    return [re.sub(r'<span>(.*)</span> <a href="[^"]*">Undo</a>', r"\1", text) for text in shown]

@@ -562,7 +562,7 @@ def test_the_number_of_statements_does_not_depend_on_the_tasks(
     page: Any, many: list[int], sends: Sends, query: dict[str, Any], statements: int
 ) -> None:
     """Each page also needs five for the transaction, its timeouts, the session and the account."""
-    with sends(5 + statements), CaptureQueriesContext(connection) as sent:
+    with sends(6 + statements), CaptureQueriesContext(connection) as sent:
         page(**query)
 
     assert not [each for each in sent.captured_queries if "COUNT(" in each["sql"].upper()]

@@ -40,11 +40,12 @@ def test_an_entry_says_who_did_what_to_which_task(sam: User) -> None:
     )
 
     entry = history.of_task(task.pk).get()
-    assert (entry.user, entry.action_flag, entry.object_repr) == (sam, CHANGE, "Buy milk")
+    assert (entry.user, entry.action_flag, entry.object_repr) == (sam, CHANGE, "Buy bread")
     assert entry.get_edited_object() == task
     assert history.lines([entry]) == [
         history.Line(
             entry,
+            "change",
             "Change",
             "alice",
             [("title", "Buy milk", "Buy bread"), ("complete", "no", "yes")],
@@ -122,15 +123,17 @@ def test_entries_that_the_project_did_not_write_are_read_without_an_error(
         user=sam, object_id="1", object_repr="x", action_flag=CHANGE, change_message=message
     )
 
-    assert history.lines([entry]) == [history.Line(entry, "Change", "", [])]
+    assert history.lines([entry]) == [history.Line(entry, "", "Change", "", [])]
     assert not history.of_owner("alice").exists()
 
 
-def test_a_thousand_tasks_need_one_statement(sam: User, sends: Any) -> None:
-    tasks = [Task(pk=number, user_id="alice", title="x") for number in range(1, 1001)]
+def test_the_number_of_statements_does_not_depend_on_the_number_of_tasks(
+    sam: User, sends: Any
+) -> None:
+    tasks = Task.objects.bulk_create(Task(user_id="alice", title="x") for _ in range(1000))
     history.of_task(0).exists()  # so that the content type is cached
 
-    with sends(1):
+    with sends(3):
         history.changed(sam.pk, ((task, {"complete": (False, True)}) for task in tasks))
 
     assert LogEntry.objects.count() == 1000
@@ -154,4 +157,4 @@ def test_entries_are_read_by_index(sam: User) -> None:
     ):
         plan = entries.explain()
         assert index in plan
-        assert "Seq Scan" not in plan
+        assert "Seq Scan on django_admin_log" not in plan

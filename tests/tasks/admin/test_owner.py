@@ -12,7 +12,7 @@ from django.test.utils import CaptureQueriesContext
 
 from tasks import history
 from tasks.admin import owner
-from tasks.models import USER_ID_LENGTH, Task
+from tasks.models import USER_ID_LENGTH, ChangedTask, Task
 from tests.tasks.admin.pages import (
     ACT,
     LIST,
@@ -105,7 +105,7 @@ def test_any_user_id_has_a_page_and_is_escaped(support: Any, user_id: str) -> No
     assert list(Task.objects.trashed()) == [task]
     assert tasks_on(text_of(support.get(f"{answer['Location']}&show=trash"))) == [task.pk]
     html = text_of(support.get(f"{answer['Location']}&show=history"))
-    assert "in trash: no → yes" in html
+    assert "in trash: <bdi>no</bdi> → <bdi>yes</bdi>" in html
     assert SCRIPT not in html
 
 
@@ -122,7 +122,7 @@ def test_each_page_begins_after_the_previous_one(
     address, pages = page_of("alice", show=show), []
     while address:
         html = text_of(support.get(address))
-        pages.append(tasks_on(html) or re.findall(r"</a> (Task \d)", html))
+        pages.append(tasks_on(html) or re.findall(r"<bdi>(Task \d)</bdi>", html))
         older = re.search(r'<a href="([^"]*)">Older</a>', html)
         address = f"{OWNER}{unescape(older[1])}" if older else ""
 
@@ -154,8 +154,9 @@ def test_no_page_needs_a_statement_per_row(support: Any, show: str) -> None:
             html = text_of(support.get(page_of(user_id, show=show)))
         assert html.count('<th scope="row">') == number
         numbers.append(len(sent))
-    # Transaction and timeouts (3). Session, account, 2 for permissions, 2 counts, and the rows.
-    assert numbers == [3 + 7, 3 + 7]
+    # Transaction and timeouts (3). Session, account, 2 for permissions, 2 counts, the rows, and the
+    # record that somebody has seen them.
+    assert numbers == [3 + 8, 3 + 8]
 
 
 def test_the_history_remains_when_a_task_is_permanently_deleted(administrator: Any) -> None:
@@ -167,8 +168,8 @@ def test_the_history_remains_when_a_task_is_permanently_deleted(administrator: A
 
     html = text_of(administrator.get(page_of("alice", show="history")))
 
-    assert re.search(rf"{task.pk} Task 0\s*</td>", html)
-    assert "Deletion" in html
+    assert re.search(rf"{task.pk} <bdi>Task 0</bdi>\s*</td>", html)
+    assert "Delete permanently" in html
 
 
 BUTTONS = {
@@ -244,7 +245,10 @@ def test_an_action_affects_only_the_tasks_on_the_tab(
     assert messages_in(answer) == [message]
     assert answer["Location"] == page_of("alice", **({"show": show} if show == "trash" else {}))
     assert list(others.values()) == before
-    assert {entry.object_id for entry in history.of_owner("alice")} == set(map(str, shown))
+    (entry,) = history.of_owner("alice")
+    assert entry.object_repr == message.removesuffix(".")
+    changed = ChangedTask.objects.filter(entry=entry)
+    assert {(row.task_id, row.user_id) for row in changed} == {(pk, "alice") for pk in shown}
     assert not history.of_owner("bob").exists()
 
 

@@ -80,7 +80,7 @@ def test_the_number_of_statements_does_not_depend_on_the_people(
     source.table()
     # For the transaction, the session, the account and its rights (7), the ids, the tasks, and the
     # people (5: a savepoint around one query and its limits).
-    with sends(14):
+    with sends(15):
         html = text_of(viewer.get(LIST))
     assert html.count('<bdi class="email">') == 60
 

@@ -9,11 +9,12 @@ from django.contrib.admin.models import LogEntry
 from django.contrib.auth.models import User
 from django.db import connection
 
-from tasks import history
-from tasks.models import Task
+from tasks import audit, history
+from tasks.models import ChangedTask, PageView, Task
 from tests.commands import Run, Terminal, run
 
 TRASHED = datetime(2026, 1, 1, tzinfo=UTC)
+OTHERS = {"recorded_changes": 2, "page_views": 1}
 
 pytestmark = pytest.mark.django_db
 
@@ -23,10 +24,9 @@ def task(user_id: str, **values: Any) -> Task:
     return Task.objects.create(user_id=user_id, title="A secret", **fields)
 
 
-def rows() -> tuple[list[Any], list[Any]]:
-    return list(Task.objects.order_by("id").values()), list(
-        LogEntry.objects.order_by("id").values()
-    )
+def rows() -> list[list[Any]]:
+    tables = (Task, LogEntry, ChangedTask, PageView)
+    return [list(table.objects.order_by("id").values()) for table in tables]
 
 
 def people() -> None:
@@ -38,6 +38,7 @@ def people() -> None:
         task(user_id)
         history.changed(sam.pk, [(alive, {"title": ("a secret", "A secret")}), (trashed, {})])
         history.deleted(sam.pk, [gone])
+        audit.viewed(sam.pk, PageView.Page.TASK, user_id=user_id, task_id=alive.pk)
         gone.delete()
 
 
@@ -54,10 +55,12 @@ def receipt(result: Run) -> Any:
 
 def test_everything_of_the_user_is_erased_and_nothing_of_others() -> None:
     people()
-    of_bob = (
+    of_bob = [
         list(Task.objects.owned_by("bob").order_by("id").values()),
         list(history.of_owner("bob").order_by("id").values()),
-    )
+        list(ChangedTask.objects.filter(user_id="bob").order_by("id").values()),
+        list(PageView.objects.filter(user_id="bob").order_by("id").values()),
+    ]
 
     result = erase("--yes")
 
@@ -67,7 +70,7 @@ def test_everything_of_the_user_is_erased_and_nothing_of_others() -> None:
         "left": 0,
         "dry_run": False,
         "ended": "finished",
-        "erased": {"tasks": 2, "trashed_tasks": 1, "history_records": 3},
+        "erased": {"tasks": 2, "trashed_tasks": 1, "history_records": 3, **OTHERS},
     }
     assert (result.status, result.err) == (0, "")
     assert rows() == of_bob
@@ -82,7 +85,7 @@ def test_a_dry_run_reports_the_same_numbers_and_changes_nothing() -> None:
         "user": "alice",
         "dry_run": True,
         "ended": "finished",
-        "erased": {"tasks": 2, "trashed_tasks": 1, "history_records": 3},
+        "erased": {"tasks": 2, "trashed_tasks": 1, "history_records": 3, **OTHERS},
     }
     assert (Task.objects.count(), LogEntry.objects.count()) == (6, 6)
 
@@ -92,6 +95,8 @@ def test_a_user_without_anything_gets_a_receipt_too() -> None:
         "tasks": 0,
         "trashed_tasks": 0,
         "history_records": 0,
+        "recorded_changes": 0,
+        "page_views": 0,
     }
 
 
@@ -139,7 +144,8 @@ def test_the_user_id_must_be_typed(answer: str, status: int) -> None:
     terminal = Terminal("erase_user", "--user", "alice")
     terminal.read_until("to continue: ")
     assert terminal.shown == (
-        "Will be erased: 2 tasks, 1 trashed task, 3 history records. This cannot be undone.\r\n"
+        "Will be erased: 2 tasks, 1 trashed task, 3 history records, 2 recorded changes, "
+        "1 page view. This cannot be undone.\r\n"
         "Type alice to continue: "
     )
     terminal.type(f"{answer}\n")

@@ -7,8 +7,8 @@ import pytest
 from django.contrib.admin.models import LogEntry
 from django.contrib.auth.models import User
 
-from tasks import history
-from tasks.models import Task
+from tasks import audit, history
+from tasks.models import ChangedTask, PageView, Task
 from tests.commands import Run, run
 
 TRASHED = datetime(2026, 1, 1, tzinfo=UTC)
@@ -16,6 +16,7 @@ OLD = 'al"ice\\ ü'
 NEW = "{bob} é"
 
 pytestmark = pytest.mark.django_db
+OTHERS = {"recorded_changes": 1, "page_views": 1}
 
 
 @pytest.fixture
@@ -36,6 +37,7 @@ def tasks() -> dict[str, list[Task]]:
             sam.pk, [(trashed, {"title": ("Buy", "Buy brötchen"), "tags": ([], ["Café"])})]
         )
         history.deleted(sam.pk, [gone])
+        audit.viewed(sam.pk, PageView.Page.TASK, user_id=user_id, task_id=alive.pk)
         gone.delete()
         made[user_id] = [alive, trashed]
     return made
@@ -49,13 +51,18 @@ def everything() -> Any:
     return (
         list(Task.objects.order_by("id").values_list()),
         list(LogEntry.objects.order_by("id").values_list()),
+        list(ChangedTask.objects.order_by("id").values_list()),
+        list(PageView.objects.order_by("id").values_list()),
     )
 
 
 def test_ids_and_times_stay_and_the_trash_moves_along(tasks: dict[str, list[Task]]) -> None:
     before = list(Task.objects.order_by("id").values())
 
-    assert reassign("--yes") == Run(0, "Reassigned: 1 task, 1 trashed task, 3 history records.\n")
+    assert reassign("--yes") == Run(
+        0,
+        "Reassigned: 1 task, 1 trashed task, 3 history records, 1 recorded change, 1 page view.\n",
+    )
 
     owners = {OLD: NEW, NEW: NEW, "charlie": "charlie"}
     after = [{**row, "user_id": owners[row["user_id"]]} for row in before]
@@ -63,6 +70,8 @@ def test_ids_and_times_stay_and_the_trash_moves_along(tasks: dict[str, list[Task
     assert set(Task.objects.owned_by(NEW)) == {*tasks[OLD], *tasks[NEW]}
     assert set(Task.objects.owned_by("charlie")) == set(tasks["charlie"])
     assert not Task.objects.owned_by(OLD).exists()
+    for table in (ChangedTask, PageView):
+        assert sorted(table.objects.values_list("user_id", flat=True)) == ["charlie", NEW, NEW]
 
 
 def test_history_moves_along_unchanged(tasks: dict[str, list[Task]]) -> None:
@@ -95,7 +104,7 @@ def test_a_dry_run_changes_nothing(tasks: dict[str, list[Task]]) -> None:
         "to": NEW,
         "dry_run": True,
         "ended": "finished",
-        "reassigned": {"tasks": 1, "trashed_tasks": 1, "history_records": 3},
+        "reassigned": {"tasks": 1, "trashed_tasks": 1, "history_records": 3, **OTHERS},
     }
     assert everything() == before
 
@@ -113,6 +122,8 @@ def test_a_user_without_tasks_is_success(tasks: dict[str, list[Task]]) -> None:
     before = everything()
 
     assert reassign("--yes", old="nobody") == Run(
-        0, "Reassigned: 0 tasks, 0 trashed tasks, 0 history records.\n"
+        0,
+        "Reassigned: 0 tasks, 0 trashed tasks, 0 history records, "
+        "0 recorded changes, 0 page views.\n",
     )
     assert everything() == before
