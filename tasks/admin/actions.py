@@ -4,13 +4,25 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any
 
+from django.contrib.postgres.functions import TransactionNow
+
 from tasks import history
 from tasks.history import Values
-from tasks.models import Priority, Task, TaskQuerySet
+from tasks.models import Deletion, Priority, Task, TaskQuerySet
 
 
 def _delete(tasks: TaskQuerySet) -> int:
     return tasks.delete()[0]
+
+
+def _trash(tasks: TaskQuerySet) -> int:
+    """At the time of the transaction, as `_record_trash` records it."""
+    return tasks.trash(TransactionNow())
+
+
+def _record_trash(staff_id: int, changes: Iterable[tuple[Task, Values]]) -> None:
+    history.changed(staff_id, changes)
+    Deletion.record(TransactionNow(), staff_id=staff_id)
 
 
 def _record_changes(staff_id: int, changes: Iterable[tuple[Task, Values]]) -> None:
@@ -76,7 +88,8 @@ ACTIONS = {
             "moved to the trash",
             "already in the trash",
             lambda task: None if task.deleted_at else {"in_trash": (False, True)},
-            TaskQuerySet.trash,
+            _trash,
+            _record_trash,
         ),
         Action(
             "restore",

@@ -128,6 +128,11 @@ def _progress_from(request: HttpRequest, action: Action) -> Progress | None:
         return None
 
 
+def signed(request: HttpRequest, action: Action, progress: Progress) -> str:
+    """What a form sends to the address of `request`, to run the action without another page."""
+    return signing.dumps(asdict(progress), salt=_salt(request, action))
+
+
 def _salt(request: HttpRequest, action: Action) -> str:
     """A confirmation is valid only for one action, and for the filters in its address."""
     return f"progress {action.name} {request.get_full_path()}"
@@ -142,8 +147,7 @@ def _page(
     has_grown: bool = False,
 ) -> HttpResponse:
     """Asks for confirmation before the first batch; later it submits itself."""
-    signed = signing.dumps(asdict(progress), salt=_salt(request, run.action))
-    hidden = [("action", run.action.name), ("progress", signed)]
+    hidden = [("action", run.action.name), ("progress", signed(request, run.action, progress))]
     if run.selected is None:
         hidden += [("select_across", "1"), (ACTION_CHECKBOX_NAME, "0")]
     else:

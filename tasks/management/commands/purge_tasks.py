@@ -21,7 +21,7 @@ from tasks import orphans, people
 from tasks.management.arguments import age, timestamp
 from tasks.management.maintenance import MaintenanceCommand, Step, delete
 from tasks.management.users import add_user
-from tasks.models import Task, TaskQuerySet
+from tasks.models import Deletion, Task, TaskQuerySet
 from tasks.orphans import Orphans
 from tasks.people import NoPeople
 
@@ -141,6 +141,7 @@ def step_of(users: Sequence[str], at: datetime) -> Step:
             gone = people.unknown(users)  # again, since the operator may have restored some
         except NoPeople as problem:
             raise CommandError(str(problem)) from None
+        Deletion.record(at, command="purge_tasks --orphans")
         return rows.filter(user_id__in=gone).trash(at)
 
     return Step("task", Task.objects.alive().filter(user_id__in=users), trash)
