@@ -105,17 +105,11 @@ class TrashAdmin(ActionsMixin, StrictListMixin):
         return TrashChangeList
 
     def get_list_display(self, request: HttpRequest) -> Any:
-        """The links of users keep the filters, and days are those of the browser."""
+        """The user is a column unless all tasks are of one. Their links keep the filters."""
         filters = {name: texts for name, texts in request.GET.lists() if name != PAGE_VAR}
         clock = Clock.of(request)
-        return (
-            "task_link",
-            "title",
-            user_column(filters),
-            "deleted",
-            "who",
-            gone_column(clock),
-        )
+        user = () if "user_id__exact" in filters else (user_column(filters),)
+        return ("task_link", "title", *user, "deleted", "who", gone_column(clock))
 
     def get_search_results(
         self, request: HttpRequest, queryset: Any, search_term: str
@@ -141,15 +135,15 @@ class TrashAdmin(ActionsMixin, StrictListMixin):
             return []
         number = counted(cl.result_count)
         these = "this task" if cl.result_count == 1 else f"these {number}"
-        labels = {
-            "restore": f"Restore {these}",
-            "purge": f"Delete {these} permanently"
+        labels = (
+            {"restore": f"Restore {these}", "purge": f"Delete {these} permanently"}
             if cl.is_filtered
-            else f"Empty the trash: {number}",
-        }
+            else {"purge": f"Empty the trash: {number}"}
+        )
         return [
             Button(action, labels[action.name], self._progress(request, cl, action))
             for action in self.allowed_actions(request)
+            if action.name in labels
         ]
 
     def _progress(self, request: HttpRequest, cl: TrashChangeList, action: Action) -> str:
@@ -174,8 +168,6 @@ class TrashAdmin(ActionsMixin, StrictListMixin):
 def user_column(filters: Mapping[str, Iterable[str]]) -> Any:
     @admin.display(description="user")
     def user(task: Any) -> SafeString:
-        if "user_id__exact" in filters:
-            return task.owner_cell  # type: ignore[no-any-return]
         only = urlencode({**filters, "user_id__exact": task.user_id}, doseq=True)
         return format_html(
             '{} <a class="only" href="?{}" aria-label="Only the trash of {}">only</a>',

@@ -70,6 +70,10 @@ def in_order(tasks: Any) -> Any:
 class TrashChangeList(ChangeList):
     newer_url = older_url = ""
 
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.title = "Trash"
+
     def get_ordering(self, request: HttpRequest, queryset: Any) -> list[Any]:
         return ["-deleted_at", "-user_id", "-pk"]
 
