@@ -69,6 +69,7 @@ def in_order(tasks: Any) -> Any:
 
 class TrashChangeList(ChangeList):
     newer_url = older_url = ""
+    is_newest_first = True
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)

@@ -1,0 +1,24 @@
+"""What axe-core finds on a page: contrast, names of fields, order of headings, and so on."""
+
+from typing import Literal
+
+from axe_playwright_python.sync_playwright import Axe
+from playwright.sync_api import Page
+
+SCHEMES: tuple[Literal["light", "dark"], ...] = ("light", "dark")
+
+SETTLED = "Promise.all(document.getAnimations().map((animation) => animation.finished))"
+"""Buttons fade into the colours of another scheme, and the colours in between may be anything."""
+
+
+def violations(page: Page) -> dict[str, list[str]]:
+    """Rule and scheme -> the elements that violate it. Empty if all is well."""
+    found = {}
+    for scheme in SCHEMES:
+        page.emulate_media(color_scheme=scheme)
+        page.evaluate(SETTLED)
+        for violation in Axe().run(page).response["violations"]:
+            nodes = [f"{node['html']} {node['failureSummary']}" for node in violation["nodes"]]
+            found[f"{violation['id']}, {scheme}"] = nodes
+    page.emulate_media(color_scheme="light")
+    return found
