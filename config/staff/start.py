@@ -46,7 +46,8 @@ def context(request: HttpRequest) -> dict[str, Any]:
     if not request.user.has_perm("tasks.view_task"):
         return {}
     clock = Clock.of(request)
-    numbers, refused = overview(clock), refusals.refused()
+    numbers = overview(clock)
+    refused = refusals.refused() if has_migrations() else None
     problems = list(_problems(numbers, refused))
     entries = history.latest(with_accounts=request.user.has_perm("auth.view_user"))
     return {
@@ -93,21 +94,24 @@ def _list(filters: Mapping[str, str] | None = None) -> str:
     return f"{path}?{urlencode(filters)}" if filters else path
 
 
-def _problems(numbers: Overview | None, refused: Refused) -> Iterator[Problem]:
-    """What can be known without waiting. `manage.py doctor` checks the rest."""
-    if not has_migrations():
+def _problems(numbers: Overview | None, refused: Refused | None) -> Iterator[Problem]:
+    """What can be known without waiting. `manage.py doctor` checks the rest.
+
+    refused: None if the database lacks migrations.
+    """
+    if refused is None:
         yield Problem("The database lacks migrations of this release.", "Run manage.py migrate.")
+    elif refused.is_spike:
+        yield Problem(
+            f"{refused.recent:,} tokens were refused since the last full hour began, and usually "
+            f"{refused.usual:,.0f}.",
+            "See the reasons below, and the requests with status 401 in the log.",
+        )
     keys = verifier().keys
     if keys and keys.failures:
         yield Problem(
             f"The keys of Better Auth could not be fetched: {count(keys.failures, 'failure')}.",
             "Run manage.py doctor, which says why. Known keys still work.",
-        )
-    if refused.is_spike:
-        yield Problem(
-            f"{refused.recent:,} tokens were refused since the last full hour began, and usually "
-            f"{refused.usual:,.0f}.",
-            "See the reasons below, and the requests with status 401 in the log.",
         )
     if numbers and numbers.trash["overdue"].value:
         yield Problem(

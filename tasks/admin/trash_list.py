@@ -13,7 +13,8 @@ from django.conf import settings
 from django.contrib.admin.options import IncorrectLookupParameters
 from django.contrib.admin.views.main import PAGE_VAR, ChangeList
 from django.contrib.auth.models import User
-from django.db.models import Exists, OuterRef, Q
+from django.contrib.postgres.expressions import ArraySubquery
+from django.db.models import BooleanField, Exists, F, Func, OuterRef, Q
 from django.http import HttpRequest
 
 from tasks.admin import people
@@ -24,7 +25,6 @@ from tasks.models import Deletion, Task
 
 MAX_COUNTED = 100_000
 NO_PAGE = "The address names a page that this list does not have."
-BY_STAFF, BY_COMMAND = Q(staff_id__isnull=False), Q(staff_id__isnull=True)
 
 
 @dataclass(frozen=True)
@@ -174,15 +174,30 @@ class DeletedByFilter(ClosedFilter):
         return [{**first, "display": "Anybody"}, *others]
 
     def queryset(self, request: HttpRequest, queryset: Any) -> Any:
-        deletions = Deletion.objects.filter(deleted_at=OuterRef("deleted_at"))
         match self.value():
             case "user":
-                return queryset.filter(~Exists(deletions))
+                others = Deletion.objects.filter(deleted_at=OuterRef("deleted_at"))
+                return queryset.filter(~Exists(others))
             case "staff":
-                return queryset.filter(Exists(deletions.filter(BY_STAFF)))
+                return queryset.filter(deleted_by(staff_id__isnull=False))
             case "command":
-                return queryset.filter(Exists(deletions.filter(BY_COMMAND)))
+                return queryset.filter(deleted_by(staff_id__isnull=True))
         return queryset
+
+
+def deleted_by(**kind: bool) -> Func:
+    """The times as an array, so that PostgreSQL jumps to them in the index of the trash.
+
+    With a subquery it would compare the times of all tasks in the trash, however many there are.
+    """
+    times = ArraySubquery(Deletion.objects.filter(**kind).values("deleted_at"))
+    return Func(
+        F("deleted_at"),
+        times,
+        template="%(expressions)s)",
+        arg_joiner=" = ANY(",
+        output_field=BooleanField(),
+    )
 
 
 def retention() -> timedelta:

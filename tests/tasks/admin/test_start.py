@@ -279,6 +279,7 @@ def test_a_missing_migration_is_a_problem(administrator: Any) -> None:
     from config.http import health  # noqa: PLC0415
 
     execute("DELETE FROM django_migrations WHERE app = 'tasks'")
+    execute("DROP TABLE tasks_refusedtokens")
     health._is_migrated.cache_clear()  # noqa: SLF001  only True is cached
     assert "Run manage.py migrate." in text(administrator.get(HOME))
 
