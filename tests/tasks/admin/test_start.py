@@ -347,9 +347,9 @@ def test_what_cannot_be_stored_is_kept_for_the_next_time(monkeypatch: Any, caplo
     wait_until(lambda: refused().by_reason == [("expired", 1)])
 
 
-def test_nothing_is_left_of_a_connection(administrator: Any) -> None:
-    """The settings of the counting end with it."""
-    administrator.get(HOME)
+def test_the_settings_of_counting_end_with_it(administrator: Any) -> None:
+    execute("SELECT set_config('jit', 'on', true), set_config('statement_timeout', '7s', true)")
+    numbers.count(clock())
     with connection.cursor() as cursor:
-        cursor.execute("SHOW jit")
-        assert cursor.fetchone() == ("on",)
+        cursor.execute("SELECT current_setting('jit'), current_setting('statement_timeout')")
+        assert cursor.fetchone() == ("on", "7s")
