@@ -105,8 +105,12 @@ class Command(MaintenanceCommand):
             return
         if older_than is None:
             older_than = timedelta(days=settings.TASKS_RETENTION_DAYS)
-        rows = tasks.trashed_before(datetime.now(UTC) - older_than)
+        before = datetime.now(UTC) - older_than
+        rows = tasks.trashed_before(before)
         self.carry_out([Step("trashed task", rows, delete, by="deleted_at")])
+        if user is None and not self.dry_run:
+            with self.transaction():
+                Deletion.objects.filter(deleted_at__lt=before).delete()
 
     def _trash_orphans(self, allowed: int) -> None:
         """All get the same time of deletion, by which `restore_tasks` finds them again."""

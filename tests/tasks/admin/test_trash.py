@@ -106,6 +106,21 @@ def test_it_is_the_user_again_after_a_restore(viewer: Client, support: Any, alic
     assert cells(viewer.get(TRASH), "who") == ["the user"]
 
 
+def test_who_deleted_is_forgotten_with_the_tasks(viewer: Client) -> None:
+    old, new = NOON - timedelta(31), NOON - timedelta(29)
+    for at in (old, new):
+        trash(1, at=at)
+        Deletion.record(at, command="test")
+
+    for arguments in (["--dry-run"], ["--user=alice", "--yes"]):
+        call_command("purge_tasks", *arguments)
+        assert Deletion.objects.count() == 2
+    call_command("purge_tasks", "--yes")
+
+    assert Deletion.objects.get().deleted_at == new
+    assert cells(viewer.get(TRASH), "who") == ["command: test"]
+
+
 def test_each_task_has_the_day_on_which_it_is_gone(viewer: Client, settings: Any) -> None:
     settings.TASKS_RETENTION_DAYS = 3
     for days in (0, 2, 3, 4):
