@@ -68,15 +68,20 @@ class Refusals:
     """Counts refused tokens by reason, and logs the counts at most once a minute.
 
     A flood of bad tokens must not flood the log. The first refusal is logged immediately.
+
+    on_refusal: called with the reason of each refused token.
     """
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
         self._lock = threading.Lock()
         self.counts: Counter[Reason] = Counter()
+        self.on_refusal: list[Callable[[Reason], None]] = []
         self._next_log = -math.inf
 
     def count(self, reason: Reason) -> None:
+        for call in self.on_refusal:
+            call(reason)
         with self._lock:
             self.counts[reason] += 1
             if self._clock() < self._next_log:

@@ -168,6 +168,12 @@ def naming(user_id: str) -> QuerySet[LogEntry]:
     return LogEntry.objects.alias(task_owner=OWNER).filter(task_owner=user_id)
 
 
+def latest(*, with_accounts: bool) -> QuerySet[LogEntry]:
+    """Newest first, by all staff. with_accounts: also what was done to accounts and groups."""
+    entries = LogEntry.objects.select_related("user", "content_type").order_by("-id")
+    return entries if with_accounts else entries.filter(content_type=_task_content_type())
+
+
 def hand_over(entries: QuerySet[LogEntry], owner: str, new: str) -> int:
     """Replaces the owner that entries name. Nothing else in them changes."""
     rest = Substr("change_message", len(_prefix(owner)) + 1)

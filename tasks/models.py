@@ -8,7 +8,7 @@ from django.contrib.postgres.fields import ArrayField
 from django.contrib.postgres.indexes import BrinIndex, GinIndex
 from django.contrib.postgres.search import SearchQuery, SearchVectorExact, SearchVectorField
 from django.db import models
-from django.db.models import Case, Exists, F, Func, OuterRef, Q, Value, When
+from django.db.models import Case, Exists, Expression, F, Func, OuterRef, Q, Value, When
 from django.db.models.functions import Coalesce, Length, Now
 from django.db.models.lookups import IsNull, LessThanOrEqual
 from django.utils import timezone
@@ -104,7 +104,7 @@ class TaskQuerySet(models.QuerySet["Task"]):
     def newest_first(self) -> "TaskQuerySet":
         return self.order_by("-created_at", "-id")
 
-    def trash(self, at: datetime | None = None) -> int:
+    def trash(self, at: datetime | Expression | None = None) -> int:
         """For the API these tasks are gone. `restore` brings them back unchanged."""
         return self.alive().update(deleted_at=at or Now())
 
@@ -364,3 +364,57 @@ class PageView(models.Model):
 
     def __str__(self) -> str:
         return f"{self.get_page_display()} at {self.at}"
+
+
+class Trash(Task):
+    """The tasks in the trash, as a place of their own in the admin."""
+
+    class Meta:
+        proxy = True
+        verbose_name = "task in the trash"
+        verbose_name_plural = "Trash"
+        default_permissions = ()
+
+
+class Deletion(models.Model):
+    """Who moved tasks to the trash at this time, unless it was their user.
+
+    The tasks have the same `deleted_at`, to the microsecond. So nobody writes more for each task,
+    and the API writes nothing here.
+
+    staff_id: the account, which has a history now and so is never deleted; null for a command.
+    command: its name; empty for staff.
+    """
+
+    deleted_at = models.DateTimeField(primary_key=True)
+    staff_id = models.BigIntegerField(null=True)
+    command = models.CharField(max_length=50, blank=True)
+
+    class Meta:
+        default_permissions = ()
+
+    def __str__(self) -> str:
+        return f"{self.deleted_at} by {self.command or f'staff {self.staff_id}'}"
+
+    @staticmethod
+    def record(
+        at: datetime | Expression, *, staff_id: int | None = None, command: str = ""
+    ) -> None:
+        """Call it in the transaction that moves the tasks. It may be called again."""
+        deletion = Deletion(deleted_at=at, staff_id=staff_id, command=command)
+        Deletion.objects.bulk_create([deletion], ignore_conflicts=True)
+
+
+class RefusedTokens(models.Model):
+    """How many tokens were refused in an hour, by reason, for the start page of the admin."""
+
+    pk = models.CompositePrimaryKey("hour", "reason")
+    hour = models.DateTimeField()
+    reason = models.CharField(max_length=50)
+    number = models.BigIntegerField()
+
+    class Meta:
+        default_permissions = ()
+
+    def __str__(self) -> str:
+        return f"{self.number} {self.reason} from {self.hour}"

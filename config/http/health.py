@@ -51,7 +51,7 @@ def _missing() -> Iterator[str]:
     if not _has_database():
         yield "database"
     # A database that does not answer is not asked about its migrations.
-    elif not _has_migrations():
+    elif not has_migrations():
         yield "migrations"
     if not _has_keys():
         yield "verification keys"
@@ -74,7 +74,8 @@ def _has_database() -> bool:
     return False
 
 
-def _has_migrations() -> bool:
+def has_migrations() -> bool:
+    """Whether all are applied, and the operations are not older than this release."""
     try:
         return _is_migrated()
     except (Error, Unmigrated):

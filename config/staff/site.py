@@ -148,6 +148,14 @@ class Site(admin.AdminSite):
 
         return cast("View", update_wrapper(with_refusals(page), inner))
 
+    def index(
+        self, request: HttpRequest, extra_context: dict[str, Any] | None = None
+    ) -> TemplateResponse:
+        from config.staff import start  # noqa: PLC0415  needs the models, which are loaded later
+
+        context = {**start.context(request), **(extra_context or {})}
+        return super().index(request, context)
+
     @method_decorator(with_refusals)
     def login(
         self, request: HttpRequest, extra_context: dict[str, Any] | None = None

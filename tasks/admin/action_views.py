@@ -31,7 +31,7 @@ def _list_action(action: Action) -> Callable[..., HttpResponse]:
             # Not `tasks`, which the filter narrows down: the message counts every selected row,
             # also one that has changed since and no longer matches.
             tasks = Task.objects.filter(pk__in=selected)
-        named = partial(scope.of_filter, request) if selected is None else of_rows(selected)
+        named = partial(model_admin.scope_of, request) if selected is None else of_rows(selected)
         run = ActionRun(
             action=action,
             tasks=tasks,
@@ -77,6 +77,10 @@ class ActionsMixin(admin.ModelAdmin):  # type: ignore[type-arg] # not subscripta
 
     def _is_allowed(self, request: HttpRequest, action: Action) -> bool:
         return bool(getattr(self, f"has_{action.permission}_permission")(request))
+
+    def scope_of(self, request: HttpRequest) -> Scope:
+        """For an action on everything that the list shows."""
+        return scope.of_filter(request)
 
     def get_actions(self, request: HttpRequest) -> dict[str, Any]:
         """Without Django's own deletion, which loads all tasks and skips our history."""

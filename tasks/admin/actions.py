@@ -4,6 +4,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+from django.contrib.postgres.functions import TransactionNow
+
 from tasks import history
 from tasks.history import Values
 from tasks.models import Priority, Task, TaskQuerySet
@@ -11,6 +13,11 @@ from tasks.models import Priority, Task, TaskQuerySet
 
 def _delete(tasks: TaskQuerySet) -> int:
     return tasks.delete()[0]
+
+
+def _trash(tasks: TaskQuerySet) -> int:
+    """At the time of the transaction, under which `Deletion` records who did it."""
+    return tasks.trash(TransactionNow())
 
 
 @dataclass(frozen=True)
@@ -68,7 +75,7 @@ ACTIONS = {
             "moved to the trash",
             "already in the trash",
             lambda task: None if task.deleted_at else {"in_trash": (False, True)},
-            TaskQuerySet.trash,
+            _trash,
         ),
         Action(
             "restore",

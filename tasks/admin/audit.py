@@ -21,7 +21,7 @@ from tasks.admin.clock import DAY, Clock
 from tasks.admin.export import filters_of
 from tasks.admin.strict_list import is_id
 from tasks.audit import Filters, Position
-from tasks.models import PageView
+from tasks.models import PageView, Trash
 
 PAGE_SIZE = 100
 PARAMETERS = ("staff", "action", "user", "from", "to", "after")
@@ -38,26 +38,11 @@ def record_sign_in(user: User, **_: Any) -> None:
     audit.viewed(user.pk, Page.SIGN_IN)
 
 
-class AuditedMixin(admin.ModelAdmin):  # type: ignore[type-arg] # not subscriptable at run time
+class AuditedListMixin(admin.ModelAdmin):  # type: ignore[type-arg] # not subscriptable at run time
     """Records who has seen a page with data of users, after the page was made."""
 
     def changelist_view(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
         return self._viewed(super().changelist_view, _list, request, *args, **kwargs)
-
-    def change_view(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
-        return self._viewed(super().change_view, _task, request, *args, **kwargs)
-
-    def history_view(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
-        return self._viewed(super().history_view, _history, request, *args, **kwargs)
-
-    def owner_view(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
-        return self._viewed(super().owner_view, _owner, request, *args, **kwargs)  # type: ignore[misc]
-
-    def action_view(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
-        return self._viewed(super().action_view, _action, request, *args, **kwargs)  # type: ignore[misc]
-
-    def people_view(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
-        return self._viewed(super().people_view, _people, request, *args, **kwargs)  # type: ignore[misc]
 
     @staticmethod
     def _viewed(
@@ -74,11 +59,32 @@ class AuditedMixin(admin.ModelAdmin):  # type: ignore[type-arg] # not subscripta
         return response
 
 
+class AuditedMixin(AuditedListMixin):
+    """The same for the other pages of tasks."""
+
+    def change_view(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
+        return self._viewed(super().change_view, _task, request, *args, **kwargs)
+
+    def history_view(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
+        return self._viewed(super().history_view, _history, request, *args, **kwargs)
+
+    def owner_view(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
+        return self._viewed(super().owner_view, _owner, request, *args, **kwargs)  # type: ignore[misc]
+
+    def action_view(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
+        return self._viewed(super().action_view, _action, request, *args, **kwargs)  # type: ignore[misc]
+
+    def people_view(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
+        return self._viewed(super().people_view, _people, request, *args, **kwargs)  # type: ignore[misc]
+
+
 def _list(request: HttpRequest, context: dict[str, Any]) -> dict[str, Any]:
     """Names the user if the page shows the tasks of one user only, or was asked for those."""
     filters = filters_of(request)
     filters.pop("users", None)
     user_id = filters.pop("user", "")
+    if context["cl"].model is Trash:
+        filters["in_trash"] = "yes"
     owners = {task.user_id for task in context["cl"].result_list}
     for name in ("tag", "search"):
         if name in filters:

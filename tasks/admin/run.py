@@ -14,6 +14,7 @@ from typing import Protocol, cast
 
 from django.contrib import admin, messages
 from django.contrib.admin.helpers import ACTION_CHECKBOX_NAME
+from django.contrib.postgres.functions import TransactionNow
 from django.core import signing
 from django.db.models import Count, Max
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
@@ -26,7 +27,7 @@ from tasks import audit, history
 from tasks.admin.actions import Action
 from tasks.admin.scope import Scope
 from tasks.limits import limited, suspended
-from tasks.models import MAX_ID, PageView, Task, TaskQuerySet
+from tasks.models import MAX_ID, Deletion, PageView, Task, TaskQuerySet
 
 BATCH_SIZE = 500
 SECONDS_PER_REQUEST = 1.5
@@ -113,6 +114,8 @@ class ActionRun(Run):
             tasks = [task for task in batch if action.in_trash or not task.deleted_at]
             changes = [(task, new) for task in tasks if (new := action.changes(task)) is not None]
             if changes:
+                if action.name == "trash":
+                    Deletion.record(TransactionNow(), staff_id=staff_id)
                 action.apply(Task.objects.filter(pk__in=[task.pk for task, _ in changes]))
                 is_single = progress.total == len(batch) == 1
                 entry_id = self._record(staff_id, changes, progress, is_single=is_single)
@@ -180,14 +183,21 @@ def respond(model_admin: "admin.ModelAdmin[Task]", request: HttpRequest, run: Ru
 def _progress_from(request: HttpRequest, run: Run) -> Progress | None:
     """What the previous page carries. It is signed, so its values need no checks."""
     try:
-        return Progress(**signing.loads(request.POST.get("progress", ""), salt=_salt(request, run)))
+        return Progress(
+            **signing.loads(request.POST.get("progress", ""), salt=_salt(request, run.action))
+        )
     except signing.BadSignature:
         return None
 
 
-def _salt(request: HttpRequest, run: Run) -> str:
+def signed(request: HttpRequest, action: Operation, progress: Progress) -> str:
+    """What a form sends to the address of `request`, to run the action without another page."""
+    return signing.dumps(asdict(progress), salt=_salt(request, action))
+
+
+def _salt(request: HttpRequest, action: Operation) -> str:
     """A confirmation is valid only for one action, and for the filters in its address."""
-    return f"run {run.action.name} {request.get_full_path()}"
+    return f"run {action.name} {request.get_full_path()}"
 
 
 def _page(
@@ -201,8 +211,7 @@ def _page(
     """Asks for confirmation before the first batch; later it submits itself."""
     if not progress.processed:
         _record_view(request, run, progress)
-    signed = signing.dumps(asdict(progress), salt=_salt(request, run))
-    hidden = [("action", run.action.name), ("progress", signed)]
+    hidden = [("action", run.action.name), ("progress", signed(request, run.action, progress))]
     if run.selected is None:
         hidden += [("select_across", "1"), (ACTION_CHECKBOX_NAME, "0")]
     else:

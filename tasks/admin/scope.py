@@ -46,15 +46,18 @@ def of_selection(ids: Sequence[str]) -> Scope:
     return Scope(details=format_html("<ul>{}</ul>{}", named, more))
 
 
-def of_filter(request: HttpRequest) -> Scope:
-    """The filters of the list, and the users that a search has found."""
+def of_filter(request: HttpRequest, *, in_trash: bool = False) -> Scope:
+    """The filters of the list, and the users that a search has found.
+
+    in_trash: whether it is the list of the trash.
+    """
     filters = [
         (_readable(name), VALUES.get((name, text), text))
         for name, text in ((name, str(text)) for name, text in request.GET.items())
         if name not in (PAGE_VAR, ERROR_FLAG) and text.strip()
     ]
     if "trash" not in request.GET:
-        filters.append(("in the trash", "no"))
+        filters.append(("in the trash", "yes" if in_trash else "no"))
     found = getattr(request, "people_found", people.Found())
     parts = format_html_join(" · ", "{}: <bdi>{}</bdi>", filters)
     if not found.people:

@@ -270,6 +270,8 @@ def test_no_page_violates_its_security_policy(visit: Visit) -> None:
         f"tasks/task/{task.pk}/change/",
         f"tasks/task/{task.pk}/history/",
         f"tasks/task/{task.pk}/delete/",
+        "tasks/trash/",
+        "tasks/trash/?user_id__exact=user-7&by=user&deleted_at_to=2026-01-31",
         "tasks/task/owner/?user_id=user-7",
         "tasks/task/owner/?user_id=user-7&show=history",
         "tasks/pageview/",

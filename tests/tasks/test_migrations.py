@@ -143,6 +143,7 @@ def test_migrations_of_the_old_release_count_as_applied(database: Database) -> N
         "0008_due_dates_and_tags",
         "0009_changes_and_keys",
         "0010_undo_and_audit",
+        "0011_trash_and_start_page",
     ]
     assert {*before} <= {*database.execute(relations)}
     assert database.execute(NAMES) == [(name,) for name in sorted({*old, *MIGRATIONS})]

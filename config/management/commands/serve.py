@@ -129,8 +129,10 @@ class Command(BaseCommand):
 
 def load_application() -> Any:
     """Called in a worker, where Django may open what must not exist in the master."""
+    from config.staff import refusals  # noqa: PLC0415
     from config.wsgi import application  # noqa: PLC0415
 
+    refusals.record()
     return rate_limits.with_fields(application)
 
 

@@ -21,7 +21,7 @@ from tasks import orphans, people
 from tasks.management.arguments import age, timestamp
 from tasks.management.maintenance import MaintenanceCommand, Step, delete
 from tasks.management.users import add_user
-from tasks.models import Task, TaskQuerySet
+from tasks.models import Deletion, Task, TaskQuerySet
 from tasks.orphans import Orphans
 from tasks.people import NoPeople
 
@@ -105,8 +105,12 @@ class Command(MaintenanceCommand):
             return
         if older_than is None:
             older_than = timedelta(days=settings.TASKS_RETENTION_DAYS)
-        rows = tasks.trashed_before(datetime.now(UTC) - older_than)
+        before = datetime.now(UTC) - older_than
+        rows = tasks.trashed_before(before)
         self.carry_out([Step("trashed task", rows, delete, by="deleted_at")])
+        if user is None and not self.dry_run:
+            with self.transaction():
+                Deletion.objects.filter(deleted_at__lt=before).delete()
 
     def _trash_orphans(self, allowed: int) -> None:
         """All get the same time of deletion, by which `restore_tasks` finds them again."""
@@ -141,6 +145,7 @@ def step_of(users: Sequence[str], at: datetime) -> Step:
             gone = people.unknown(users)  # again, since the operator may have restored some
         except NoPeople as problem:
             raise CommandError(str(problem)) from None
+        Deletion.record(at, command="purge_tasks --orphans")
         return rows.filter(user_id__in=gone).trash(at)
 
     return Step("task", Task.objects.alive().filter(user_id__in=users), trash)

@@ -61,12 +61,11 @@ def timeouts() -> list[str]:
         return values
 
 
-# Which part of a page waits for the table: the template of the start page, a view, the permission
-# check, or the session before it.
+# Which part of a page waits for the table: a view, the permission check, or the session before it.
 @pytest.mark.parametrize(
     ("table", "path", "title"),
     [
-        ("django_admin_log", HOME, "The database cancelled this page"),
+        ("django_admin_log", HOME, "Somebody else is changing this"),
         ("tasks_task", LIST, "Somebody else is changing this"),
         ("auth_user", LIST, "Somebody else is changing this"),
         ("django_session", SIGN_IN, "Somebody else is changing this"),
@@ -86,6 +85,19 @@ def test_postgresql_cancels_a_page_that_waits_for_a_lock(
     assert (response.status_code, response["Retry-After"]) == (503, "5")
     assert f"<title>{title} | Tasks</title>" in response.content.decode()
     assert staff.get(HOME).status_code == 200
+
+
+def test_a_template_that_waits_for_a_lock_ends_as_a_page_too(
+    staff: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Templates continue after an error. Without rights the start page is Django's template."""
+    User.objects.update(is_superuser=False)
+    monkeypatch.setattr(limits, "LOCK_TIMEOUT", "300ms")
+    with locked("django_admin_log"):
+        response = staff.get(HOME)
+
+    assert response.status_code == 503
+    assert "The database cancelled this page" in response.content.decode()
 
 
 def test_postgresql_cancels_a_statement_that_takes_too_long(

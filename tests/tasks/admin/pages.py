@@ -13,6 +13,7 @@ from tasks.models import Task
 HOME = reverse("admin:index")
 SIGN_IN = reverse("admin:login")
 LIST = reverse("admin:tasks_task_changelist")
+TRASH = reverse("admin:tasks_trash_changelist")
 ACT = reverse("admin:tasks_task_act")
 OWNER = reverse("admin:tasks_task_owner")
 SCRIPT = "<script>alert(1)</script>"
