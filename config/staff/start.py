@@ -12,6 +12,8 @@ from authjwt.bearer import verifier
 from authjwt.wording import count
 from config.http.health import has_migrations
 from config.staff import chart, refusals
+from config.staff.accounts import manages_staff
+from config.staff.own_account import staff_of
 from config.staff.refusals import Refused
 from tasks import history
 from tasks.admin.clock import Clock
@@ -49,7 +51,7 @@ def context(request: HttpRequest) -> dict[str, Any]:
     numbers = overview(clock)
     refused = refusals.refused() if has_migrations() else None
     problems = list(_problems(numbers, refused))
-    entries = history.latest(with_accounts=request.user.has_perm("auth.view_user"))
+    entries = history.latest(with_accounts=manages_staff(staff_of(request)))
     return {
         "may_view": True,
         "zone": str(clock.zone),
