@@ -64,6 +64,23 @@ class Cluster:
             finally:
                 cluster.control("stop", "-m", "immediate")
 
+    @contextmanager
+    def replica(self) -> Iterator["Cluster"]:
+        """A second server, in streaming replication of this one."""
+        with TemporaryDirectory() as folder:
+            replica = Cluster(self.version, Path(folder))
+            if os.getuid() == 0:
+                shutil.chown(folder, "nobody")
+            data = replica.folder / "data"
+            source = ("-d", self.url, "-R", "--checkpoint=fast", "--no-sync")
+            replica.run("pg_basebackup", "-D", data, *source)
+            replica.configure(data)
+            replica.control("start", "-l", replica.folder / "log")
+            try:
+                yield replica
+            finally:
+                replica.control("stop", "-m", "immediate")
+
     def start(self) -> None:
         data = self.folder / "data"
         data.mkdir()
@@ -85,10 +102,13 @@ class Cluster:
             "--locale=C",
             "--no-sync",
         )
+        self.configure(data)
+        self.control("start", "-l", self.folder / "log")
+
+    def configure(self, data: Path) -> None:
         with (data / "postgresql.conf").open("a") as file:
             file.write(f"{CONFIGURATION}\nport = {self.port}\n")
             file.write(f"unix_socket_directories = '{self.folder}'\n")
-        self.control("start", "-l", self.folder / "log")
 
     def control(self, *arguments: str | Path) -> None:
         self.run("pg_ctl", "-D", self.folder / "data", "-w", *arguments)

@@ -101,6 +101,11 @@ class InTheTransaction:
         with connection.wrap_database_errors:
             return OnLibpq(libpq).call(statement, values, ANSWER_TIMEOUT)
 
+    write = call
+
+    def read(self, statement: bytes, values: Sequence[bytes], _bookmark: str) -> Row:
+        return self.call(statement, values)
+
 
 class OnLibpq(Connection):
     def __init__(self, libpq: PGconn) -> None:

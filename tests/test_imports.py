@@ -137,6 +137,7 @@ MAY_IMPORT = {
         "tasks.models",
         "tasks.schemas",
     },
+    "config.http.bookmarks": {"config.server.replica"},
     "config.http.docs": set[str](),
     "config.http.clients": set[str](),
     "config.http.rate_limits": {
@@ -164,6 +165,7 @@ MAY_IMPORT = {
         "authjwt",
         "config.http.errors",
         "config.server.process",
+        "config.server.replica",
         "tasks.models",
         "tasks.operations",
     },

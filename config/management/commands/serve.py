@@ -26,7 +26,7 @@ from authjwt import conf
 from authjwt.wording import plain
 from config import VERSION
 from config.database import embedded, pooled
-from config.http import rate_limits
+from config.http import bookmarks, rate_limits
 from config.http.api import api
 from config.http.openapi import operation_ids
 from config.operator import demo
@@ -131,7 +131,7 @@ def load_application() -> Any:
     """Called in a worker, where Django may open what must not exist in the master."""
     from config.wsgi import application  # noqa: PLC0415
 
-    return rate_limits.with_fields(application)
+    return bookmarks.with_bookmarks(rate_limits.with_fields(application))
 
 
 def weak(name: str) -> checks.Error:
