@@ -5,7 +5,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from pwd import getpwnam
 from tempfile import TemporaryDirectory
@@ -64,22 +64,26 @@ class Cluster:
             finally:
                 cluster.control("stop", "-m", "immediate")
 
-    @contextmanager
-    def replica(self) -> Iterator["Cluster"]:
+    def replica(self) -> AbstractContextManager["Cluster"]:
         """A second server, in streaming replication of this one."""
+        return self.copy("-R")
+
+    @contextmanager
+    def copy(self, *options: str) -> Iterator["Cluster"]:
+        """A second server with the same data."""
         with TemporaryDirectory() as folder:
-            replica = Cluster(self.version, Path(folder))
+            copy = Cluster(self.version, Path(folder))
             if os.getuid() == 0:
                 shutil.chown(folder, "nobody")
-            data = replica.folder / "data"
-            source = ("-d", self.url, "-R", "--checkpoint=fast", "--no-sync")
-            replica.run("pg_basebackup", "-D", data, *source)
-            replica.configure(data)
-            replica.control("start", "-l", replica.folder / "log")
+            data = copy.folder / "data"
+            source = ("-d", self.url, "--checkpoint=fast", "--no-sync", *options)
+            copy.run("pg_basebackup", "-D", data, *source)
+            copy.configure(data)
+            copy.control("start", "-l", copy.folder / "log")
             try:
-                yield replica
+                yield copy
             finally:
-                replica.control("stop", "-m", "immediate")
+                copy.control("stop", "-m", "immediate")
 
     def start(self) -> None:
         data = self.folder / "data"

@@ -48,6 +48,7 @@ MAY_IMPORT = {
         "tasks.operations.earlier_release",
         "tasks.operations.role",
     },
+    "tasks.operations.shards": {"tasks.operations.installation", "tasks.operations.role"},
     "tasks.dates": set(),
     "tasks.schemas": {"tasks.dates", "tasks.models"},
     "tasks.query": {"tasks.dates", "tasks.models", "tasks.schemas"},
@@ -82,6 +83,10 @@ MAY_IMPORT = {
     "tasks.exchange": {"tasks.dates", "tasks.models"},
     "tasks.history": {"authjwt.wording", "tasks.dates", "tasks.models"},
     "tasks.management.commands.api_role": {"tasks.operations.role"},
+    "tasks.management.commands.shard_plan": {
+        "tasks.operations.role",
+        "tasks.operations.shards",
+    },
     "tasks.management.commands.migrate": {
         "tasks.management.lock",
         "tasks.operations.earlier_release",
@@ -94,6 +99,7 @@ MAY_IMPORT = {
         "authjwt.wording",
         "tasks.management.lock",
         "tasks.management.users",
+        "tasks.operations.shards",
     },
     "tasks.management.users": {
         "tasks.history",
@@ -164,6 +170,7 @@ MAY_IMPORT = {
     "config.http.health": {
         "authjwt",
         "config.http.errors",
+        "config.server.connection",
         "config.server.process",
         "config.server.replica",
         "tasks.models",

@@ -13,6 +13,7 @@ from pydantic import BaseModel, Field
 from authjwt.bearer import verifier
 from authjwt.exceptions import KeysUnavailable
 from config.http import errors
+from config.server.connection import ShardFailed
 from config.server.process import is_draining
 from config.server.replica import installed
 from tasks import operations
@@ -84,7 +85,7 @@ def _has_database() -> bool:
     """Whether an operation can be called, in the same way as by a request."""
     try:
         operations.read("nobody", 0)
-    except Task.DoesNotExist:
+    except (Task.DoesNotExist, ShardFailed):  # the users of the other shards are served
         return True
     except Error:
         return False

@@ -48,6 +48,25 @@ class AnswerLost(OperationalError):
     """A statement was sent, but its answer will not arrive. It may have been executed."""
 
 
+class ShardFailed(Exception):
+    """A proxy did not reach the one shard that has the tasks of this user. Others may work."""
+
+
+class ShardNotReached(ShardFailed, ConnectionFailed):
+    """Nothing was sent to the shard."""
+
+
+class ShardAnswerLost(ShardFailed, AnswerLost):
+    """The shard did not answer what it was sent."""
+
+
+def error_of_proxy(message: str) -> Exception:
+    """PL/Proxy's own errors have no SQLSTATE that tells them apart, so this reads their message."""
+    if "PQconnect" in message or "connect timeout" in message:
+        return ShardNotReached(cause_of(message), message)
+    return ShardAnswerLost(message)
+
+
 def cause_of(message: str) -> Cause:
     return next(
         (cause for cause, pattern in CAUSES if re.search(pattern, message, re.IGNORECASE)),
@@ -192,6 +211,9 @@ class Connection:
         if error.sqlstate is None or error.sqlstate.startswith("08"):
             self.close()
             return AnswerLost("the connection was lost before the answer")
+        message = error.diag.message_primary or ""
+        if error.sqlstate == "XX000" and message.startswith("PL/Proxy function "):
+            return error_of_proxy(message)
         return error
 
 

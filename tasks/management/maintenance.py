@@ -37,6 +37,7 @@ from tqdm import tqdm
 from authjwt.wording import count
 from tasks.management import users
 from tasks.management.lock import take
+from tasks.operations.shards import Shard
 
 BATCH = 5000
 LOCK_KEY = int.from_bytes(b"tasks")
@@ -126,6 +127,7 @@ class MaintenanceCommand(BaseCommand):
         self.done: Counter[str] = Counter()
         self.start = perf_counter()
         try:
+            self.shard = self._shard()
             with self._signals():
                 self.run(**options)
         except KeyboardInterrupt:
@@ -138,6 +140,13 @@ class MaintenanceCommand(BaseCommand):
                 error if isinstance(error, CommandError) else CommandError(reason(error))
             ) from error
         self._summarise("finished")
+
+    def _shard(self) -> Shard | None:
+        """Says on which one of several databases the command works."""
+        if shard := Shard.of(connection):
+            self.facts["shard"] = str(shard)
+            self.stderr.write(f"This is {shard}.", str)
+        return shard
 
     @contextmanager
     def alone(self) -> Iterator[None]:
@@ -175,6 +184,10 @@ class MaintenanceCommand(BaseCommand):
     def resolve(self, user: str, fact: str = "user") -> str:
         """The id of a user. The receipt names it, and the operator sees who it is."""
         self.facts[fact] = user_id = users.resolve(user, self.stderr)
+        if self.shard and self.shard != (theirs := self.shard.of_user(user_id)):
+            raise CommandError(
+                f"The tasks of {user_id} are on {theirs}. Set DATABASE_URL to that one."
+            )
         return user_id
 
     def count(self, rows: QuerySet[Any]) -> int:

@@ -10,6 +10,7 @@ from typing import Any
 
 import structlog
 from django.conf import settings
+from django.contrib.admin import site
 from django.core import checks
 from django.core.exceptions import ImproperlyConfigured
 from django.core.management.base import (
@@ -34,6 +35,7 @@ from config.operator.diagnosis import database
 from config.server import exporter
 from config.server.master import Master
 from config.server.system import allow_open_files, check_port, unbuffered
+from tasks.operations.shards import Shard
 
 MAX_THREADS = 512
 MAX_SOCKETS = 8192
@@ -89,7 +91,9 @@ class Command(BaseCommand):
         if demo:
             self.prepare()
         allow_open_files(MAX_SOCKETS + MAX_THREADS)
-        log_start()
+        if shard := database.shard():
+            site.site_header = f"{site.site_header}, {shard}"
+        log_start(shard)
         # For the workers only: the pool has a thread, and there must be none when they are forked.
         owner = settings.DATABASES["default"]
         owner |= pooled(owner, settings.ADMIN_CONNECTIONS)
@@ -148,7 +152,7 @@ def start_embedded_database() -> None:
         os.environ["DATABASE_URL"] = embedded.url(data)
 
 
-def log_start() -> None:
+def log_start(shard: Shard | None) -> None:
     """A warning if the database allows too few connections, or does not isolate users."""
     isolated = is_isolated()
     allowed = database.connections_allowed()
@@ -164,6 +168,7 @@ def log_start() -> None:
         connections_allowed=allowed,
         keys=sources_of_keys(),
         isolation_by_the_database="on" if isolated else "off",
+        **({"admin": str(shard)} if shard else {}),
     )
 
 
