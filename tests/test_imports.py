@@ -76,6 +76,7 @@ MAY_IMPORT = {
         "tasks.history",
         "tasks.limits",
         "tasks.models",
+        "tasks.operations.shards",
         "tasks.orphans",
         "tasks.people",
         "tasks.schemas",

@@ -29,7 +29,7 @@ from time import perf_counter
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
-from django.db import InterfaceError, OperationalError, connection, transaction
+from django.db import IntegrityError, InterfaceError, OperationalError, connection, transaction
 from django.db.models import F, Lookup, Q, QuerySet
 from psycopg import errors
 from tqdm import tqdm
@@ -37,7 +37,7 @@ from tqdm import tqdm
 from authjwt.wording import count
 from tasks.management import users
 from tasks.management.lock import take
-from tasks.operations.shards import Shard
+from tasks.operations.shards import CONSTRAINT, Shard
 
 BATCH = 5000
 LOCK_KEY = int.from_bytes(b"tasks")
@@ -54,6 +54,7 @@ LOCK_HOLDER = """
       AND pg_locks.database = (SELECT oid FROM pg_database WHERE datname = current_database())
 """
 INTERRUPTED = 130
+OF_ANOTHER_SHARD = "This is {}, and a task is of a user of another one. Give --user."
 
 
 @dataclass(frozen=True)
@@ -133,6 +134,10 @@ class MaintenanceCommand(BaseCommand):
         except KeyboardInterrupt:
             self._summarise("interrupted")
             sys.exit(INTERRUPTED)
+        except IntegrityError as violation:
+            if CONSTRAINT not in str(violation):
+                raise
+            raise CommandError(OF_ANOTHER_SHARD.format(self.shard)) from None
         except (OperationalError, InterfaceError, CommandError) as error:
             if self.done.total():
                 self._summarise("failed")
@@ -184,7 +189,7 @@ class MaintenanceCommand(BaseCommand):
     def resolve(self, user: str, fact: str = "user") -> str:
         """The id of a user. The receipt names it, and the operator sees who it is."""
         self.facts[fact] = user_id = users.resolve(user, self.stderr)
-        if self.shard and self.shard != (theirs := self.shard.of_user(user_id)):
+        if self.shard and self.shard != (theirs := self.shard.of_user(connection, user_id)):
             raise CommandError(
                 f"The tasks of {user_id} are on {theirs}. Set DATABASE_URL to that one."
             )

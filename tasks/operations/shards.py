@@ -9,7 +9,6 @@ A shard knows which one it is by the step of its ids: the third of four makes 3,
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from hashlib import sha256
 from typing import Any
 
 from django.db.backends.base.base import BaseDatabaseWrapper
@@ -32,20 +31,22 @@ STEP = """
 SIGNATURES = """
     SELECT string_agg(format(
         'CREATE OR REPLACE FUNCTION tasks_api.%%I(%%s) RETURNS %%s LANGUAGE plproxy AS '
-        '$$ CLUSTER ''tasks_shards''; RUN ON tasks_api.shard_hash(owner); $$',
+        '$$ CLUSTER ''tasks_shards''; RUN ON hashtext(owner); $$',
         proname, pg_get_function_arguments(pg_proc.oid), pg_get_function_result(pg_proc.oid)), ';')
     FROM unnest(%(names)s::text[]) AS name JOIN pg_proc ON pg_proc.oid = to_regprocedure(name)
 """
 
-HASH = "('x' || left(encode(sha256(convert_to({}, 'UTF8')), 'hex'), 7))::bit(28)::integer"
-"""Of an owner. `Shard.of_user` computes the same."""
+PLACE = "abs(hashtext({owner}) % {total})"
+"""As PL/Proxy counts, from 0. PostgreSQL's own hash of a text costs less than one in SQL. If a
+later version computed another one, the shards would refuse new tasks (`task_of_this_shard`)."""
 
+CONSTRAINT = "task_of_this_shard"
 NUMBERING = """BEGIN;
 ALTER SEQUENCE public.tasks_task_id_seq INCREMENT BY {total} START WITH {number};
 SELECT setval('public.tasks_task_id_seq', {number} + {total} * (last_value / {total} + 1), false)
 FROM public.tasks_task_id_seq;
 ALTER TABLE public.tasks_task DROP CONSTRAINT IF EXISTS task_of_this_shard,
-    ADD CONSTRAINT task_of_this_shard CHECK ({hash} % {total} = {number} - 1) NOT VALID;
+    ADD CONSTRAINT task_of_this_shard CHECK ({place} = {number} - 1) NOT VALID;
 COMMIT;"""
 """No path leads to a task that is on another shard, so the database refuses to make one."""
 
@@ -71,10 +72,6 @@ CREATE USER MAPPING FOR {role} SERVER tasks_shards OPTIONS ({mapping});
 CREATE SCHEMA IF NOT EXISTS tasks_api;
 COMMENT ON SCHEMA tasks_api IS {comment};
 GRANT USAGE ON SCHEMA tasks_api TO {role};
-CREATE OR REPLACE FUNCTION tasks_api.shard_hash(owner text) RETURNS integer
-LANGUAGE sql IMMUTABLE AS $$
-    SELECT {hash}
-$$;
 CREATE OR REPLACE FUNCTION tasks_api.shard_count() RETURNS integer
 LANGUAGE sql IMMUTABLE AS $$ SELECT {total} $$;
 CREATE OR REPLACE FUNCTION tasks_api.shard_state(
@@ -109,14 +106,16 @@ class Shard:
         start, step = row(connection, STEP) or (1, 1)
         return cls(start, step) if step > 1 else None
 
-    def of_user(self, user_id: str) -> "Shard":
+    def of_user(self, connection: BaseDatabaseWrapper, user_id: str) -> "Shard":
         """Where the tasks of this user are."""
-        digest = sha256(user_id.encode()).hexdigest()
-        return Shard(int(digest[:7], 16) % self.total + 1, self.total)
+        statement = "SELECT " + PLACE.format(owner="%(user)s::text", total="%(total)s")
+        (place,) = row(connection, statement.replace(" % ", " %% "), user=user_id, total=self.total)
+        return Shard(place + 1, self.total)
 
     def numbering(self) -> str:
         """SQL for this shard, whose next id is greater than all before."""
-        return NUMBERING.format(number=self.number, total=self.total, hash=HASH.format("user_id"))
+        place = PLACE.format(owner="user_id", total=self.total)
+        return NUMBERING.format(number=self.number, total=self.total, place=place)
 
 
 def proxy_sql(connection: BaseDatabaseWrapper, addresses: Sequence[tuple[str, int]]) -> str:
@@ -147,7 +146,6 @@ def proxy_sql(connection: BaseDatabaseWrapper, addresses: Sequence[tuple[str, in
         mapping=_options(mapping),
         comment=sql.Literal(PROXY_COMMENT),
         total=sql.Literal(len(addresses)),
-        hash=sql.SQL(HASH.format("owner")),
         operations=sql.SQL(operations),
     )
     return statements.as_string(connection.connection).lstrip()

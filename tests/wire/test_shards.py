@@ -6,11 +6,15 @@
 import json
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from urllib.parse import quote
 
 import psycopg
 import pytest
+from django.core.exceptions import ValidationError
+from django.db import connection
 
+from tasks.admin.change import validate_user_id
 from tasks.operations.installation import COMMENT, MARK, REVISION
 from tasks.operations.shards import Shard
 from tests.cluster import manage
@@ -18,6 +22,8 @@ from tests.commands import run
 from tests.people import SECRET, token_of
 from tests.server import Answer, Server
 from tests.shards import DATABASE, SHARDS, Shards
+
+pytestmark = pytest.mark.django_db
 
 USERS = [f"user-{number}" for number in range(12)] + ["Zoë", "a/b", "東京"]
 
@@ -38,7 +44,10 @@ def server(shards: Shards, tmp_path_factory: pytest.TempPathFactory) -> Iterator
 
 
 def shard_of(user: str) -> int:
-    return Shard(1, SHARDS).of_user(user).number
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT abs(hashtext(%s) %% %s)", [user, SHARDS])
+        place: int = cursor.fetchone()[0]
+    return place + 1
 
 
 def create(server: Server, user: str) -> Answer:
@@ -129,6 +138,24 @@ def test_a_command_says_on_which_shard_it_is(shards: Shards) -> None:
     assert right.returncode == 0, right.stderr
     assert "This is shard 2 of 3." in right.stderr
     assert json.loads(right.stdout)["shard"] == "shard 2 of 3"
+
+
+def test_a_file_with_tasks_of_another_shard_is_refused(shards: Shards, tmp_path: Path) -> None:
+    file = tmp_path / "tasks.csv"
+    file.write_text("user_id,title\n" + "".join(f"{user},x\n" for user in USERS))
+    done = manage(shards.url, "import_tasks", str(file))
+
+    assert done.returncode == 1
+    assert "This is shard 1 of 3, and a task is of a user of another one." in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_staff_cannot_add_a_task_where_its_user_would_not_find_it() -> None:
+    user = next(user for user in USERS if shard_of(user) == 2)
+    with connection.cursor() as cursor:
+        cursor.execute("ALTER SEQUENCE tasks_task_id_seq INCREMENT BY 3 START WITH 1")
+    with pytest.raises(ValidationError, match="are on shard 2 of 3"):
+        validate_user_id(user)
 
 
 def test_no_task_gets_onto_a_shard_where_its_user_would_not_find_it(shards: Shards) -> None:
