@@ -15,7 +15,11 @@ NAME = "shards"
 COUNT = "SELECT tasks_api.shard_count()"
 COMMENT_OF_PROXY = "SELECT obj_description(to_regnamespace('tasks_api'), 'pg_namespace')"
 STATE = "SELECT number, total, comment FROM tasks_api.shard_state(%(place)s)"
-IS_PROXY = "SELECT to_regprocedure('tasks_api.shard_count()') IS NOT NULL"
+IS_PROXY = """
+    SELECT EXISTS (
+        SELECT FROM pg_proc JOIN pg_namespace ON pg_namespace.oid = pronamespace
+        WHERE nspname = 'tasks_api' AND proname = 'shard_count')
+"""
 PLAN = "Run manage.py shard_plan of this release, and its SQL at the proxy."
 
 
@@ -27,6 +31,8 @@ def is_proxy(api: BaseDatabaseWrapper) -> bool:
 def checks() -> Iterator[Check]:
     """Nothing if one database has the tasks of all users."""
     database, api = connections["default"].copy(), connections["api"].copy()
+    if database.settings_dict.get("EMBEDDED"):
+        return
     with closing(database), closing(api):
         try:
             if shard := Shard.of(database):
