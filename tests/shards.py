@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any, Self
 from unittest.mock import patch
 
+import django
 import psycopg
 import pytest
 from django.conf import settings
@@ -118,6 +119,9 @@ def _skip(*_: Any, **__: Any) -> None:
 def main(*arguments: str) -> int:
     # Otherwise the clusters would outlive this process.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
+    inherited = dict(os.environ)
+    os.environ |= {"DJANGO_SETTINGS_MODULE": "config.settings", "DEBUG": "true"}
+    django.setup()
     with Shards.running() as shards:
         variables = {
             # Django puts test_ in front of the names of databases.
@@ -126,7 +130,7 @@ def main(*arguments: str) -> int:
             URLS: " ".join(shards.urls),
         }
         command = [sys.executable, "-m", "pytest", "--reuse-db", *arguments]
-        return subprocess.run(command, env=os.environ | variables, check=False).returncode
+        return subprocess.run(command, env=inherited | variables, check=False).returncode
 
 
 if __name__ == "__main__":

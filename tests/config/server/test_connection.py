@@ -12,7 +12,14 @@ import psycopg
 import pytest
 from psycopg.conninfo import make_conninfo
 
-from config.server.connection import AnswerLost, Connection, ConnectionFailed, cause_of
+from config.server.connection import (
+    AnswerLost,
+    Connection,
+    ConnectionFailed,
+    ShardAnswerLost,
+    ShardNotReached,
+    cause_of,
+)
 from tests.server import database_url
 
 LONG = 5.0
@@ -94,6 +101,26 @@ def test_libpq_names_the_cause(db: None, changed: dict[str, str], cause: str) ->
         Connection(conninfo, perf_counter() + LONG)
 
     assert caught.value.cause == cause
+
+
+@pytest.mark.parametrize(
+    ("message", "kind"),
+    [
+        ("[tasks] PQconnectPoll: connection to server failed: Connection refused", ShardNotReached),
+        ("[tasks] connect timeout to: host=db1", ShardNotReached),
+        ("[tasks] query timeout", ShardAnswerLost),
+        ("[tasks] PQconsumeInput: server closed the connection unexpectedly", ShardAnswerLost),
+    ],
+)
+def test_an_error_of_a_proxy_says_whether_a_shard_may_have_done_it(
+    connection: Connection, message: str, kind: type[Exception]
+) -> None:
+    message = f"PL/Proxy function tasks_api.create_task(2): {message}"
+    statement = f"DO $$ BEGIN RAISE internal_error USING MESSAGE = '{message}'; END $$"
+    with pytest.raises(kind):
+        connection.call(statement.encode(), [], LONG)
+
+    assert connection.call(b"SELECT 1", [], LONG) == [b"1"]
 
 
 def test_libpq_says_that_a_server_has_no_tls() -> None:
