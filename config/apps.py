@@ -11,9 +11,11 @@ class Config(AppConfig):
 
     def ready(self) -> None:
         from config import checks  # noqa: F401, PLC0415  registers them
+        from config.server import replica  # noqa: PLC0415
         from config.server.pool import Pool  # noqa: PLC0415
         from config.server.stats import stats  # noqa: PLC0415
         from tasks import operations  # noqa: PLC0415  needs the models, which are loaded only now
 
-        operations.use(Pool("api", settings.API_CONNECTIONS))
+        primary = Pool("api", settings.API_CONNECTIONS)
+        operations.use(replica.install(primary) if "replica" in settings.DATABASES else primary)
         keys.on_wait.append(partial(stats.add_wait, "keys"))

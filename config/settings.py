@@ -103,6 +103,13 @@ try:
 except ValueError as error:
     env.errors.append(f"API_DATABASE_URL {error}.")
     DATABASES["api"] = database.configure_api(DATABASES["default"], "", LOCAL / "postgres")
+try:
+    if replica_url := server_env.text("DATABASE_REPLICA_URL"):
+        DATABASES["replica"] = database.configure_replica(
+            replica_url, is_derived=DATABASES["api"]["ROLE_IS_DERIVED"]
+        )
+except ValueError as error:
+    server_env.errors.append(f"DATABASE_REPLICA_URL {error}.")
 # Better Auth's table of users, for the admin and the commands: in its own database, if it has one.
 try:
     if better_auth_url := env.text("BETTER_AUTH_DATABASE_URL"):
@@ -200,6 +207,7 @@ CORS_ALLOWED_ORIGIN_REGEXES = [
 CORS_ALLOW_CREDENTIALS = True
 CORS_ALLOW_HEADERS = [
     *default_headers,
+    "bookmark",
     "cache-control",
     "idempotency-key",
     "if-match",
@@ -214,6 +222,7 @@ CORS_EXPOSE_HEADERS = [
     "RateLimit-Policy",
     "Retry-After",
     "Idempotent-Replayed",
+    "Bookmark",
     "X-Request-ID",
 ]
 # Also where nothing is: without these headers, a forgotten /api would look like an error of CORS.

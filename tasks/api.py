@@ -47,13 +47,14 @@ def list_tasks(request: HttpRequest, user_id: UserId, query: Query[ListQuery]) -
     """The newest first, unless `sort` says otherwise. `Link` and `next_cursor` name the next page,
     if there is one.
     """
+    bookmark = headers.bookmark(request)
     if query.sync is not None:
         return _changes(user_id, query.limit, query.sync)
     selection = query.selection()
     position: dict[str, Any] = {"limit": query.limit, "offset": query.offset}
     if query.cursor is not None:
         position["after"] = cursor.read(query.cursor, user_id, selection)
-    page = operations.page(user_id, selection | position)
+    page = operations.page(user_id, selection | position, bookmark)
     next_cursor, link = None, {}
     if page.last:
         next_cursor = cursor.write(page.last, user_id, selection)
@@ -95,7 +96,7 @@ def create_task(request: HttpRequest, user_id: UserId, task: TaskIn) -> HttpResp
 @router.get(TASK, operation_id="readTask", response=TaskOut)
 def read_task(request: HttpRequest, user_id: UserId, task_id: TaskId) -> HttpResponse:
     """404 also for a task of somebody else."""
-    return _found(request, operations.read(user_id, task_id))
+    return _found(request, operations.read(user_id, task_id, headers.bookmark(request)))
 
 
 @router.put(TASK, operation_id="replaceTask", response=TaskOut)

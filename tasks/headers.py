@@ -16,9 +16,11 @@ TAG = r'(W/)?"([\x21\x23-\x7e\x80-\xff]*)"'
 ENTITY_TAG = re.compile(TAG)
 ENTITY_TAGS = re.compile(rf"[ \t,]*{TAG}(?:[ \t]*,[ \t,]*{TAG})*[ \t,]*")
 KEY = re.compile(r"[\x21\x23-\x2b\x2d-\x7e][\x21-\x2b\x2d-\x7e]*")
+BOOKMARK = re.compile(r"\*|[0-9A-F]{24}")
 QUOTED_KEY = re.compile(r'"((?:[\x21\x23-\x5b\x5d-\x7e]|\\["\\])+)"')
 
 NOT_TAGS = 'must be * or entity tags in quotes, such as "abc", with commas in between'
+NOT_A_BOOKMARK = "must be * or the Bookmark that a write was answered with, as it came"
 NOT_A_KEY = f"must be 1 to {KEY_LENGTH} visible ASCII characters, without commas unless in quotes"
 
 Conditions = Mapping[str, list[str]]
@@ -46,6 +48,19 @@ def is_not_modified(request: HttpRequest, tag: str) -> bool:
     return tags == ["*"] or tag[1:-1] in tags
 
 
+def bookmark(request: HttpRequest) -> str | None:
+    """That of a GET or HEAD, which allows a replica to answer; None if the primary must answer.
+
+    `config/server/replica.py` makes bookmarks.
+    """
+    if "HTTP_BOOKMARK" not in request.META:
+        return None
+    value: str = request.META["HTTP_BOOKMARK"].strip(" \t")
+    if not BOOKMARK.fullmatch(value):
+        raise UnreadableHeader("bookmark", NOT_A_BOOKMARK)
+    return value
+
+
 def conditions(request: HttpRequest) -> Conditions:
     """Those of a PUT, PATCH or DELETE, mostly none."""
     found = {}
@@ -71,7 +86,7 @@ def idempotency_key(request: HttpRequest) -> str | None:
 
 
 _READERS: Mapping[str | None, Callable[[HttpRequest], object]] = {
-    "GET": lambda request: is_not_modified(request, ""),
+    "GET": lambda request: (bookmark(request), is_not_modified(request, "")),
     "POST": idempotency_key,
     "PUT": conditions,
     "PATCH": conditions,

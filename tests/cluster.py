@@ -4,7 +4,7 @@ import os
 import shutil
 import subprocess
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from pwd import getpwnam
 from tempfile import TemporaryDirectory
@@ -65,6 +65,27 @@ class Cluster:
             finally:
                 cluster.control("stop", "-m", "immediate")
 
+    def replica(self) -> AbstractContextManager["Cluster"]:
+        """A second server, in streaming replication of this one."""
+        return self.copy("-R")
+
+    @contextmanager
+    def copy(self, *options: str) -> Iterator["Cluster"]:
+        """A second server with the same data."""
+        with TemporaryDirectory() as folder:
+            copy = Cluster(self.version, Path(folder))
+            if os.getuid() == 0:
+                shutil.chown(folder, "nobody")
+            data = copy.folder / "data"
+            source = ("-d", self.url, "--checkpoint=fast", "--no-sync", *options)
+            copy.run("pg_basebackup", "-D", data, *source)
+            copy.configure(data)
+            copy.control("start", "-l", copy.folder / "log")
+            try:
+                yield copy
+            finally:
+                copy.control("stop", "-m", "immediate")
+
     def start(self) -> None:
         data = self.folder / "data"
         data.mkdir()
@@ -86,10 +107,13 @@ class Cluster:
             "--locale=C",
             "--no-sync",
         )
+        self.configure(data)
+        self.control("start", "-l", self.folder / "log")
+
+    def configure(self, data: Path) -> None:
         with (data / "postgresql.conf").open("a") as file:
             file.write(f"{CONFIGURATION}\nport = {self.port}\n")
             file.write(f"unix_socket_directories = '{self.folder}'\n")
-        self.control("start", "-l", self.folder / "log")
 
     def control(self, *arguments: str | Path) -> None:
         self.run("pg_ctl", "-D", self.folder / "data", "-w", *arguments)

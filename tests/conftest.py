@@ -22,6 +22,7 @@ from config.server.stats import stats
 from tasks import operations, orphans
 from tasks.operations.installation import install
 from tasks.people import NoPeople, source
+from tests import shards
 from tests.better_auth.users import NO_USERS, BetterAuthUsers
 from tests.contract import checked_answers
 from tests.people import SECRET, Person, Sends
@@ -110,6 +111,11 @@ class InTheTransaction:
         with connection.wrap_database_errors:
             return OnLibpq(libpq).call(statement, values, ANSWER_TIMEOUT)
 
+    write = call
+
+    def read(self, statement: bytes, values: Sequence[bytes], _bookmark: str) -> Row:
+        return self.call(statement, values)
+
 
 class OnLibpq(Connection):
     def __init__(self, libpq: PGconn) -> None:
@@ -124,6 +130,10 @@ def _one_connection(request: pytest.FixtureRequest, _django_db_helper: None) -> 
 
     The API has its role only in tests of the server process, and in tests that request `api`.
     """
+    if shards.are_used():
+        with shards.through_the_proxy():
+            yield
+        return
     marker = request.node.get_closest_marker("django_db")
     if marker and "api" in marker.kwargs.get("databases", ()):
         pool = Pool("api", configuration.API_CONNECTIONS)

@@ -32,6 +32,23 @@ def children(parent: int) -> list[int]:
     return []
 
 
+@contextmanager
+def frozen(cluster: Cluster) -> Iterator[None]:
+    """Stops every process of the server: connections stay open, but get no answers."""
+    postmaster = int((cluster.folder / "data/postmaster.pid").read_text().split()[0])
+    stopped = [postmaster]
+    try:
+        # First the postmaster, which starts the others.
+        os.kill(postmaster, signal.SIGSTOP)
+        stopped += children(postmaster)
+        for pid in stopped[1:]:
+            os.kill(pid, signal.SIGSTOP)
+        yield
+    finally:
+        for pid in stopped:
+            os.kill(pid, signal.SIGCONT)
+
+
 class Postgres:
     """A separate server, of the version of the other tests, behind the network `wire`."""
 
@@ -80,19 +97,8 @@ class Postgres:
 
     @contextmanager
     def frozen(self) -> Iterator[None]:
-        """Stops every process of the server: connections stay open, but get no answers."""
-        postmaster = int((self.cluster.folder / "data/postmaster.pid").read_text().split()[0])
-        stopped = [postmaster]
-        try:
-            # First the postmaster, which starts the others.
-            os.kill(postmaster, signal.SIGSTOP)
-            stopped += children(postmaster)
-            for pid in stopped[1:]:
-                os.kill(pid, signal.SIGSTOP)
+        with frozen(self.cluster):
             yield
-        finally:
-            for pid in stopped:
-                os.kill(pid, signal.SIGCONT)
 
     @contextmanager
     def locked(self) -> Iterator[None]:

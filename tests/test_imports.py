@@ -48,6 +48,7 @@ MAY_IMPORT = {
         "tasks.operations.earlier_release",
         "tasks.operations.role",
     },
+    "tasks.operations.shards": {"tasks.operations.installation", "tasks.operations.role"},
     "tasks.dates": set(),
     "tasks.schemas": {"tasks.dates", "tasks.models"},
     "tasks.query": {"tasks.dates", "tasks.models", "tasks.schemas"},
@@ -77,6 +78,7 @@ MAY_IMPORT = {
         "tasks.history",
         "tasks.limits",
         "tasks.models",
+        "tasks.operations.shards",
         "tasks.orphans",
         "tasks.people",
         "tasks.schemas",
@@ -87,6 +89,10 @@ MAY_IMPORT = {
     "tasks.exchange": {"tasks.dates", "tasks.models"},
     "tasks.history": {"authjwt.wording", "tasks.dates", "tasks.models"},
     "tasks.management.commands.api_role": {"tasks.operations.role"},
+    "tasks.management.commands.shard_plan": {
+        "tasks.operations.role",
+        "tasks.operations.shards",
+    },
     "tasks.management.commands.migrate": {
         "tasks.management.lock",
         "tasks.operations.earlier_release",
@@ -99,6 +105,7 @@ MAY_IMPORT = {
         "authjwt.wording",
         "tasks.management.lock",
         "tasks.management.users",
+        "tasks.operations.shards",
     },
     "tasks.management.users": {
         "tasks.history",
@@ -142,6 +149,7 @@ MAY_IMPORT = {
         "tasks.models",
         "tasks.schemas",
     },
+    "config.http.bookmarks": {"config.server.replica"},
     "config.http.docs": set[str](),
     "config.http.clients": set[str](),
     "config.http.rate_limits": {
@@ -168,7 +176,9 @@ MAY_IMPORT = {
     "config.http.health": {
         "authjwt",
         "config.http.errors",
+        "config.server.connection",
         "config.server.process",
+        "config.server.replica",
         "tasks.models",
         "tasks.operations",
     },

@@ -63,6 +63,17 @@ def configure_api(owner: dict[str, Any], url: str, data: Path) -> dict[str, Any]
     return config | {"TEST": {"MIRROR": "default"}}
 
 
+def configure_replica(url: str, *, is_derived: bool) -> dict[str, Any]:
+    """A replica of the database, for the API.
+
+    is_derived: whether the role of the API is derived from the URL, as from DATABASE_URL. Otherwise
+    the URL names it, like API_DATABASE_URL.
+    """
+    if url == EMBEDDED:
+        raise ValueError("must be a postgresql:// URL")
+    return configure_api(configure(url, Path()), "" if is_derived else url, Path())
+
+
 def configure_better_auth(url: str) -> dict[str, Any]:
     """The database of Better Auth, which is only read. Tests do not make one of their own."""
     if url == EMBEDDED:

@@ -2,18 +2,20 @@
 
 from collections.abc import Iterator
 from functools import cache
-from typing import Literal
+from typing import Annotated, Literal
 
 from django.db import Error, connection
 from django.db.migrations.executor import MigrationExecutor
 from django.http import HttpRequest, HttpResponse
 from ninja import Router
-from pydantic import BaseModel
+from pydantic import BaseModel, Field
 
 from authjwt.bearer import verifier
 from authjwt.exceptions import KeysUnavailable
 from config.http import errors
+from config.server.connection import ShardFailed
 from config.server.process import is_draining
+from config.server.replica import installed
 from tasks import operations
 from tasks.models import Task
 from tasks.operations.installation import is_outdated
@@ -25,18 +27,25 @@ class Health(BaseModel):
     status: Literal["ok"]
 
 
+class Readiness(Health):
+    replica: Annotated[
+        Literal["used", "not used"] | None,
+        Field(description="Only with a replica: whether it gets reads. If not, the primary does."),
+    ] = None
+
+
 @router.get("", operation_id="checkHealth", response=Health)
 def check_health(request: HttpRequest) -> HttpResponse:
     """Whether the process answers. Uses neither the database nor the network."""
     return _ok()
 
 
-@router.get("/ready", operation_id="checkReadiness", response=Health)
+@router.get("/ready", operation_id="checkReadiness", response=Readiness)
 def check_readiness(request: HttpRequest) -> HttpResponse:
     """Whether a request with a valid token would succeed."""
     missing = list(_missing())
     if not missing:
-        return _ok()
+        return _ok(_replica())
     code: errors.ErrorCode = (
         "AUTH_UNAVAILABLE" if missing == ["verification keys"] else "DATABASE_ERROR"
     )
@@ -57,9 +66,18 @@ def _missing() -> Iterator[str]:
         yield "verification keys"
 
 
-def _ok() -> HttpResponse:
+def _replica() -> bytes:
+    if not (connections := installed.connections):
+        return b""
+    connections.watch()
+    return b',"replica":"%b"' % (b"not used" if connections.problem else b"used")
+
+
+def _ok(more: bytes = b"") -> HttpResponse:
     return HttpResponse(
-        b'{"status":"ok"}', content_type="application/json", headers={"Cache-Control": "no-store"}
+        b'{"status":"ok"%b}' % more,
+        content_type="application/json",
+        headers={"Cache-Control": "no-store"},
     )
 
 
@@ -67,7 +85,7 @@ def _has_database() -> bool:
     """Whether an operation can be called, in the same way as by a request."""
     try:
         operations.read("nobody", 0)
-    except Task.DoesNotExist:
+    except (Task.DoesNotExist, ShardFailed):  # the users of the other shards are served
         return True
     except Error:
         return False

@@ -38,6 +38,7 @@ TASK: dict[str, Any] = {
 }
 EXAMPLES = {
     "Health": {"status": "ok"},
+    "Readiness": {"status": "ok"},
     "TaskList": {"tasks": [TASK], "count": 1, "next_cursor": None},
     "TaskOut": TASK,
 }
@@ -96,6 +97,14 @@ CREATED = {
 ETAG = {"ETag": {"description": "A strong entity tag of this content.", **ALWAYS}}
 ETAG_OF_LIST = {
     "ETag": {"description": "A strong entity tag of this content. Not with `sync`.", **TEXT}
+}
+BOOKMARK_OF_WRITE = {
+    "Bookmark": {
+        "description": "If the server has a replica: send it with reads, so that the replica may "
+        "answer them. Of two bookmarks, keep the greater one, compared as texts.",
+        "example": "00000001000000001A2B3C48",
+        **TEXT,
+    }
 }
 BODIES = ("TaskIn", "TaskPut", "TaskPatch")
 REQUEST_ID = {
@@ -307,13 +316,32 @@ IDEMPOTENCY_KEY = _header(
 )
 
 
+BOOKMARK = _header(
+    "Bookmark",
+    "Allows a replica to answer, which may be some seconds behind. With the greatest `Bookmark` in "
+    "the answers to your writes, you see them all. `*` if you have not written anything.",
+    "00000001000000001A2B3C48",
+    r"^(\*|[0-9A-F]{24})$",
+)
+
+
 HEADERS = {
-    "listTasks": [IF_NONE_MATCH],
-    "readTask": [IF_NONE_MATCH],
+    "listTasks": [IF_NONE_MATCH, BOOKMARK],
+    "readTask": [IF_NONE_MATCH, BOOKMARK],
     "createTask": [IDEMPOTENCY_KEY],
     "replaceTask": CONDITIONS,
     "changeTask": CONDITIONS,
     "deleteTask": CONDITIONS,
+}
+
+
+RESPONSE_HEADERS: Mapping[str, Mapping[str, Any]] = {
+    "listTasks": {"200": NEXT | ETAG_OF_LIST},
+    "readTask": {"200": ETAG},
+    "createTask": {"201": CREATED | ETAG | BOOKMARK_OF_WRITE},
+    "replaceTask": {"200": ETAG | BOOKMARK_OF_WRITE},
+    "changeTask": {"200": ETAG | BOOKMARK_OF_WRITE},
+    "deleteTask": {"204": BOOKMARK_OF_WRITE},
 }
 
 
@@ -413,14 +441,10 @@ def _complete(operation: dict[str, Any]) -> None:
     for response in responses.values():
         for content in response.get("content", {}).values():
             content["example"] = EXAMPLES[content["schema"]["$ref"].rpartition("/")[2]]
-    match operation["operationId"]:
-        case "listTasks":
-            responses["200"]["headers"] |= NEXT | ETAG_OF_LIST
-        case "createTask":
-            responses["201"]["headers"] |= CREATED | ETAG
-            responses["422"] = REFUSED_CREATE
-        case "readTask" | "replaceTask" | "changeTask":
-            responses["200"]["headers"] |= ETAG
+    for status, more_headers in RESPONSE_HEADERS.get(operation["operationId"], {}).items():
+        responses[status]["headers"] |= more_headers
+    if operation["operationId"] == "createTask":
+        responses["422"] = REFUSED_CREATE
     if operation["operationId"] in ("listTasks", "readTask"):
         responses["304"] = NOT_MODIFIED
     operation["responses"] = dict(sorted(responses.items()))

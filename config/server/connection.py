@@ -10,7 +10,7 @@ cursor takes 40 µs more, a twelfth of a request.
 
 import re
 import select
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from time import perf_counter
 from typing import Literal
 
@@ -21,6 +21,8 @@ from psycopg.pq import ConnStatus, ExecStatus, PGconn, PollingStatus
 from psycopg.pq.abc import PGresult
 
 Row = list[bytes | None]
+Statement = tuple[bytes, Sequence[bytes]]
+"""With `$1`, `$2`, …, and its values in PostgreSQL's text form."""
 Cause = Literal["refused", "password", "too_many", "tls", "dns", "timeout", "no_connection"]
 
 CAUSES: Sequence[tuple[Cause, str]] = (
@@ -44,6 +46,25 @@ class ConnectionFailed(OperationalError):
 
 class AnswerLost(OperationalError):
     """A statement was sent, but its answer will not arrive. It may have been executed."""
+
+
+class ShardFailed(Exception):
+    """A proxy did not reach the one shard that has the tasks of this user. Others may work."""
+
+
+class ShardNotReached(ShardFailed, ConnectionFailed):
+    """Nothing was sent to the shard."""
+
+
+class ShardAnswerLost(ShardFailed, AnswerLost):
+    """The shard did not answer what it was sent."""
+
+
+def error_of_proxy(message: str) -> Exception:
+    """PL/Proxy's own errors have no SQLSTATE that tells them apart, so this reads their message."""
+    if "PQconnect" in message or "connect timeout" in message:
+        return ShardNotReached(cause_of(message), message)
+    return ShardAnswerLost(message)
 
 
 def cause_of(message: str) -> Cause:
@@ -123,6 +144,50 @@ class Connection:
             raise self._error(result)
         return [result.get_value(0, column) for column in range(result.nfields)]
 
+    def pipeline(
+        self, statements: Sequence[Statement], timeout: float, *, commits_each: bool
+    ) -> list[Row | Exception]:
+        """The first row of each statement, or the error that it caused, in one round trip.
+
+        commits_each: whether each statement is a separate transaction, so that the next one sees
+        what it has committed. Otherwise all are one transaction. Raises AnswerLost.
+        """
+        if any(b"\0" in value for _, values in statements for value in values):
+            raise psycopg.DataError("text cannot contain NUL")
+        try:
+            self._libpq.enter_pipeline_mode()
+            for number, (statement, values) in enumerate(statements, start=1):
+                self._libpq.send_query_params(statement, values)
+                if commits_each or number == len(statements):
+                    self._libpq.pipeline_sync()
+            syncs = len(statements) if commits_each else 1
+            results = list(self._results(perf_counter() + timeout, syncs))
+            self._libpq.exit_pipeline_mode()
+        except BaseException as error:
+            self.close()
+            if isinstance(error, psycopg.OperationalError):
+                raise AnswerLost("the connection was lost before the answer") from error
+            raise
+        return [
+            [result.get_value(0, column) for column in range(result.nfields)]
+            if result.status in (ExecStatus.COMMAND_OK, ExecStatus.TUPLES_OK)
+            else self._error(result)
+            for result in results
+        ]
+
+    def _results(self, deadline: float, syncs: int) -> Iterator[PGresult]:
+        """Those of a pipeline, until so many of its synchronization points have been reached."""
+        while self._libpq.flush():
+            self._wait(deadline, select.POLLIN | select.POLLOUT)
+        while syncs:
+            result = self._next_result(deadline)
+            if result is None:  # the statement has no more results
+                continue
+            if result.status == ExecStatus.PIPELINE_SYNC:
+                syncs -= 1
+            else:
+                yield result
+
     def _result(self, deadline: float) -> PGresult:
         while self._libpq.flush():
             self._wait(deadline, select.POLLIN | select.POLLOUT)
@@ -146,6 +211,9 @@ class Connection:
         if error.sqlstate is None or error.sqlstate.startswith("08"):
             self.close()
             return AnswerLost("the connection was lost before the answer")
+        message = error.diag.message_primary or ""
+        if error.sqlstate == "XX000" and message.startswith("PL/Proxy function "):
+            return error_of_proxy(message)
         return error
 
 

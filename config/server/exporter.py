@@ -48,6 +48,14 @@ FAMILIES: tuple[tuple[str, str, str, tuple[str, ...]], ...] = (
     (metrics.REFUSED, "counter", "Tokens that were refused.", ("reason",)),
     (KEYS_AGE, "gauge", "Seconds since a worker last fetched the verification keys.", ()),
     (metrics.KEYS_FAILURES, "gauge", "Fetches of the keys that failed in a row.", ()),
+    (
+        metrics.REPLICA_READS,
+        "counter",
+        "Reads that the replica was allowed to answer.",
+        ("answered_by",),
+    ),
+    (metrics.REPLICA_PROBLEMS, "gauge", "Workers that send the replica no reads.", ()),
+    (metrics.REPLICA_LAG, "gauge", "Seconds that the replica was behind at the last check.", ()),
     (WORKERS, "gauge", "Workers that are alive.", ()),
     (metrics.STARTED, "counter", "Workers that were started.", ()),
 )
@@ -72,9 +80,10 @@ def collect(region: Region) -> Samples:
             elif taken:
                 gauges[key[0]].append(value)
     samples[(WORKERS,)] = workers
-    for name in (metrics.IN_USE, metrics.WAITING):
+    for name in (metrics.IN_USE, metrics.WAITING, metrics.REPLICA_PROBLEMS):
         samples[(name,)] = sum(gauges[name])
-    samples[(metrics.KEYS_FAILURES,)] = max(gauges[metrics.KEYS_FAILURES], default=0)
+    for name in (metrics.KEYS_FAILURES, metrics.REPLICA_LAG):
+        samples[(name,)] = max(gauges[name], default=0)
     if fetched := [time for time in gauges[metrics.KEYS_FETCHED] if time]:
         samples[(KEYS_AGE,)] = monotonic() - min(fetched)
     return samples

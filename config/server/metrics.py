@@ -14,7 +14,7 @@ import threading
 from bisect import bisect_left
 from collections.abc import Mapping
 from functools import lru_cache
-from typing import get_args
+from typing import Literal, get_args
 
 from django.conf import settings
 from django.http import HttpRequest
@@ -36,7 +36,10 @@ REFUSED = "tasks_tokens_refused_total"
 KEYS_FETCHED = "tasks_keys_fetched"
 KEYS_FAILURES = "tasks_keys_fetch_failures"
 STARTED = "tasks_workers_started_total"
-GAUGES = (IN_USE, WAITING, KEYS_FETCHED, KEYS_FAILURES)
+REPLICA_READS = "tasks_replica_reads_total"
+REPLICA_PROBLEMS = "tasks_replica_problems"
+REPLICA_LAG = "tasks_replica_lag_seconds"
+GAUGES = (IN_USE, WAITING, KEYS_FETCHED, KEYS_FAILURES, REPLICA_PROBLEMS, REPLICA_LAG)
 
 BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, math.inf)
 WAITED_FOR = get_args(WaitedFor)
@@ -138,6 +141,24 @@ def connections(in_use: int, waiting: int) -> None:
     if recorder := state.recorder:
         recorder.set(IN_USE, in_use)
         recorder.set(WAITING, waiting)
+
+
+def replica_read(answered_by: Literal["replica", "primary"]) -> None:
+    """Counts a read that the replica was allowed to answer."""
+    if recorder := state.recorder:
+        recorder.add((REPLICA_READS, answered_by))
+
+
+def replica_problem(has_problem: bool) -> None:  # noqa: FBT001  it is the value of the gauge
+    """Sets whether this worker sends the replica no reads."""
+    if recorder := state.recorder:
+        recorder.set(REPLICA_PROBLEMS, has_problem)
+
+
+def replica_lag(seconds: float) -> None:
+    """Sets how far the replica is behind; infinite if that is longer than anybody has watched."""
+    if recorder := state.recorder:
+        recorder.set(REPLICA_LAG, seconds)
 
 
 def keys_fetched() -> None:

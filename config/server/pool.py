@@ -5,7 +5,7 @@ it reads a body, verifies a token or writes an answer.
 """
 
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from threading import Lock, Thread
 from time import perf_counter, sleep
 
@@ -13,7 +13,7 @@ from django.db import connections
 from psycopg.conninfo import make_conninfo
 
 from config.server import metrics
-from config.server.connection import Connection, ConnectionFailed, Row
+from config.server.connection import Connection, ConnectionFailed, Row, Statement
 from config.server.stats import stats
 
 CONNECTION_TIMEOUT = 2.5
@@ -63,8 +63,12 @@ class Pool:
     while earlier attempts still hang.
     """
 
-    def __init__(self, alias: str, size: int) -> None:
+    def __init__(
+        self, alias: str, size: int, report: Callable[[int, int], None] = metrics.connections
+    ) -> None:
+        """report: gets the number of connections in use and of waiting requests at each change."""
         self.size = size
+        self._report = report
         self._pause = CONNECTION_TIMEOUT / size
         self._settings = connections.create_connection(alias)
         self._lock = Lock()
@@ -87,16 +91,47 @@ class Pool:
     def waiting(self) -> int:
         return len(self._waiters)
 
-    def call(self, statement: bytes, values: Sequence[bytes]) -> Row:
+    def call(self, statement: bytes, values: Sequence[bytes], deadline: float | None = None) -> Row:
         """The first row of a statement: see `Connection.call`.
 
-        Raises Django's database errors, which include ConnectionFailed and AnswerLost.
+        deadline: until when to wait for a connection, by `perf_counter`; by default for
+        CONNECTION_TIMEOUT. Raises Django's database errors, which include ConnectionFailed and
+        AnswerLost.
         """
-        connection = self._acquire()
+        connection = self._acquire(deadline)
         stats.statements_sent += 1
         try:
             with self._settings.wrap_database_errors:
                 return connection.call(statement, values, ANSWER_TIMEOUT)
+        finally:
+            self._release(connection)
+
+    write = call
+    """There is no replica that must know of writes."""
+
+    def read(self, statement: bytes, values: Sequence[bytes], _bookmark: str) -> Row:
+        return self.call(statement, values)
+
+    def pipeline(
+        self,
+        statements: Sequence[Statement],
+        *,
+        commits_each: bool,
+        timeout: float = ANSWER_TIMEOUT,
+        deadline: float | None = None,
+    ) -> list[Row | Exception]:
+        """The first row of each statement, or its error: see `Connection.pipeline`.
+
+        Raises the error of the first statement, and otherwise the same as `call`.
+        """
+        connection = self._acquire(deadline)
+        stats.statements_sent += len(statements)
+        try:
+            with self._settings.wrap_database_errors:
+                results = connection.pipeline(statements, timeout, commits_each=commits_each)
+                if isinstance(results[0], Exception):
+                    raise results[0]
+                return results
         finally:
             self._release(connection)
 
@@ -106,15 +141,17 @@ class Pool:
         while connection := self._pop_idle(0):
             self._discard(connection)
 
-    def _acquire(self) -> Connection:
+    def _acquire(self, deadline: float | None) -> Connection:
         start = perf_counter()
+        if deadline is None:
+            deadline = start + CONNECTION_TIMEOUT
         try:
-            while (connection := self._next(start + CONNECTION_TIMEOUT)).is_stale:
+            while (connection := self._next(deadline)).is_stale:
                 self._discard(connection)
             return connection
         finally:
             stats.add_wait("connection", perf_counter() - start)
-            metrics.connections(self.in_use, self.waiting)
+            self._report(self.in_use, self.waiting)
 
     def _next(self, deadline: float) -> Connection:
         with self._lock:
@@ -158,7 +195,7 @@ class Pool:
     def _connect(self) -> None:
         connection = None
         try:
-            connection = Connection(self._conninfo(), perf_counter() + CONNECTION_TIMEOUT)
+            connection = self.connect(CONNECTION_TIMEOUT)
         except ConnectionFailed as error:
             with self._lock:
                 self._fail(error)
@@ -180,12 +217,14 @@ class Pool:
             while self._waiters:
                 self._waiters.popleft().set_result(error)
 
-    def _conninfo(self) -> bytes:
+    def connect(self, timeout: float) -> Connection:
+        """Another connection, which the pool does not count. Raises ConnectionFailed."""
         params = self._settings.get_connection_params()
         names = ("cursor_factory", "context", "prepare_threshold")
-        return make_conninfo(
+        conninfo = make_conninfo(
             **{name: value for name, value in params.items() if name not in names}
-        ).encode()
+        )
+        return Connection(conninfo.encode(), perf_counter() + timeout)
 
     def _release(self, connection: Connection) -> None:
         if not connection.is_open or self._open > self.size:
@@ -197,7 +236,7 @@ class Pool:
                 self._open_more()
             else:
                 self._idle.append((connection, perf_counter()))
-        metrics.connections(self.in_use, self.waiting)
+        self._report(self.in_use, self.waiting)
 
     def _discard(self, connection: Connection) -> None:
         connection.close()

@@ -10,6 +10,7 @@ from django.contrib import messages
 from django.contrib.admin.views.main import PAGE_VAR
 from django.core.exceptions import PermissionDenied
 from django.core.validators import RegexValidator
+from django.db import connection
 from django.db.models import Model
 from django.http import (
     HttpRequest,
@@ -31,6 +32,7 @@ from tasks.admin.columns import due_column, tags_column, time_column
 from tasks.admin.strict_list import MAX_SEARCH_LENGTH
 from tasks.exchange import NULLABLE
 from tasks.models import DESCRIPTION_LENGTH, MAX_TAGS, TITLE_LENGTH, USER_ID_LENGTH, Task
+from tasks.operations.shards import Shard
 from tasks.schemas import Tags, TaskFields, sentence
 
 NO_SURROGATES = RegexValidator(
@@ -51,6 +53,9 @@ HISTORY_PAGE_SIZE = 100
 def validate_user_id(text: str) -> None:
     if not user_ids.is_user_id(text):
         raise forms.ValidationError(f"{user_ids.RULE.capitalize()}.")
+    shard = Shard.of(connection)
+    if shard and shard != (theirs := shard.of_user(connection, text)):
+        raise forms.ValidationError(f"The tasks of this user are on {theirs}. This is {shard}.")
     if text != text.strip():
         raise forms.ValidationError("Must not begin or end with white space.")
 

@@ -29,7 +29,7 @@ from time import perf_counter
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
-from django.db import InterfaceError, OperationalError, connection, transaction
+from django.db import IntegrityError, InterfaceError, OperationalError, connection, transaction
 from django.db.models import F, Lookup, Q, QuerySet
 from psycopg import errors
 from tqdm import tqdm
@@ -37,6 +37,7 @@ from tqdm import tqdm
 from authjwt.wording import count
 from tasks.management import users
 from tasks.management.lock import take
+from tasks.operations.shards import CONSTRAINT, Shard
 
 BATCH = 5000
 LOCK_KEY = int.from_bytes(b"tasks")
@@ -53,6 +54,7 @@ LOCK_HOLDER = """
       AND pg_locks.database = (SELECT oid FROM pg_database WHERE datname = current_database())
 """
 INTERRUPTED = 130
+OF_ANOTHER_SHARD = "This is {}, and a task is of a user of another one. Give --user."
 
 
 @dataclass(frozen=True)
@@ -126,11 +128,16 @@ class MaintenanceCommand(BaseCommand):
         self.done: Counter[str] = Counter()
         self.start = perf_counter()
         try:
+            self.shard = self._shard()
             with self._signals():
                 self.run(**options)
         except KeyboardInterrupt:
             self._summarise("interrupted")
             sys.exit(INTERRUPTED)
+        except IntegrityError as violation:
+            if CONSTRAINT not in str(violation):
+                raise
+            raise CommandError(OF_ANOTHER_SHARD.format(self.shard)) from None
         except (OperationalError, InterfaceError, CommandError) as error:
             if self.done.total():
                 self._summarise("failed")
@@ -138,6 +145,13 @@ class MaintenanceCommand(BaseCommand):
                 error if isinstance(error, CommandError) else CommandError(reason(error))
             ) from error
         self._summarise("finished")
+
+    def _shard(self) -> Shard | None:
+        """Says on which one of several databases the command works."""
+        if shard := Shard.of(connection):
+            self.facts["shard"] = str(shard)
+            self.stderr.write(f"This is {shard}.", str)
+        return shard
 
     @contextmanager
     def alone(self) -> Iterator[None]:
@@ -175,6 +189,10 @@ class MaintenanceCommand(BaseCommand):
     def resolve(self, user: str, fact: str = "user") -> str:
         """The id of a user. The receipt names it, and the operator sees who it is."""
         self.facts[fact] = user_id = users.resolve(user, self.stderr)
+        if self.shard and self.shard != (theirs := self.shard.of_user(connection, user_id)):
+            raise CommandError(
+                f"The tasks of {user_id} are on {theirs}. Set DATABASE_URL to that one."
+            )
         return user_id
 
     def count(self, rows: QuerySet[Any]) -> int:

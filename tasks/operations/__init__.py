@@ -42,6 +42,12 @@ class Database(Protocol):
     def call(self, statement: bytes, values: Sequence[bytes]) -> Row:
         """The first row of a statement with `$1`, `$2`, …; values in PostgreSQL's text format."""
 
+    def write(self, statement: bytes, values: Sequence[bytes]) -> Row:
+        """The same for a statement that may write."""
+
+    def read(self, statement: bytes, values: Sequence[bytes], bookmark: str) -> Row:
+        """The same for a read that a replica may answer, if it has what the bookmark stands for."""
+
 
 def use(database: Database) -> None:
     global _database  # noqa: PLW0603  set once, at the start
@@ -79,9 +85,12 @@ class Page:
     last: list[int | str | None] | None = None
 
 
-def page(user_id: str, query: Mapping[str, Any]) -> Page:
-    """query: what `list_tasks` in `operations.sql` takes."""
-    tasks, beside = _call(LIST, user_id, orjson.dumps(query).decode())
+def page(user_id: str, query: Mapping[str, Any], bookmark: str | None = None) -> Page:
+    """query: what `list_tasks` in `operations.sql` takes.
+
+    bookmark: with one, a replica may answer.
+    """
+    tasks, beside = _read(bookmark, LIST, user_id, orjson.dumps(query).decode())
     return Page(tasks, **orjson.loads(beside))
 
 
@@ -109,7 +118,7 @@ def sync(user_id: str, limit: int, position: list[str] | None) -> Changes:
 
 def create(user_id: str, fields: str) -> tuple[bytes, int]:
     """The new task, and its id."""
-    (task,) = _call(CREATE, user_id, fields)
+    (task,) = _write(CREATE, user_id, fields)
     return task, orjson.loads(task)["id"]
 
 
@@ -118,7 +127,7 @@ def create_once(user_id: str, fields: str, key: str, fingerprint: str) -> tuple[
 
     Raises KeyReused if that request had another fingerprint, and TaskGone.
     """
-    task, outcome = _call(CREATE_ONCE, user_id, fields, key, fingerprint)
+    task, outcome = _write(CREATE_ONCE, user_id, fields, key, fingerprint)
     if outcome == b"reused":
         raise KeyReused
     if outcome == b"gone":
@@ -126,8 +135,9 @@ def create_once(user_id: str, fields: str, key: str, fingerprint: str) -> tuple[
     return task, orjson.loads(task)["id"], outcome == b"replayed"
 
 
-def read(user_id: str, task_id: int) -> bytes:
-    return _found(_call(READ, user_id, str(task_id)))
+def read(user_id: str, task_id: int, bookmark: str | None = None) -> bytes:
+    """bookmark: with one, a replica may answer."""
+    return _found(_read(bookmark, READ, user_id, str(task_id)))
 
 
 def write(
@@ -142,7 +152,7 @@ def write(
     """
     if conditions:
         return _write_if(operation, user_id, task_id, fields, conditions)
-    return _found(_call(CHANGES[operation], user_id, str(task_id), fields))
+    return _found(_write(CHANGES[operation], user_id, str(task_id), fields))
 
 
 def delete(
@@ -165,13 +175,13 @@ def delete(
     if conditions:
         _write_if(operation, user_id, task_id, "{}", conditions)
     else:
-        _found(_call(statement, user_id, str(task_id)))
+        _found(_write(statement, user_id, str(task_id)))
 
 
 def _write_if(
     operation: str, user_id: str, task_id: int, fields: str, conditions: Mapping[str, list[str]]
 ) -> bytes:
-    answer, refused = _call(
+    answer, refused = _write(
         WRITE_IF, user_id, str(task_id), operation, fields, orjson.dumps(conditions).decode()
     )
     if refused is not None:
@@ -187,3 +197,13 @@ def _found(row: Row) -> bytes:
 
 def _call(statement: bytes, *values: str) -> Any:
     return _database.call(statement, [value.encode() for value in values])
+
+
+def _write(statement: bytes, *values: str) -> Any:
+    return _database.write(statement, [value.encode() for value in values])
+
+
+def _read(bookmark: str | None, statement: bytes, *values: str) -> Any:
+    if bookmark is None:
+        return _database.call(statement, [value.encode() for value in values])
+    return _database.read(statement, [value.encode() for value in values], bookmark)

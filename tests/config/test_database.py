@@ -6,7 +6,14 @@ from pathlib import Path
 import pytest
 from django.core.exceptions import ImproperlyConfigured
 
-from config.database import EMBEDDED, configure, configure_api, derived_role, embedded
+from config.database import (
+    EMBEDDED,
+    configure,
+    configure_api,
+    configure_replica,
+    derived_role,
+    embedded,
+)
 from config.settings import LOCAL
 
 DATA = Path("data")
@@ -72,6 +79,17 @@ def test_the_role_of_the_api_can_be_configured() -> None:
     api = configure_api(configure(DIRECT, DATA), DIRECT.replace("tasks:p%40ss", "api:other"), DATA)
 
     assert (api["USER"], api["PASSWORD"], api["ROLE_IS_DERIVED"]) == ("api", "other", False)
+
+
+def test_a_replica_has_the_role_of_the_primary() -> None:
+    api = configure_api(configure(DIRECT, DATA), "", DATA)
+    derived = configure_replica(DIRECT.replace("ep-cool-1", "ep-ro"), is_derived=True)
+    named = configure_replica(DIRECT.replace("tasks:p%40ss", "api:other"), is_derived=False)
+
+    assert derived == api | {"HOST": "ep-ro.eu.aws.neon.tech"}
+    assert (named["USER"], named["PASSWORD"], named["ROLE_IS_DERIVED"]) == ("api", "other", False)
+    with pytest.raises(ValueError, match="must be a postgresql:// URL"):
+        configure_replica(EMBEDDED, is_derived=True)
 
 
 @pytest.mark.parametrize("database", ["tasks", "x" * 63, "ü" * 31])

@@ -10,6 +10,7 @@ from typing import Any
 
 import structlog
 from django.conf import settings
+from django.contrib.admin import site
 from django.core import checks
 from django.core.exceptions import ImproperlyConfigured
 from django.core.management.base import (
@@ -26,7 +27,7 @@ from authjwt import conf
 from authjwt.wording import plain
 from config import VERSION
 from config.database import embedded, pooled
-from config.http import rate_limits
+from config.http import bookmarks, rate_limits
 from config.http.api import api
 from config.http.openapi import operation_ids
 from config.operator import demo
@@ -34,6 +35,7 @@ from config.operator.diagnosis import database
 from config.server import exporter
 from config.server.master import Master
 from config.server.system import allow_open_files, check_port, unbuffered
+from tasks.operations.shards import Shard
 
 MAX_THREADS = 512
 MAX_SOCKETS = 8192
@@ -89,7 +91,9 @@ class Command(BaseCommand):
         if demo:
             self.prepare()
         allow_open_files(MAX_SOCKETS + MAX_THREADS)
-        log_start()
+        if shard := database.shard():
+            site.site_header = f"{site.site_header}, {shard}"
+        log_start(shard)
         # For the workers only: the pool has a thread, and there must be none when they are forked.
         owner = settings.DATABASES["default"]
         owner |= pooled(owner, settings.ADMIN_CONNECTIONS)
@@ -133,7 +137,7 @@ def load_application() -> Any:
     from config.wsgi import application  # noqa: PLC0415
 
     refusals.record()
-    return rate_limits.with_fields(application)
+    return bookmarks.with_bookmarks(rate_limits.with_fields(application))
 
 
 def weak(name: str) -> checks.Error:
@@ -150,7 +154,7 @@ def start_embedded_database() -> None:
         os.environ["DATABASE_URL"] = embedded.url(data)
 
 
-def log_start() -> None:
+def log_start(shard: Shard | None) -> None:
     """A warning if the database allows too few connections, or does not isolate users."""
     isolated = is_isolated()
     allowed = database.connections_allowed()
@@ -166,6 +170,7 @@ def log_start() -> None:
         connections_allowed=allowed,
         keys=sources_of_keys(),
         isolation_by_the_database="on" if isolated else "off",
+        **({"admin": str(shard)} if shard else {}),
     )
 
 

@@ -24,7 +24,7 @@ from authjwt.jwks import Key, parse
 from authjwt.keys import KeyRing
 from authjwt.resource import metadata_url
 from authjwt.wording import count, names, plain, shown
-from config.operator.diagnosis import database, users
+from config.operator.diagnosis import database, replica, shards, users
 from config.operator.diagnosis.check import Check, milliseconds
 
 MAX_CHARACTERS = 300
@@ -256,5 +256,7 @@ CHECKS: dict[str, Callable[[], Iterator[Check]]] = {
     "issuer": _issuer,
     "tokens": _tokens,
     "database": database.checks,
+    "shards": shards.checks,
+    "replica": replica.checks,
     "users": users.checks,
 }

@@ -15,9 +15,11 @@ from django.db.migrations.executor import MigrationExecutor
 
 from authjwt.wording import count
 from config.operator.diagnosis.check import Check, milliseconds
+from config.operator.diagnosis.shards import is_proxy
 from config.server.connection import Cause, cause_of
 from tasks.operations.installation import COMMENT, REVISION, State
 from tasks.operations.role import TIMEOUTS, Role
+from tasks.operations.shards import Shard
 
 ROUND_TRIPS = 5
 MIN_VERSION = 15
@@ -180,6 +182,17 @@ def connections_allowed() -> int | None:
         wrapper.close()
 
 
+def shard() -> Shard | None:
+    """Which part of the tasks the database of DATABASE_URL has; None if all, or not reached."""
+    wrapper = connections["default"].copy()
+    try:
+        return Shard.of(wrapper)
+    except Error:
+        return None
+    finally:
+        wrapper.close()
+
+
 def _connections(wrapper: BaseDatabaseWrapper) -> Check:
     allowed = _value(wrapper, ALLOWED_CONNECTIONS)
     workers, per_worker = settings.WEB_CONCURRENCY, settings.DATABASE_CONNECTIONS
@@ -248,6 +261,10 @@ def _role(wrapper: BaseDatabaseWrapper) -> Check:
     except OperationalError as error:
         advice = MIGRATE if role.is_derived else "Set the user and password of API_DATABASE_URL."
         return Check(name, "wrong", f"{role.name} cannot sign in: {_cause(error)}", advice)
+    return _rights(role, timeouts, name)
+
+
+def _rights(role: Role, timeouts: dict[str, str], name: str) -> Check:
     actual = ", ".join(f"{setting} {value}" for setting, value in timeouts.items())
     if role.is_owner:
         detail = f"{role.name}, which owns the tables: PostgreSQL does not isolate the users"
@@ -255,6 +272,9 @@ def _role(wrapper: BaseDatabaseWrapper) -> Check:
             "API_DATABASE_URL names this role. Without it, migrate creates one for the API alone."
         )
         return Check(name, "warning", detail, advice)
+    with closing(role.connect()) as api:
+        if is_proxy(api):
+            return Check(name, "ok", f"{role.name}: operations only, at the proxy of the shards")
     if timeouts != TIMEOUTS:
         expected = ", ".join(f"{setting} {value}" for setting, value in TIMEOUTS.items())
         return Check(name, "wrong", f"{role.name} has {actual}; expected: {expected}", MIGRATE)

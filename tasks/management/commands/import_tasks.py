@@ -83,11 +83,15 @@ ADVANCE_SEQUENCE = """
     SELECT CASE WHEN distance BETWEEN 1 AND 10000 THEN
                     (SELECT max(id) FROM (
                         SELECT nextval(name) AS id FROM generate_series(1, distance)) AS step)
-                WHEN distance > 10000 THEN setval(name, largest) END
+                WHEN distance > 10000 THEN setval(name, next_of_this_shard) END
     FROM (
-        SELECT name, largest, largest - coalesce(pg_sequence_last_value(name), 0) AS distance
+        SELECT name, largest
+                + mod(mod(seqstart - largest, seqincrement) + seqincrement, seqincrement)
+                AS next_of_this_shard,
+            largest - coalesce(pg_sequence_last_value(name), 0) AS distance
         FROM (SELECT max(id) AS largest FROM pg_temp.read) AS file,
              (SELECT pg_get_serial_sequence('tasks_task', 'id')::regclass AS name) AS sequence
+             JOIN pg_sequence ON seqrelid = name
     ) AS missing
 """
 DEFAULTS = {

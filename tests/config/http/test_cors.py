@@ -10,7 +10,7 @@ from tests.people import Person
 ORIGIN = "https://app.example.com"
 SENT = {
     *("authorization", "content-type", "x-request-id", "cache-control"),
-    *("if-match", "if-none-match", "idempotency-key"),
+    *("if-match", "if-none-match", "idempotency-key", "bookmark"),
 }
 EXPOSED = {
     "Location",
@@ -20,6 +20,7 @@ EXPOSED = {
     "RateLimit-Policy",
     "Retry-After",
     "Idempotent-Replayed",
+    "Bookmark",
     "X-Request-ID",
 }
 

@@ -5,13 +5,21 @@ from collections.abc import Iterator
 from contextlib import closing
 from threading import Thread
 from time import perf_counter
+from typing import Any
 from unittest.mock import Mock
 
 import psycopg
 import pytest
 from psycopg.conninfo import make_conninfo
 
-from config.server.connection import AnswerLost, Connection, ConnectionFailed, cause_of
+from config.server.connection import (
+    AnswerLost,
+    Connection,
+    ConnectionFailed,
+    ShardAnswerLost,
+    ShardNotReached,
+    cause_of,
+)
 from tests.server import database_url
 
 LONG = 5.0
@@ -95,6 +103,26 @@ def test_libpq_names_the_cause(db: None, changed: dict[str, str], cause: str) ->
     assert caught.value.cause == cause
 
 
+@pytest.mark.parametrize(
+    ("message", "kind"),
+    [
+        ("[tasks] PQconnectPoll: connection to server failed: Connection refused", ShardNotReached),
+        ("[tasks] connect timeout to: host=db1", ShardNotReached),
+        ("[tasks] query timeout", ShardAnswerLost),
+        ("[tasks] PQconsumeInput: server closed the connection unexpectedly", ShardAnswerLost),
+    ],
+)
+def test_an_error_of_a_proxy_says_whether_a_shard_may_have_done_it(
+    connection: Connection, message: str, kind: type[Exception]
+) -> None:
+    message = f"PL/Proxy function tasks_api.create_task(2): {message}"
+    statement = f"DO $$ BEGIN RAISE internal_error USING MESSAGE = '{message}'; END $$"
+    with pytest.raises(kind):
+        connection.call(statement.encode(), [], LONG)
+
+    assert connection.call(b"SELECT 1", [], LONG) == [b"1"]
+
+
 def test_libpq_says_that_a_server_has_no_tls() -> None:
     def refuse(server: socket.socket) -> None:
         client, _ = server.accept()
@@ -125,6 +153,54 @@ def test_a_call_sends_and_returns_text(connection: Connection) -> None:
     for _ in range(3):
         answer = [b"42", b"x", b"x" * 100_000, None]
         assert connection.call(statement, [b"41", b"x"], LONG) == answer
+
+
+@pytest.mark.parametrize("commits_each", [True, False])
+def test_a_pipeline_is_one_transaction_or_one_for_each_statement(
+    connection: Connection, *, commits_each: bool
+) -> None:
+    transaction = (b"SELECT pg_current_xact_id_if_assigned() IS NULL, pg_current_xact_id()", ())
+    for _ in range(2):
+        first, second = connection.pipeline([transaction] * 2, LONG, commits_each=commits_each)
+        assert isinstance(first, list)
+        assert isinstance(second, list)
+        assert (second[0] == b"t") is (first[1] != second[1]) is commits_each
+
+    assert connection.call(b"SELECT 1", [], LONG) == [b"1"]
+
+
+@pytest.mark.parametrize(
+    ("statements", "commits_each", "answers"),
+    [
+        ([b"SELECT 1", b"SELECT 1 / 0"], True, [[b"1"], "22012"]),
+        ([b"SELECT 1 / 0", b"SELECT 1"], True, ["22012", [b"1"]]),
+        ([b"SELECT 1", b"SELECT 1 / 0"], False, [[b"1"], "22012"]),
+    ],
+)
+def test_a_statement_that_fails_in_a_pipeline_leaves_the_connection_as_it_was(
+    connection: Connection, statements: list[bytes], *, commits_each: bool, answers: list[Any]
+) -> None:
+    pipeline = [(statement, ()) for statement in statements]
+    results = connection.pipeline(pipeline, LONG, commits_each=commits_each)
+
+    assert [getattr(result, "sqlstate", result) for result in results] == answers
+    assert connection.call(b"SELECT 1", [], LONG) == [b"1"]
+
+
+def test_a_pipeline_without_an_answer_closes_the_connection(connection: Connection) -> None:
+    with pytest.raises(AnswerLost):
+        connection.pipeline(
+            [(b"SELECT 1", ()), (b"SELECT pg_sleep($1)", [b"3"])], SHORT, commits_each=True
+        )
+
+    assert not connection.is_open
+
+
+def test_a_pipeline_refuses_nul(connection: Connection) -> None:
+    with pytest.raises(psycopg.DataError):
+        connection.pipeline([(b"SELECT $1::text", [b"a\0b"])], LONG, commits_each=True)
+
+    assert connection.call(b"SELECT 1", [], LONG) == [b"1"]
 
 
 def test_a_value_may_be_larger_than_the_buffer_of_the_socket(connection: Connection) -> None:

@@ -71,10 +71,10 @@ def test_a_batch_costs_the_same_however_many_there_are(
 ) -> None:
     """Savepoint, timeouts, ids, change, release. After a full batch it reads ids once more."""
     make_tasks(rows)
-    lock, counting = 2, 4
+    shard, lock, counting = 1, 2, 4
     unchanged = 1 if rows % 2 == 0 else 0
 
-    with sends(lock + counting + 5 * batches - unchanged):
+    with sends(shard + lock + counting + 5 * batches - unchanged):
         assert run(Sample()) == Run(0, f"Deleted: {rows} task{'s' * (rows > 1)}.\n")
 
     assert not Task.objects.exists()
@@ -94,7 +94,7 @@ def test_rows_with_the_same_key_are_all_done() -> None:
 def test_a_dry_run_counts_and_changes_nothing(sends: Sends) -> None:
     make_tasks(3)
 
-    with sends(4):
+    with sends(5):
         assert run(Sample(), "--dry-run") == Run(0, "Would be deleted: 3 tasks.\n")
 
     assert Task.objects.count() == 3
