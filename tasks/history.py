@@ -7,6 +7,7 @@ of tasks that were permanently deleted. Changes that users make through the API 
 import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from datetime import date
 from typing import Any
 
 from django.contrib.admin.models import ADDITION, CHANGE, DELETION, LogEntry
@@ -122,7 +123,7 @@ def _line(entry: LogEntry) -> Line:
     if entry.change_message.startswith('[{"owner": '):
         message = json.loads(entry.change_message)[0]
     changes = [
-        (name.replace("_", " "), _text(old), _text(new))
+        (name.replace("_", " "), text_of(old), text_of(new))
         for name, (old, new) in message.get("values", {}).items()
     ]
     filters = message.get("filters")
@@ -131,9 +132,12 @@ def _line(entry: LogEntry) -> Line:
     return Line(entry, action, message.get("owner", ""), changes, note)
 
 
-def _text(value: Any) -> str:
+def text_of(value: Any) -> str:
+    """A value of a field as pages show it."""
     if isinstance(value, list):
         return ", ".join(map(str, value)) or "(none)"
+    if isinstance(value, date):
+        return dates.written(value)
     return {None: "(none)", True: "yes", False: "no"}.get(value) or str(value)
 
 

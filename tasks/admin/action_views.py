@@ -6,6 +6,7 @@ from typing import Any
 
 from django.contrib import admin, messages
 from django.contrib.admin.helpers import ACTION_CHECKBOX_NAME
+from django.contrib.admin.templatetags.admin_urls import add_preserved_filters
 from django.core.exceptions import BadRequest, PermissionDenied
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 from django.http.response import HttpResponseNotAllowed
@@ -101,17 +102,28 @@ class ActionsMixin(admin.ModelAdmin):  # type: ignore[type-arg] # not subscripta
             request, "You were signed out, so nothing was changed. Try again.", messages.WARNING
         )
         if pk is not None:
-            return HttpResponseRedirect(reverse("admin:tasks_task_change", args=[pk]))
+            return HttpResponseRedirect(self.change_url(request, pk))
         return HttpResponseRedirect(owner_url(owner_of(request), action_tab_of(request)))
 
     def act_on_task(self, request: HttpRequest, action: Action, pk: str) -> HttpResponse:
         return_url = (
-            reverse("admin:tasks_task_changelist")
+            self._with_filters(request, reverse("admin:tasks_task_changelist"))
             if action.permanent
-            else reverse("admin:tasks_task_change", args=[pk])
+            else self.change_url(request, pk)
         )
         run = ActionRun(action, Task.objects.filter(pk=pk), return_url, of_rows([pk]), [pk])
         return respond(self, request, run)
+
+    def change_url(self, request: HttpRequest, pk: str) -> str:
+        """The page of a task, from which the list is found again with its filters."""
+        return self._with_filters(request, reverse("admin:tasks_task_change", args=[pk]))
+
+    def _with_filters(self, request: HttpRequest, url: str) -> str:
+        kept: dict[str, Any] = {
+            "preserved_filters": self.get_preserved_filters(request),
+            "opts": self.opts,
+        }
+        return str(add_preserved_filters(kept, url))
 
     def act_on_user(self, request: HttpRequest, action: Action) -> HttpResponse:
         """On the tasks that the tab shows: those in the trash, or those that are not."""
