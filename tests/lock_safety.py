@@ -13,6 +13,8 @@ EXCLUDED = (
     "prefer-text-field",
     # A migration that may be repeated drops a constraint right before it adds it.
     "ban-drop-constraint",
+    # A foreign key has the type of the ids of Django's accounts.
+    "prefer-bigint-over-int",
 )
 
 

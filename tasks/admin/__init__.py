@@ -5,6 +5,7 @@ from tasks.admin.change import ChangePageMixin
 from tasks.admin.changelist import TaskListMixin
 from tasks.admin.export import ExportMixin
 from tasks.admin.owner import OwnerPageMixin
+from tasks.admin.saved_views import SavedViewsMixin
 from tasks.models import Task
 
 admin.site.site_header = admin.site.site_title = "Tasks"
@@ -14,5 +15,7 @@ admin.site.enable_nav_sidebar = False  # the list of tasks needs the width
 
 
 @admin.register(Task)
-class TaskAdmin(ChangePageMixin, OwnerPageMixin, ActionsMixin, ExportMixin, TaskListMixin):
+class TaskAdmin(
+    ChangePageMixin, OwnerPageMixin, ActionsMixin, ExportMixin, SavedViewsMixin, TaskListMixin
+):
     pass

@@ -17,7 +17,7 @@ from tasks.admin.actions import ACTIONS, Action
 from tasks.admin.owner_url import action_tab_of, owner_of, owner_url
 from tasks.admin.run import ActionRun, respond
 from tasks.admin.scope import Scope
-from tasks.admin.strict_list import is_id
+from tasks.admin.strict_list import INVALID_ROW, is_id
 from tasks.models import Task, TaskQuerySet
 
 
@@ -126,14 +126,34 @@ class ActionsMixin(admin.ModelAdmin):  # type: ignore[type-arg] # not subscripta
         return str(add_preserved_filters(kept, url))
 
     def act_on_user(self, request: HttpRequest, action: Action) -> HttpResponse:
-        """On the tasks that the tab shows: those in the trash, or those that are not."""
+        """On the selected rows, or on all tasks of the tab: those in the trash, or the others."""
         owner, tab = owner_of(request), action_tab_of(request)
         tasks = Task.objects.owned_by(owner)
+        rows = request.GET.get("rows")
+        if rows == "selected":
+            return self._act_on_rows(request, action, tasks, owner_url(owner, tab))
+        if rows is not None:
+            raise Http404
         in_trash = tab == "trash"
         tasks = tasks.trashed() if in_trash else tasks.alive()
         named = partial(scope.of_user, owner, in_trash=in_trash)
         run = ActionRun(action, tasks, owner_url(owner, tab), named)
         return respond(self, request, run)
+
+    def _act_on_rows(
+        self, request: HttpRequest, action: Action, tasks: TaskQuerySet, return_url: str
+    ) -> HttpResponse:
+        selected = _selected_ids(request)
+        if not all(map(is_id, selected)):
+            raise BadRequest(INVALID_ROW)
+        if not selected:
+            text = "Select tasks first. Nothing was changed."
+            self.message_user(request, text, messages.WARNING)
+            return HttpResponseRedirect(return_url)
+        tasks = tasks.filter(pk__in=selected)
+        return respond(
+            self, request, ActionRun(action, tasks, return_url, of_rows(selected), selected)
+        )
 
     def delete_view(
         self,

@@ -393,6 +393,8 @@ class ChangePageMixin(ActionsMixin):
         if context := getattr(response, "context_data", None):
             owner_id = context["object"].user_id
             context |= {
+                "title": "Change history",
+                "subtitle": str(context["object"]),
                 "lines": history.lines(context["action_list"]),
                 "media": self.media,
                 "owner": people.owners([owner_id]).cell(owner_id),

@@ -93,7 +93,7 @@ def foreign_changes(
         shown = form.data.get(f"shown-{name}", shown_value(form, name))
         yield ForeignChange(
             name,
-            str(field.label),
+            str(form[name].label),
             _text(_cleaned(field, shown)),
             shown or "",
             theirs,

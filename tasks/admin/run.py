@@ -107,6 +107,9 @@ def respond(
         current = run.count(progress.max_id)
         if current.total > progress.total:
             return _page(model_admin, request, run, current, has_grown=True)
+    if "stop" in request.POST and progress.processed:
+        _report(model_admin, request, run, progress, was_stopped=True)
+        return HttpResponseRedirect(run.return_url)
     staff_id = cast("int", request.user.pk)
     end = monotonic() + SECONDS_PER_REQUEST
     with suspended(request):
@@ -167,7 +170,12 @@ def _page(
 
 
 def _report(
-    model_admin: "admin.ModelAdmin[Task]", request: HttpRequest, run: ActionRun, progress: Progress
+    model_admin: "admin.ModelAdmin[Task]",
+    request: HttpRequest,
+    run: ActionRun,
+    progress: Progress,
+    *,
+    was_stopped: bool = False,
 ) -> None:
     changed, unchanged, skipped = progress.changed, progress.unchanged, progress.skipped
     sentences = [f"{changed} {_plural(changed, 'task', 'tasks')} {run.action.done}."]
@@ -177,7 +185,10 @@ def _report(
     if skipped:
         was = _plural(skipped, "was", "were")
         sentences.append(f"{skipped} {was} in the trash and not changed.")
-    if run.selected is not None and (missing := len(run.selected) - progress.processed):
+    if was_stopped:
+        rest = max(progress.total - progress.processed, 0)
+        sentences.append(f"You stopped the action. It has not reached the other {rest}.")
+    elif run.selected is not None and (missing := len(run.selected) - progress.processed):
         sentences.append(f"{missing} no longer {_plural(missing, 'exists', 'exist')}.")
     level = messages.SUCCESS if changed else messages.WARNING
     model_admin.message_user(request, " ".join(sentences), level)

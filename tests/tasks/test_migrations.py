@@ -142,6 +142,7 @@ def test_migrations_of_the_old_release_count_as_applied(database: Database) -> N
         "0007_times_of_every_field",
         "0008_due_dates_and_tags",
         "0009_changes_and_keys",
+        "0012_saved_views",
     ]
     assert {*before} <= {*database.execute(relations)}
     assert database.execute(NAMES) == [(name,) for name in sorted({*old, *MIGRATIONS})]

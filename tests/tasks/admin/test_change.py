@@ -432,8 +432,8 @@ def test_the_history_of_a_task_is_on_its_page(support: Any, viewer: Any) -> None
     html = viewer.get(history_page(task)).content.decode()
 
     assert "support" in html
-    assert "title: Buy milk → Buy bread<br>complete: no → yes" in html
-    assert "in trash: no → yes" in html
+    assert "title: <bdi>Buy milk</bdi> → <bdi>Buy bread</bdi><br>complete: <bdi>no</bdi>" in html
+    assert "in trash: <bdi>no</bdi> → <bdi>yes</bdi>" in html
 
 
 def test_a_history_is_read_only(support: Any) -> None:
@@ -465,5 +465,5 @@ def test_the_history_of_a_task_needs_no_statement_per_entry(support: Any) -> Non
             html = support.get(history_page(task)).content.decode()
         numbers.append(len(sent))
     assert numbers[0] == numbers[1]
-    assert html.count("title: a → b") == 100
+    assert html.count("title: <bdi>a</bdi> → <bdi>b</bdi>") == 100
     assert '<a href="?p=3">' in html

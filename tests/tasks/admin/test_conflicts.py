@@ -70,6 +70,7 @@ def test_the_same_field_changed_by_a_colleague_and_the_user(
     ]
     html = page.content.decode()
     assert SCRIPT not in html
+    assert "<legend>Title</legend>" in html
     assert "Changed by <strong>administrator</strong>, <time datetime=" in html
     assert "Changed by <strong>the user</strong>, or by a command, since you opened" in html
 
