@@ -9,6 +9,7 @@ Changes that users make through the API are not recorded.
 import json
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import date
 from typing import Any
 
 from django.contrib.admin.models import ADDITION, CHANGE, DELETION, LogEntry
@@ -193,7 +194,9 @@ def lines(entries: Iterable[LogEntry], task_id: int | None = None) -> list[Line]
 
 def shown(values: Mapping[str, Sequence[Any]]) -> list[tuple[str, str, str]]:
     """(field, old value, new value), as text."""
-    return [(name.replace("_", " "), _text(old), _text(new)) for name, (old, new) in values.items()]
+    return [
+        (name.replace("_", " "), text_of(old), text_of(new)) for name, (old, new) in values.items()
+    ]
 
 
 def _entries(
@@ -316,9 +319,12 @@ def _line(entry: LogEntry, values_in_bulk: Any = None) -> Line:
     )
 
 
-def _text(value: Any) -> str:
+def text_of(value: Any) -> str:
+    """A value of a field as pages show it."""
     if isinstance(value, list):
         return ", ".join(map(str, value)) or "(none)"
+    if isinstance(value, date):
+        return dates.written(value)
     return {None: "(none)", True: "yes", False: "no"}.get(value) or str(value)
 
 

@@ -22,6 +22,8 @@ MAX_TAGS = 20
 KEY_LENGTH = 255
 USER_ID_LENGTH = user_ids.MAX_LENGTH
 MAX_ID = 2**63 - 1
+VIEW_NAME_LENGTH = 60
+VIEW_QUERY_LENGTH = 2000
 
 WHITE_SPACE = (
     "\t\n\v\f\r\x1c\x1d\x1e\x1f \x85\xa0\u1680\u2000\u2001\u2002\u2003\u2004\u2005\u2006"
@@ -35,6 +37,22 @@ TITLE_WORDS = Func(
     template="%(function)s('simple', %(expressions)s)",  # as the index has it, without a parameter
     output_field=SearchVectorField(),
 )
+
+PREFIX_LENGTH = 3
+"""Words of a search from this length on also find longer words that begin with them."""
+
+
+class WordBeginnings(SearchQuery):
+    """A query for words that begin with the words of a text.
+
+    It becomes a constant before PostgreSQL plans the statement, so its estimates stay as good.
+    """
+
+    template = (
+        "regexp_replace(%(function)s(%(expressions)s)::text,"
+        f" '''((?:[^'']|''''){{{PREFIX_LENGTH},}})''(?= |$)', '''\\1'':*', 'g')::tsquery"
+    )
+
 
 DUE = Coalesce(
     F("due_at"),
@@ -78,12 +96,16 @@ class TaskQuerySet(models.QuerySet["Task"]):
     def tagged(self, tag: str) -> "TaskQuerySet":
         return self.filter(_has_tag(tag))
 
-    def found_by(self, text: str, owners: Iterable[str] = ()) -> "TaskQuerySet":
-        """By task id or user id, exactly, by a tag, or by all the words of `text` in the title.
+    def found_by(
+        self, text: str, owners: Iterable[str] = (), *, in_description: bool = False
+    ) -> "TaskQuerySet":
+        """By task id or user id, exactly, by a tag, or by all the words of `text` in the title,
+        where they may be the beginnings of words (PREFIX_LENGTH).
 
-        owners: more users whose tasks match.
+        owners: more users whose tasks match. in_description: also by a part of the description. It
+        has no index, so use this only for the tasks of one user.
         """
-        words = SearchQuery(text, config="simple")
+        words = WordBeginnings(text, config="simple")
         users = [text, *owners]
         matches = (
             Q(SearchVectorExact(TITLE_WORDS, words))
@@ -93,6 +115,8 @@ class TaskQuerySet(models.QuerySet["Task"]):
         )
         if text.isascii() and text.isdecimal() and len(text) <= len(str(MAX_ID)):
             matches |= Q(id=int(text))
+        if in_description:
+            matches |= Q(description__icontains=text)
         return self.filter(matches)
 
     def trashed_before(self, time: datetime) -> "TaskQuerySet":
@@ -418,3 +442,26 @@ class RefusedTokens(models.Model):
 
     def __str__(self) -> str:
         return f"{self.number} {self.reason} from {self.hour}"
+
+
+class SavedView(models.Model):
+    """Filters of the task list that a member of staff has saved under a name.
+
+    query: the query string of the list, without the question mark and the page.
+    """
+
+    # The database has a constraint that also deletes (migration `0012`).
+    staff = models.ForeignKey(
+        settings.AUTH_USER_MODEL, on_delete=models.CASCADE, db_constraint=False
+    )
+    name = models.CharField(max_length=VIEW_NAME_LENGTH)
+    query = models.CharField(max_length=VIEW_QUERY_LENGTH)
+
+    class Meta:
+        default_permissions = ()  # whoever sees the list may save views of it
+        constraints = (
+            models.UniqueConstraint(fields=("staff", "name"), name="savedview_name_of_staff"),
+        )
+
+    def __str__(self) -> str:
+        return self.name

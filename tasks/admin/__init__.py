@@ -6,6 +6,7 @@ from tasks.admin.change import ChangePageMixin
 from tasks.admin.changelist import TaskListMixin
 from tasks.admin.export import ExportMixin
 from tasks.admin.owner import OwnerPageMixin
+from tasks.admin.saved_views import SavedViewsMixin
 from tasks.admin.trash import TrashAdmin
 from tasks.admin.undo import UndoMixin
 from tasks.models import Task
@@ -27,6 +28,7 @@ class TaskAdmin(
     UndoMixin,
     ActionsMixin,
     ExportMixin,
+    SavedViewsMixin,
     TaskListMixin,
 ):
     pass

@@ -6,6 +6,7 @@ from typing import Any
 
 from django.contrib import admin, messages
 from django.contrib.admin.helpers import ACTION_CHECKBOX_NAME
+from django.contrib.admin.templatetags.admin_urls import add_preserved_filters
 from django.core.exceptions import BadRequest, PermissionDenied
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 from django.http.response import HttpResponseNotAllowed
@@ -17,7 +18,7 @@ from tasks.admin.export import filters_of
 from tasks.admin.owner_url import action_tab_of, owner_of, owner_url
 from tasks.admin.run import ActionRun, respond
 from tasks.admin.scope import Scope
-from tasks.admin.strict_list import is_id
+from tasks.admin.strict_list import INVALID_ROW, is_id
 from tasks.models import Task, TaskQuerySet
 
 
@@ -122,14 +123,14 @@ class ActionsMixin(admin.ModelAdmin):  # type: ignore[type-arg] # not subscripta
             request, "You were signed out, so nothing was changed. Try again.", messages.WARNING
         )
         if pk is not None:
-            return HttpResponseRedirect(reverse("admin:tasks_task_change", args=[pk]))
+            return HttpResponseRedirect(self.change_url(request, pk))
         return HttpResponseRedirect(owner_url(owner_of(request), action_tab_of(request)))
 
     def act_on_task(self, request: HttpRequest, action: Action, pk: str) -> HttpResponse:
         return_url = (
-            reverse("admin:tasks_task_changelist")
+            self._with_filters(request, reverse("admin:tasks_task_changelist"))
             if action.permanent
-            else reverse("admin:tasks_task_change", args=[pk])
+            else self.change_url(request, pk)
         )
         run = ActionRun(
             action=action,
@@ -140,10 +141,26 @@ class ActionsMixin(admin.ModelAdmin):  # type: ignore[type-arg] # not subscripta
         )
         return respond(self, request, run)
 
+    def change_url(self, request: HttpRequest, pk: str) -> str:
+        """The page of a task, from which the list is found again with its filters."""
+        return self._with_filters(request, reverse("admin:tasks_task_change", args=[pk]))
+
+    def _with_filters(self, request: HttpRequest, url: str) -> str:
+        kept: dict[str, Any] = {
+            "preserved_filters": self.get_preserved_filters(request),
+            "opts": self.opts,
+        }
+        return str(add_preserved_filters(kept, url))
+
     def act_on_user(self, request: HttpRequest, action: Action) -> HttpResponse:
-        """On the tasks that the tab shows: those in the trash, or those that are not."""
+        """On the selected rows, or on all tasks of the tab: those in the trash, or the others."""
         owner, tab = owner_of(request), action_tab_of(request)
         tasks = Task.objects.owned_by(owner)
+        rows = request.GET.get("rows")
+        if rows == "selected":
+            return self._act_on_rows(request, action, tasks, owner_url(owner, tab))
+        if rows is not None:
+            raise Http404
         in_trash = tab == "trash"
         tasks = tasks.trashed() if in_trash else tasks.alive()
         named = partial(scope.of_user, owner, in_trash=in_trash)
@@ -154,6 +171,25 @@ class ActionsMixin(admin.ModelAdmin):  # type: ignore[type-arg] # not subscripta
             return_url=owner_url(owner, tab),
             scope=named,
             filters=filters,
+        )
+        return respond(self, request, run)
+
+    def _act_on_rows(
+        self, request: HttpRequest, action: Action, tasks: TaskQuerySet, return_url: str
+    ) -> HttpResponse:
+        selected = _selected_ids(request)
+        if not all(map(is_id, selected)):
+            raise BadRequest(INVALID_ROW)
+        if not selected:
+            text = "Select tasks first. Nothing was changed."
+            self.message_user(request, text, messages.WARNING)
+            return HttpResponseRedirect(return_url)
+        run = ActionRun(
+            action=action,
+            tasks=tasks.filter(pk__in=selected),
+            return_url=return_url,
+            scope=of_rows(selected),
+            selected=selected,
         )
         return respond(self, request, run)
 

@@ -1,7 +1,7 @@
 """The page of one task: its form, its buttons, and its history."""
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import UTC, date, datetime
 from typing import Any, cast
 
@@ -20,16 +20,20 @@ from django.http import (
     JsonResponse,
 )
 from django.urls import URLPattern, path, reverse
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
 from pydantic import TypeAdapter, ValidationError
 from pydantic_core import PydanticCustomError
 
 from authjwt import user_ids
 from tasks import dates, history
-from tasks.admin import people
+from tasks.admin import conflicts, people
 from tasks.admin.action_views import ActionsMixin
+from tasks.admin.actions import Action
 from tasks.admin.clock import Clock
 from tasks.admin.columns import due_column, tags_column, time_column
-from tasks.admin.strict_list import MAX_SEARCH_LENGTH
+from tasks.admin.conflicts import ForeignChange
+from tasks.admin.strict_list import MAX_SEARCH_LENGTH, is_id
 from tasks.exchange import NULLABLE
 from tasks.models import DESCRIPTION_LENGTH, MAX_TAGS, TITLE_LENGTH, USER_ID_LENGTH, Task
 from tasks.operations.shards import Shard
@@ -48,6 +52,13 @@ STAFF_TIME = re.compile(
 TAGS: TypeAdapter[list[str]] = TypeAdapter(Tags)
 MAX_QUOTED_TAG = 60
 HISTORY_PAGE_SIZE = 100
+IN_TRASH = (
+    "This task is in the trash, so your changes were not saved. Restore it before you change it."
+)
+CONFLICT = (
+    "Nothing is saved yet, because somebody else has changed this task since you opened it. Choose "
+    "a value for each field below, then save again."
+)
 
 
 def validate_user_id(text: str) -> None:
@@ -67,6 +78,10 @@ class TextField(forms.CharField):
 
     def to_python(self, value: Any) -> Any:
         return re.sub("\r\n?", "\n", super().to_python(value) or "")
+
+    def has_changed(self, initial: Any, data: Any) -> bool:
+        before, after = (self.to_python(text) for text in (initial, data))
+        return bool(before != after)
 
 
 class TitleField(TextField):
@@ -156,8 +171,11 @@ class TaskForm(forms.ModelForm):  # type: ignore[type-arg] # not subscriptable a
     """Accepts what the API accepts, and writes only the fields that staff have edited.
 
     Each field carries the value that the page showed, so that an untouched field does not overwrite
-    a change that the user has made since then.
+    a change that somebody else has made since then. Where both have changed the same field, staff
+    choose.
     """
+
+    foreign_changes: Sequence[ForeignChange] = ()
 
     user_id = UserField(
         max_length=USER_ID_LENGTH,
@@ -199,10 +217,13 @@ class TaskForm(forms.ModelForm):  # type: ignore[type-arg] # not subscriptable a
             self.fields["user_id"].widget.attrs["data-people"] = reverse("admin:tasks_task_people")
         for field in self.fields.values():
             field.show_hidden_initial = self.instance.pk is not None
+        if self.is_bound and self.instance.pk is not None:
+            conflicts.take_theirs(self)
 
     def clean(self) -> dict[str, Any]:
         data = super().clean() or self.cleaned_data
         if self.instance.pk is not None:
+            self._refuse_to_lose_changes(data)
             data |= {name: self.initial[name] for name in data if name not in self.changed_data}
         for name in NULLABLE & data.keys():
             if name in self.changed_data or self.instance.pk is None:
@@ -210,6 +231,17 @@ class TaskForm(forms.ModelForm):  # type: ignore[type-arg] # not subscriptable a
         if "due_date" in data:
             self.instance.due_date = data["due_date"]
         return data
+
+    def _refuse_to_lose_changes(self, data: dict[str, Any]) -> None:
+        edited = self.changed_data
+        if edited and "action" in self.data:
+            self.add_error(None, _unsaved(self.instance))
+        mine = {name: data[name] for name in edited if name in data}
+        self.foreign_changes = list(conflicts.foreign_changes(self, mine))
+        if any(change.mine is not None for change in self.foreign_changes):
+            self.add_error(None, CONFLICT)
+        if self.errors:
+            conflicts.rebase(self, self.foreign_changes)
 
     def changes(self) -> history.Values:
         """Old and new values of the fields that staff have edited, as the history has them."""
@@ -226,6 +258,14 @@ class TaskForm(forms.ModelForm):  # type: ignore[type-arg] # not subscriptable a
             del new["due_date"]
             new |= {"due_day": self.instance.due_day, "due_at": self.instance.due_at}
         return new
+
+
+def _unsaved(task: Task) -> SafeString:
+    return format_html(
+        "You have edited this task, so nothing was done. Save your changes first, or "
+        '<a href="{}">discard them</a>.',
+        reverse("admin:tasks_task_change", args=[task.pk]),
+    )
 
 
 def _for_history(value: Any) -> Any:
@@ -294,15 +334,26 @@ class ChangePageMixin(ActionsMixin):
         form_url: str = "",
         extra_context: dict[str, Any] | None = None,
     ) -> HttpResponse:
-        trash = Task.objects.trashed()
-        if request.method == "POST" and object_id.isdecimal() and trash.filter(pk=object_id):
-            self.message_user(
-                request,
-                "This task is in the trash. Restore it before you change it.",
-                messages.WARNING,
-            )
-            return HttpResponseRedirect(request.get_full_path())
+        if is_id(object_id):
+            if request.method == "POST" and self._is_locked_in_trash(object_id):
+                self.message_user(request, IN_TRASH, messages.WARNING)
+                return HttpResponseRedirect(self.change_url(request, object_id))
+            seen = request.POST.get(conflicts.SEEN) or conflicts.newest_entry(object_id)
+            extra_context = {**(extra_context or {}), "seen": seen}
         return super().change_view(request, object_id, form_url, extra_context)
+
+    def _is_locked_in_trash(self, object_id: str) -> bool:
+        """Locks the task, so that nobody can move it to the trash until the form is saved."""
+        tasks = Task.objects.filter(pk=object_id).select_for_update()
+        return any(task.deleted_at for task in tasks)
+
+    def act_on_task(self, request: HttpRequest, action: Action, pk: str) -> HttpResponse:
+        """Shows the form again if staff have edited it: the action would lose what they entered."""
+        if conflicts.SEEN in request.POST and (task := self.get_object(request, pk)):
+            form = self.get_form(request, task, change=True)(request.POST, instance=task)
+            if form.has_changed():
+                return self.change_view(request, pk, self.change_url(request, pk))
+        return super().act_on_task(request, action, pk)
 
     def render_change_form(
         self, request: HttpRequest, context: dict[str, Any], *args: Any, **kwargs: Any
@@ -353,6 +404,8 @@ class ChangePageMixin(ActionsMixin):
             page = self.get_paginator(request, entries, HISTORY_PAGE_SIZE).get_page(page_number)
             owner_id = task.user_id
             context |= {
+                "title": "Change history",
+                "subtitle": str(task),
                 "action_list": page,
                 "page_range": page.paginator.get_elided_page_range(page.number),
                 "pagination_required": page.paginator.num_pages > 1,

@@ -2,7 +2,7 @@
 
 Tasks are listed newest first, by id, and the address of a page names a task: `p=7` lists the tasks
 before 7, `p=-7` those after it. So no page costs more than the first, and none shifts when tasks
-are added. Counting stops at MAX_COUNTED.
+are added. The list reads up to MAX_COUNTED ids, and PostgreSQL counts beyond that for a short time.
 
 Without a search, PostgreSQL scans the primary key, or reads what an index narrows down: at worst it
 reads the table once. A search has two ways. A scan of the newest ids soon fills a page with common
@@ -12,26 +12,38 @@ without a scan.
 """
 
 from datetime import timedelta
+from time import monotonic
 from typing import Any
 
 from django.contrib import admin
-from django.contrib.admin.views.main import ERROR_FLAG, PAGE_VAR, ChangeList
+from django.contrib.admin.views.main import ERROR_FLAG, ORDER_VAR, PAGE_VAR, ChangeList
+from django.core.exceptions import BadRequest
 from django.db import connection, transaction
 from django.db.models import F, Max
 from django.http import HttpRequest
 
-from tasks.admin import people
+from tasks.admin import counting, people
 from tasks.admin.clock import Clock
-from tasks.admin.columns import MAX_SHOWN_TAGS, due_column, tags_column, time_column
+from tasks.admin.columns import (
+    MAX_SHOWN_TAGS,
+    due_column,
+    id_column,
+    status_column,
+    tags_column,
+    time_column,
+    title_column,
+)
 from tasks.admin.filters import (
     CreatedFilter,
     DueFilter,
     OwnerFilter,
+    StatusFilter,
     TagFilter,
     TrashFilter,
     UpdatedFilter,
 )
-from tasks.admin.strict_list import StrictListMixin
+from tasks.admin.sorting import NEWEST, SortFilter, heading, in_order, order_of
+from tasks.admin.strict_list import StrictListMixin, limit_search
 from tasks.models import MAX_ID, Priority, Task, TaskQuerySet
 
 MAX_COUNTED = 1000
@@ -49,50 +61,75 @@ INDEX_SETTINGS = """
 class TaskChangeList(ChangeList):
     queryset: TaskQuerySet
     newer_url = older_url = ""
+    is_scanned_in_part = False
+    """Whether a search has filled the page from the newest ids, and older tasks may match too."""
+    count_text = ""
+    """How many tasks match. Empty on later pages, which do not count them."""
 
     def get_ordering(self, request: HttpRequest, queryset: Any) -> list[Any]:
+        if ORDER_VAR in self.params:
+            raise BadRequest(
+                f"This list has no parameter {ORDER_VAR}: to sort, click the title of a column."
+            )
         return ["-id"]
+
+    def get_queryset(self, request: HttpRequest, *args: Any, **kwargs: Any) -> Any:
+        self.order = order_of(request)
+        tasks: Any = super().get_queryset(request, *args, **kwargs)
+        return in_order(tasks, self.order)
 
     def get_results(self, request: HttpRequest) -> None:
         key = max(-MAX_ID, min(self.page_num, MAX_ID)) if PAGE_VAR in request.GET else 0
+        start = monotonic()
         ids = self._ids(key)
+        seconds = monotonic() - start
         if key < 0 and len(ids) <= self.list_per_page:
             key = 0  # nothing is newer than this page, so it is the first
             ids = self._ids(key)
-        page = sorted(ids[: self.list_per_page], reverse=True)
-        self.result_list = list(self.root_queryset.filter(pk__in=page).order_by("-id"))
+        page = ids[: self.list_per_page]
+        if key < 0:
+            page.reverse()
+        by_id = self.root_queryset.in_bulk(page)
+        self.result_list = [by_id[pk] for pk in page if pk in by_id]
         owners = people.owners({task.user_id for task in self.result_list})
         for task in self.result_list:
             task.owner_cell = owners.cell(task.user_id)
         self.people_found = getattr(request, "people_found", people.Found())
         self.people_problem = self.people_found.problem or owners.problem
         self.result_count = len(ids) if key == 0 else MAX_COUNTED + 1
+        if key == 0:
+            self.count_text = self._count(ids, seconds).tasks
         if page and key:
             self.newer_url = self.get_query_string({PAGE_VAR: -page[0]})
         if page and (key < 0 or len(ids) > len(page)):
             self.older_url = self.get_query_string({PAGE_VAR: page[-1]})
         self.first_url = self.get_query_string() if key else ""
+        self.is_newest_first = self.order is NEWEST
+        self.unsorted_url = self.get_query_string({SortFilter.parameter_name: None})
         self.with_trash_url = self.get_query_string({TrashFilter.parameter_name: "all"})
         self.show_full_result_count = self.can_show_all = self.multi_page = False
         self.show_admin_actions = bool(page)
         self.full_result_count = self.paginator = None
 
-    @property
-    def count_text(self) -> str:
-        """How many tasks match. Empty on later pages, which do not count them."""
-        if self.result_count > MAX_COUNTED:
-            return f"More than {MAX_COUNTED} tasks" if not self.first_url else ""
-        return "1 task" if self.result_count == 1 else f"{self.result_count} tasks"
+    def _count(self, ids: list[int], seconds: float) -> counting.Number:
+        """seconds: how long it took to find these ids. Counting all of them takes longer."""
+        if len(ids) <= MAX_COUNTED and not self.is_scanned_in_part:
+            return counting.Number(len(ids))
+        is_slow = seconds * 1000 > counting.MILLISECONDS
+        number = counting.estimate if is_slow else counting.count
+        return number(self.queryset, at_least=len(ids))
 
     def _ids(self, key: int) -> list[int]:
         limit = self.list_per_page + 1 if key else MAX_COUNTED + 1
         matching = self.queryset.order_by()
         if not self.query:
-            return list(ids_by_key(matching, key)[:limit])
+            in_order = ids_by_key if self.order is NEWEST else self.order.ids
+            return list(in_order(matching, key)[:limit])
         end = abs(key) or self._newest()
         id_range = (end, end + SCAN_RANGE) if key < 0 else (end - SCAN_RANGE, end)
         ids = list(ids_by_key(matching.filter(id__range=id_range), key)[:limit])
-        return ids if len(ids) > self.list_per_page else search_by_index(matching, key, limit)
+        self.is_scanned_in_part = len(ids) > self.list_per_page
+        return ids if self.is_scanned_in_part else search_by_index(matching, key, limit)
 
     def _newest(self) -> int:
         """Where a scan begins: at the newest task, or at one of the last day of the filter."""
@@ -143,6 +180,7 @@ class TaskListMixin(StrictListMixin):
             "complete__exact",
             "priority__exact",
             "user_id__exact",
+            SortFilter.parameter_name,
             TrashFilter.parameter_name,
             DueFilter.parameter_name,
             TagFilter.parameter_name,
@@ -155,13 +193,13 @@ class TaskListMixin(StrictListMixin):
         "complete__exact": ("1", "0"),
         "priority__exact": Priority.values,
     }
-    list_display: Any = ("id", "title", "owner", "complete", "priority")
-    list_display_links = ("id", "title")
+    list_display: Any = ("owner", status_column, "priority")
     list_filter = (
         DueFilter,
         TagFilter,
-        "complete",
+        ("complete", StatusFilter),
         "priority",
+        SortFilter,
         TrashFilter,
         OwnerFilter,
         CreatedFilter,
@@ -169,8 +207,8 @@ class TaskListMixin(StrictListMixin):
     )
     search_fields = ("title",)
     search_help_text = (
-        "Enter a task id, a user id, a tag, or words of the title. "
-        "All words must match, in any order."
+        "Enter a task id, a user id, a tag, or words of the title, or how they begin (3 letters or "
+        "more). All words must match, in any order."
     )
     sortable_by = ()
     ordering = ("-id",)
@@ -185,15 +223,21 @@ class TaskListMixin(StrictListMixin):
         left_out = (PAGE_VAR, ERROR_FLAG)
         filters = {name: texts for name, texts in request.GET.lists() if name not in left_out}
         columns = (
+            id_column(heading(request, "id", "Id")),
+            title_column,
             *self.list_display,
-            due_column(Clock.of(request)),
+            due_column(Clock.of(request), heading(request, "due", "Due")),
             tags_column(filters, MAX_SHOWN_TAGS),
             time_column("created_at", "created"),
             time_column("updated_at", "updated"),
         )
         if TrashFilter.parameter_name not in request.GET:
             return columns
-        return (*columns, time_column("deleted_at", "in the trash since"))
+        title = heading(request, "deleted", "In the trash since")
+        return (*columns, time_column("deleted_at", title))
+
+    def get_list_display_links(self, request: HttpRequest, list_display: Any) -> Any:
+        return list_display[:2]
 
     def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[ChangeList]:
         return TaskChangeList
@@ -204,6 +248,8 @@ class TaskListMixin(StrictListMixin):
         text = search_term.strip()
         if not text:
             return queryset, False
+        limit_search(text)  # PostgreSQL takes the query for words apart by recursion
         found = people.find(text)
         request.people_found = found  # type: ignore[attr-defined] # for the page of the list
-        return queryset.found_by(text, found.ids), False
+        of_one_user = "user_id__exact" in request.GET
+        return queryset.found_by(text, found.ids, in_description=of_one_user), False

@@ -13,7 +13,7 @@ from django.utils.safestring import SafeString
 from tasks.admin.clock import Clock
 from tasks.models import Task
 
-MAX_SHOWN_TAGS = 4
+MAX_SHOWN_TAGS = 2
 """Tags of a task in a list. The page of the task shows all of them."""
 
 
@@ -21,6 +21,14 @@ def time_text(at: datetime) -> SafeString:
     """A time, which `staff.js` shows in the time zone of the browser. Without scripts it is UTC."""
     text = at.astimezone(UTC).replace(tzinfo=None).isoformat(" ", "minutes")
     return format_html('<time datetime="{}">{} UTC</time>', at.isoformat(), text)
+
+
+def status_text(task: Task) -> SafeString:
+    """In words, with a sign that does not depend on colours."""
+    name, sign, word = ("done", "\u2713", "Done") if task.complete else ("open", "\u25cb", "Open")
+    return format_html(
+        '<span class="status {}"><span aria-hidden="true">{}</span> {}</span>', name, sign, word
+    )
 
 
 def due_text(task: Task, clock: Clock) -> SafeString | str:
@@ -65,8 +73,34 @@ def time_column(field: str, title: str) -> Any:
     return column
 
 
-def due_column(clock: Clock) -> Any:
-    @admin.display(description="due")
+def id_column(title: str) -> Any:
+    @admin.display(description=title)
+    def column(task: Task) -> str:
+        return str(task.pk)
+
+    column.__name__ = "id"
+    return column
+
+
+@admin.display(description="title")
+def title_column(task: Task) -> SafeString:
+    """On one line. What does not fit is on the page of the task, and under the mouse."""
+    return format_html('<bdi title="{}">{}</bdi>', task.title, task.title)
+
+
+title_column.__name__ = "title"
+
+
+@admin.display(description="status")
+def status_column(task: Task) -> SafeString:
+    return status_text(task)
+
+
+status_column.__name__ = "status"
+
+
+def due_column(clock: Clock, title: str = "due") -> Any:
+    @admin.display(description=title)
     def due(task: Task) -> str:
         return due_text(task, clock)
 

@@ -32,6 +32,16 @@ class ClosedFilter(admin.SimpleListFilter):
             raise BadRequest(f"The filter {self.parameter_name} must be one of {', '.join(names)}.")
 
 
+class StatusFilter(admin.BooleanFieldListFilter):
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.title = "status"
+
+    def choices(self, changelist: ChangeList) -> Any:
+        for choice, text in zip(super().choices(changelist), ("Any", "Done", "Open"), strict=False):
+            yield {**choice, "display": text}
+
+
 class TrashFilter(ClosedFilter):
     title = "trash"
     parameter_name = "trash"
@@ -45,7 +55,8 @@ class TrashFilter(ClosedFilter):
 
     def queryset(self, request: HttpRequest, queryset: Any) -> Any:
         if self.value() == "all":
-            return queryset
+            # With a user, both halves have an index. Without one, reading the table is quicker.
+            return queryset.anywhere() if "user_id__exact" in request.GET else queryset
         return queryset.trashed() if self.value() == "in" else queryset.alive()
 
 

@@ -169,6 +169,9 @@ def respond(model_admin: "admin.ModelAdmin[Task]", request: HttpRequest, run: Ru
         current = run.count(progress.max_id)
         if current.total > progress.total:
             return _page(model_admin, request, run, current, has_grown=True)
+    if "stop" in request.POST and progress.processed:
+        _report(model_admin, request, run, progress, was_stopped=True)
+        return HttpResponseRedirect(run.return_url)
     staff_id = cast("int", request.user.pk)
     end = monotonic() + SECONDS_PER_REQUEST
     with suspended(request):
@@ -247,9 +250,18 @@ def _record_view(request: HttpRequest, run: Run, progress: Progress) -> None:
 
 
 def _report(
-    model_admin: "admin.ModelAdmin[Task]", request: HttpRequest, run: Run, progress: Progress
+    model_admin: "admin.ModelAdmin[Task]",
+    request: HttpRequest,
+    run: Run,
+    progress: Progress,
+    *,
+    was_stopped: bool = False,
 ) -> None:
-    text = " ".join(run.result(progress))
+    sentences = run.result(progress)
+    if was_stopped:
+        rest = max(progress.total - progress.processed, 0)
+        sentences.append(f"You stopped the action. It has not reached the other {rest}.")
+    text = " ".join(sentences)
     can_undo = request.user.has_perm("tasks.change_task") and not run.action.permanent
     if progress.entry_id and can_undo:
         address = reverse("admin:tasks_task_action", args=[progress.entry_id])

@@ -12,10 +12,12 @@ from tasks.admin import people
 from tasks.models import Task
 
 MAX_NAMED = 10
-NAMES = {SEARCH_VAR: "search", "owner": "user"}
+NAMES = {SEARCH_VAR: "search", "owner": "user", "complete__exact": "status", "sort": "order"}
 VALUES = {
-    ("complete__exact", "1"): "yes",
-    ("complete__exact", "0"): "no",
+    ("complete__exact", "1"): "done",
+    ("complete__exact", "0"): "open",
+    ("sort", "due"): "due first, without tasks that are not due",
+    ("sort", "-due"): "due last, without tasks that are not due",
     ("owner", "gone"): "unknown to Better Auth",
 }
 

@@ -12,6 +12,7 @@ from django.http import HttpRequest, HttpResponse
 from tasks.models import MAX_ID
 
 MAX_SEARCH_LENGTH = 1000
+INVALID_ROW = "The id of a selected row is not a valid number. Go back and select it again."
 MAX_QUOTED = 100
 """Characters of an unknown filter's name that the error message repeats."""
 
@@ -30,9 +31,7 @@ class StrictListMixin(admin.ModelAdmin):  # type: ignore[type-arg] # not subscri
         self, request: HttpRequest, extra_context: dict[str, Any] | None = None
     ) -> HttpResponse:
         if not all(map(is_id, request.POST.getlist(ACTION_CHECKBOX_NAME))):
-            raise BadRequest(
-                "The id of a selected row is not a valid number. Go back and select it again."
-            )
+            raise BadRequest(INVALID_ROW)
         return super().changelist_view(request, extra_context)
 
     def get_changelist_instance(self, request: HttpRequest) -> Any:
@@ -60,9 +59,13 @@ class StrictListMixin(admin.ModelAdmin):  # type: ignore[type-arg] # not subscri
         self, request: HttpRequest, queryset: Any, search_term: str
     ) -> tuple[Any, bool]:
         """Limits the length, since Django adds a condition for each word in each column."""
-        if len(search_term) > MAX_SEARCH_LENGTH:
-            raise BadRequest(f"A search can have at most {MAX_SEARCH_LENGTH} characters.")
+        limit_search(search_term)
         return super().get_search_results(request, queryset, search_term)
+
+
+def limit_search(text: str) -> None:
+    if len(text) > MAX_SEARCH_LENGTH:
+        raise BadRequest(f"A search can have at most {MAX_SEARCH_LENGTH} characters.")
 
 
 def is_id(text: str) -> bool:

@@ -20,7 +20,7 @@ from tests.browser.conftest import Visit
 FOLDER = "PICTURES_FOLDER"
 DEFAULT = Path(__file__).parent.parent.parent / "docs" / "pictures"
 SIZE = 1280, 800
-MAX_BYTES = 200_000
+MAX_BYTES = 250_000
 STAFF = {"username": "maria", "password": "correct horse battery staple"}
 SEED = ("--users=500", "--tasks=2000", "--seed=demo", "--outside-development")
 

@@ -144,6 +144,7 @@ def test_migrations_of_the_old_release_count_as_applied(database: Database) -> N
         "0009_changes_and_keys",
         "0010_undo_and_audit",
         "0011_trash_and_start_page",
+        "0012_saved_views",
     ]
     assert {*before} <= {*database.execute(relations)}
     assert database.execute(NAMES) == [(name,) for name in sorted({*old, *MIGRATIONS})]

@@ -182,6 +182,26 @@ def test_everything_that_matches_the_filter_is_counted_and_confirmed(
     assert Task.objects.alive().filter(complete=False, pk__in=[t.pk for t in other]).count() == 2
 
 
+def test_a_stopped_action_says_what_it_has_done(
+    administrator: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(run, "SECONDS_PER_REQUEST", 0)
+    monkeypatch.setattr(run, "BATCH_SIZE", 2)
+    make(5)
+    page = confirm(administrator, post(administrator, "trash", None))
+    html = page.content.decode()
+    (progress,) = re.findall(r'name="progress" value="([^"]*)"', html)
+    assert '<button name="stop"' in html
+
+    sent = {"action": "trash", "progress": progress, "select_across": "1", "_selected_action": "0"}
+    answer = administrator.post(LIST, {**sent, "stop": "1"})
+
+    assert messages_in(answer) == [
+        "2 tasks moved to the trash. You stopped the action. It has not reached the other 3."
+    ]
+    assert Task.objects.trashed().count() == 2
+
+
 def test_tasks_created_after_the_confirmation_page_are_left_alone(administrator: Any) -> None:
     make(2)
     page = post(administrator, "purge", None)

@@ -78,9 +78,9 @@ def test_the_number_of_statements_does_not_depend_on_the_people(
         better_auth.add(f"user{n}", f"Ada {n}")
         make(1, f"user{n}")
     source.table()
-    # For the transaction, the session, the account and its rights (7), the ids, the tasks, and the
-    # people (5: a savepoint around one query and its limits).
-    with sends(15):
+    # For the transaction, the session, the account and its rights (7), its saved views, the ids, the
+    # tasks, the people (5: a savepoint around one query and its limits), and the record of the view.
+    with sends(16):
         html = text_of(viewer.get(LIST))
     assert html.count('<bdi class="email">') == 60
 
@@ -401,7 +401,7 @@ def test_a_confirmation_names_tasks_user_and_filter(
     assert f"<li>{second.pk} <bdi>Task 1</bdi>, of {who}</li>" in some
     assert f"Delete permanently: 2 tasks of {who}." in whole
     assert (
-        "These are the tasks of all users with search: <bdi>ada</bdi> · complete: <bdi>no</bdi> · "
+        "These are the tasks of all users with search: <bdi>ada</bdi> · status: <bdi>open</bdi> · "
         f"in the trash: <bdi>no</bdi>. The search also finds all tasks of {who}."
     ) in matching
 
