@@ -43,6 +43,7 @@ SLOW = (
     "typed_clients",
     "better_auth",
     "deploy",
+    "example",
     "upgrade",
 )
 
