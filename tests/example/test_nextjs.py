@@ -301,10 +301,27 @@ def test_no_network_a_lost_change_and_a_refused_token_disturb_nobody(
     expect(user.page.get_by_role("checkbox", name="Second")).to_be_checked()
     expect(user.alert).to_be_empty()
 
+    # Another tab has the same queue, but does nothing a second time.
+    started.network.loses = 1
+    form = user.page.get_by_role("form", name="Save")
+    for before, title in (("Second", "Two"), ("Two", "Zwei")):
+        user.press(f"Edit {before}")
+        form.get_by_label("Title").fill(title)
+        user.press("Save")
+    other = user.context.new_page()
+    other.goto(started.url)
+    expect(other.get_by_role("status")).to_contain_text("Not saved yet: 2")
+    started.network.loses = 0
+    user.sees("Zwei", "First")
+    expect(other.get_by_role("status")).not_to_contain_text("Not saved yet")
+    expect(other.get_by_role("button", name="Discard mine")).to_be_hidden()
+    assert user.titles() == ["First", "Zwei"]
+    other.close()
+
     user.context.route(
         "**/api/auth/token", lambda route: route.fulfill(json={"token": "e30.e30.e30"}), times=1
     )
     user.page.reload()
     user.show("All")
-    user.sees("Second", "First")
+    user.sees("Zwei", "First")
     assert sum("/api/auth/token" in url for url in user.requests) == 3

@@ -42,16 +42,16 @@ function TaskPage({ user }: { user: User }) {
         {removed && `“${removed.title}” is in the trash. `}
         {removed && <button onClick={() => act({ kind: "restore", task: removed })}>Undo</button>}
       </p>
-      <ul role="alert">
-        {list.failureReason && <li>{list.failureReason.message}</li>}
+      <div role="alert">
+        {list.failureReason?.message}
         {problems.map((problem) => (
-          <li key={problem.key}>
-            “{problem.action.task.title}” was not saved. {problem.error?.message}
-            <button onClick={() => settle(problem, true)}>Save mine</button>
+          <p key={problem.key}>
+            “{problem.action.task.title}” was not saved. {problem.error?.message}{" "}
+            <button onClick={() => settle(problem, true)}>Save mine</button>{" "}
             <button onClick={() => settle(problem, false)}>Discard mine</button>
-          </li>
+          </p>
         ))}
-      </ul>
+      </div>
       <ul aria-label="Tasks" aria-busy={list.isFetching}>
         {created.map(({ key, action }) => <li key={key}>{action.task.title} …</li>)}
         {tasks.map((task) => <TaskItem key={task.id} task={task} act={act} />)}
