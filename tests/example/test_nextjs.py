@@ -301,7 +301,7 @@ def test_no_network_a_lost_change_and_a_refused_token_disturb_nobody(
     expect(user.page.get_by_role("checkbox", name="Second")).to_be_checked()
     expect(user.alert).to_be_empty()
 
-    # Another tab has the same queue, but does nothing a second time.
+    # Another tab has the same queue, and gets a network later. It does nothing a second time.
     started.network.loses = 1
     form = user.page.get_by_role("form", name="Save")
     for before, title in (("Second", "Two"), ("Two", "Zwei")):
@@ -309,10 +309,12 @@ def test_no_network_a_lost_change_and_a_refused_token_disturb_nobody(
         form.get_by_label("Title").fill(title)
         user.press("Save")
     other = user.context.new_page()
+    other.route(f"{started.network.url}/**", lambda route: route.abort())
     other.goto(started.url)
     expect(other.get_by_role("status")).to_contain_text("Not saved yet: 2")
     started.network.loses = 0
     user.sees("Zwei", "First")
+    other.unroute_all()
     expect(other.get_by_role("status")).not_to_contain_text("Not saved yet")
     expect(other.get_by_role("button", name="Discard mine")).to_be_hidden()
     assert user.titles() == ["First", "Zwei"]
