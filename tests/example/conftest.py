@@ -106,7 +106,8 @@ def packages(tools: str) -> str:  # noqa: F811
     with LOCK.open() as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         if not INSTALLED.exists() or INSTALLED.stat().st_mtime < LOCK.stat().st_mtime:
-            install = ["npm", "ci", "--ignore-scripts", "--no-audit", "--no-fund"]
+            # Not `npm ci`: the lock lacks packages for platforms that not every registry has.
+            install = ["npm", "install", "--no-save", "--ignore-scripts", "--no-audit", "--no-fund"]
             environment = {**os.environ, "PATH": tools}
             subprocess.run(install, cwd=SOURCE, env=environment, check=True)
     return tools
