@@ -42,7 +42,7 @@ audit: ## known vulnerabilities of all locked packages; needs the advisories of 
 	$(SET_UP) .venv/test
 	@for lock in $(LOCKS); do echo "$$lock"; \
 	  $(BIN)/uvx pip-audit==$(PIP_AUDIT) --strict --disable-pip --require-hashes --requirement $$lock || exit 1; done
-	@for folder in tests/better_auth tests/typed_clients tests/benchmarks/peers/fastify; do echo "$$folder"; \
+	@for folder in examples/nextjs tests/better_auth tests/typed_clients tests/benchmarks/peers/fastify; do echo "$$folder"; \
 	  npm --prefix $$folder audit --package-lock-only || exit 1; done
 
 release: check test ## source archive, SBOM and checksums in dist/, and the tag; see CONTRIBUTING.md

@@ -19,7 +19,7 @@ from pydantic_core import PydanticCustomError
 
 from tasks import dates
 from tasks.models import Priority
-from tasks.schemas import NO_TRASH, TAG, storable, trimmed_tag
+from tasks.schemas import NO_NUL, NO_TRASH, TAG, storable, trimmed_tag
 
 if TYPE_CHECKING:
     from django.http import HttpRequest
@@ -208,7 +208,7 @@ class ListQuery(WholeQuery):
             description="Only tasks with each of these words somewhere in title or description, "
             "ignoring case."
         ),
-        WithJsonSchema({"type": "string", "maxLength": MAX_Q_LENGTH}),
+        WithJsonSchema({"type": "string", "maxLength": MAX_Q_LENGTH, "pattern": NO_NUL}),
     ] = []
     sort: Annotated[
         list[str],

@@ -146,7 +146,9 @@ Title = Annotated[
         }
     ),
 ]
-DESCRIPTION: dict[str, Any] = {"pattern": r"^[^\u0000]*$", "examples": ["Two litres"]}
+NO_NUL = r"^[^\u0000]*$"
+"""A pattern of OpenAPI for texts that PostgreSQL can store."""
+DESCRIPTION: dict[str, Any] = {"pattern": NO_NUL, "examples": ["Two litres"]}
 Description = Annotated[
     str,
     Field(max_length=DESCRIPTION_LENGTH, json_schema_extra=DESCRIPTION),

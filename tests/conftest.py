@@ -53,6 +53,7 @@ SLOW = (
     "typed_clients",
     "better_auth",
     "deploy",
+    "example",
     "upgrade",
 )
 

@@ -71,7 +71,7 @@ INSTEAD: dict[str, list[tuple[str, str]]] = {
     "README.md": [("description, complete,", "description, note, complete,")],
     "CHANGELOG.md": [("### API and tokens\n", "### API and tokens\n\n* Tasks have a `note`.\n")],
 }
-BY_COMMAND = {"tasks/migrations/", "tests/openapi.json"}
+BY_COMMAND = {"tasks/migrations/", "tests/openapi.json", "examples/nextjs/lib/openapi.ts"}
 BESIDE = {"tests/tasks/operations/test_operations.py"}
 """What the recipe names and this copy lacks: the tests."""
 

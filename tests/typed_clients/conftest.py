@@ -1,3 +1,4 @@
+import fcntl
 import os
 import shutil
 import subprocess
@@ -27,13 +28,15 @@ def tools() -> str:
     if not shutil.which("npm") and not os.environ.get("CI"):
         pytest.skip("The typed clients are tried in CI, and where npm is found.")
     locked = "".join(lock.read_text(encoding="utf-8") for lock in LOCKS)
-    if not INSTALLED.exists() or INSTALLED.read_text(encoding="utf-8") != locked:
-        subprocess.run([sys.executable, "-m", "venv", "--clear", ENVIRONMENT], check=True)
-        pip = (BIN / "python", "-m", "pip", "install", "--quiet", "--disable-pip-version-check")
-        subprocess.run([*pip, "-r", LOCKS[0]], check=True)
-        npm = (BIN / "npm", "ci", "--ignore-scripts", "--no-audit", "--no-fund")
-        subprocess.run(npm, cwd=HERE, check=True)
-        INSTALLED.write_text(locked, encoding="utf-8")
+    with LOCKS[0].open() as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)  # the processes of a parallel run install it once
+        if not INSTALLED.exists() or INSTALLED.read_text(encoding="utf-8") != locked:
+            subprocess.run([sys.executable, "-m", "venv", "--clear", ENVIRONMENT], check=True)
+            pip = (BIN / "python", "-m", "pip", "install", "--quiet", "--disable-pip-version-check")
+            subprocess.run([*pip, "-r", LOCKS[0]], check=True)
+            npm = (BIN / "npm", "ci", "--ignore-scripts", "--no-audit", "--no-fund")
+            subprocess.run(npm, cwd=HERE, check=True)
+            INSTALLED.write_text(locked, encoding="utf-8")
     return f"{BIN}:{HERE / 'node_modules' / '.bin'}:/usr/bin:/bin"
 
 

@@ -78,8 +78,9 @@ def test_the_number_of_statements_does_not_depend_on_the_people(
         better_auth.add(f"user{n}", f"Ada {n}")
         make(1, f"user{n}")
     source.table()
-    # For the transaction, the session, the account and its rights (7), its saved views, the ids, the
-    # tasks, the people (5: a savepoint around one query and its limits), and the record of the view.
+    # For the transaction, the session, the account and its rights (7), its saved views, the ids,
+    # the tasks, the people (5: a savepoint around one query and its limits), and the record that
+    # somebody has seen the page.
     with sends(16):
         html = text_of(viewer.get(LIST))
     assert html.count('<bdi class="email">') == 60

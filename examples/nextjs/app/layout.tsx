@@ -1,0 +1,7 @@
+import "./globals.css";
+
+export const metadata = { title: "Tasks" };
+
+export default function Layout({ children }: { children: React.ReactNode }) {
+  return <html lang="en"><body>{children}</body></html>;
+}
