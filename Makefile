@@ -20,12 +20,9 @@ serve: ## the same server in production, configured by the environment
 	$(SET_UP) .venv/serve
 	@exec $(BIN)/python manage.py serve
 
-test: ## all tests; COVERAGE=1 (as in CI) also measures coverage and enforces its limits
+test: ## all tests
 	$(SET_UP) .venv/test
-	$(BIN)/python -m pytest --numprocesses=auto --dist=loadfile $(if $(COVERAGE),--cov --cov-report=term)
-ifdef COVERAGE
-	$(BIN)/coverage report --include='authjwt/*,tasks/api.py,tasks/operations/*' --fail-under=100
-endif
+	$(BIN)/python -m pytest --numprocesses=auto --dist=loadfile
 
 check: ## format, lint, types, migrations and their locks, production settings, package locks
 	$(SET_UP) .venv/test

@@ -1,8 +1,8 @@
 """Writes tasks as files: JSON Lines for programs, CSV for spreadsheets.
 
 Both hold every field, so a file reads back as the same tasks. In CSV a cell has all tags of a task,
-with commas in between, and an empty cell means no value. Text that a spreadsheet would take for a
-formula, and empty text, gets an apostrophe in front, which reading removes.
+with commas in between, and an empty cell means no value: an empty description is read as none. Text
+that a spreadsheet would take for a formula gets an apostrophe in front, which reading removes.
 """
 
 import csv
@@ -38,9 +38,10 @@ NULLABLE = frozenset(_names.get(name, name) for name, column in _columns.items()
 
 # Without it Excel does not recognise UTF-8.
 BYTE_ORDER_MARK = "\ufeff"
-# Text that gets an apostrophe: formulas, also in full-width characters, and empty text. It may have
-# apostrophes in front already, so that reading removes exactly the one that was added.
-MARKED = re.compile(r"'*(?:[\t\r\n]|\s*[=+\-@\uff1d\uff0b\uff0d\uff20]|\Z)")
+# Text that gets an apostrophe: formulas, also in full-width characters. They may have apostrophes
+# in front already, so that reading removes exactly the one that was added. In files of earlier
+# releases an apostrophe alone is an empty text.
+MARKED = re.compile(r"'*(?:[\t\r\n]|\s*[=+\-@\uff1d\uff0b\uff0d\uff20])|'+\Z")
 
 
 def lines(rows: Iterable[tuple[Any, ...]], form: Format) -> Iterator[str]:

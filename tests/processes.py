@@ -198,7 +198,7 @@ if __name__ == "__main__":
     os.chdir(REQUEST["cwd"])
     os.environ.clear()
     os.environ.update(REQUEST["env"])
-    if "COVERAGE_PROCESS_CONFIG" in os.environ or "COVERAGE_PROCESS_START" in os.environ:
+    if os.environ.get("COVERAGE_PROCESS_CONFIG"):
         import coverage
 
         coverage.process_startup()

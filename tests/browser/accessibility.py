@@ -1,4 +1,4 @@
-"""What axe-core finds on a page: contrast, names of fields, order of headings, and so on."""
+"""Finds problems of a page: contrast, names of fields, order of headings, and so on."""
 
 from typing import Literal
 
@@ -22,3 +22,11 @@ def violations(page: Page) -> dict[str, list[str]]:
             found[f"{violation['id']}, {scheme}"] = nodes
     page.emulate_media(color_scheme="light")
     return found
+
+
+def check_accessibility(page: Page, browser_errors: list[str]) -> None:
+    """axe-core finds nothing, and nothing is on the console."""
+    page.wait_for_load_state()
+    assert browser_errors == []
+    assert violations(page) == {}
+    browser_errors.clear()  # axe-core tries styles that the policy of the page refuses

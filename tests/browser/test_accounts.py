@@ -7,7 +7,6 @@ from collections.abc import Callable
 from importlib import import_module
 
 import pytest
-from axe_playwright_python.sync_playwright import Axe
 from axes.models import AccessAttempt
 from cryptography.hazmat.primitives.hashes import SHA1
 from cryptography.hazmat.primitives.twofactor.totp import TOTP
@@ -16,6 +15,7 @@ from django.contrib.auth.hashers import make_password
 from django.contrib.auth.models import Group, User
 from playwright.sync_api import Page, expect
 
+from tests.browser.accessibility import check_accessibility
 from tests.browser.conftest import Visit
 from tests.browser.test_staff import PASSWORD, sign_in
 
@@ -40,11 +40,7 @@ def check(browser_errors: list[str]) -> Check:
 
     def run(page: Page, heading: str) -> None:
         expect(page.get_by_role("heading", name=heading, exact=True)).to_be_visible()
-        page.wait_for_load_state()
-        assert browser_errors == []
-        found = Axe().run(page)
-        assert found.violations_count == 0, found.generate_report()
-        browser_errors.clear()  # axe-core tries styles that the policy of the page refuses
+        check_accessibility(page, browser_errors)
 
     return run
 

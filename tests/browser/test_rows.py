@@ -3,7 +3,6 @@
 import os
 from importlib import import_module
 from pathlib import Path
-from typing import Literal
 
 import pytest
 from django.apps import apps
@@ -11,11 +10,11 @@ from django.contrib.auth.models import Group, User
 from playwright.sync_api import Page, expect
 
 from tasks.models import SavedView, Task
+from tests.browser.accessibility import SCHEMES, check_accessibility
 from tests.browser.conftest import Visit
 from tests.browser.test_people import PASSWORD, sign_in
 
 FOLDER = os.environ.get("SCREENSHOTS_FOLDER", "")
-SCHEMES: tuple[Literal["light", "dark"], ...] = ("light", "dark")
 LONG_TITLE = "x" * 200
 LONG_ID = "y" * 255
 ROWS = "#result_list tbody tr"
@@ -39,8 +38,11 @@ def _tasks(transactional_db: None) -> None:
     )
 
 
-def check(page: Page, name: str) -> None:
-    """No page scrolls sideways. SCREENSHOTS_FOLDER gets pictures for people to look at."""
+def check(page: Page, name: str, browser_errors: list[str]) -> None:
+    """The page does not scroll sideways, and axe-core finds nothing.
+
+    SCREENSHOTS_FOLDER gets pictures for people to look at.
+    """
     for width in (1280, 400):
         page.set_viewport_size({"width": width, "height": 900})
         assert page.evaluate("document.documentElement.scrollWidth") == width, (name, width)
@@ -50,6 +52,7 @@ def check(page: Page, name: str) -> None:
             page.screenshot(path=path, animations="disabled")
     page.emulate_media(color_scheme="light")
     page.set_viewport_size({"width": 1280, "height": 900})
+    check_accessibility(page, browser_errors)
 
 
 def visible_rows(page: Page) -> int:
@@ -57,14 +60,16 @@ def visible_rows(page: Page) -> int:
     return int(page.locator(ROWS).evaluate_all(script))
 
 
-def test_the_list_with_keys_sorting_and_a_saved_view(visit: Visit) -> None:
+def test_the_list_with_keys_sorting_and_a_saved_view(
+    visit: Visit, browser_errors: list[str]
+) -> None:
     page = visit()
     page.set_viewport_size({"width": 1280, "height": 900})
     sign_in(page)
     assert visible_rows(page) >= 25
-    check(page, "list")
+    check(page, "list", browser_errors)
     filters_open_on_a_phone(page)
-    keys_select_and_open_tasks(page)
+    keys_select_and_open_tasks(page, browser_errors)
     page.go_back()
 
     page.get_by_role("link", name="Due", exact=True).click()
@@ -72,7 +77,7 @@ def test_the_list_with_keys_sorting_and_a_saved_view(visit: Visit) -> None:
     expect(page.locator(ROWS)).to_have_count(10)
     page.get_by_text("Save this view").click()
     page.get_by_label("Name").fill("Due <b>first</b>")
-    check(page, "save-view")
+    check(page, "save-view", browser_errors)
     page.get_by_role("button", name="Save", exact=True).click()
     expect(page.get_by_text("is saved.")).to_be_visible()
     page.get_by_role("link", name="Show all").click()
@@ -94,7 +99,7 @@ def filters_open_on_a_phone(page: Page) -> None:
     page.set_viewport_size({"width": 1280, "height": 900})
 
 
-def keys_select_and_open_tasks(page: Page) -> None:
+def keys_select_and_open_tasks(page: Page, browser_errors: list[str]) -> None:
     page.keyboard.press("j")
     page.keyboard.press("j")
     page.keyboard.press("x")
@@ -118,15 +123,15 @@ def keys_select_and_open_tasks(page: Page) -> None:
         page.keyboard.press("Enter")
     expect(page.get_by_label("Title:")).to_be_visible()
     assert f"/{Task.objects.latest('id').pk}/change/" in page.url
-    check(page, "change")
+    check(page, "change", browser_errors)
 
 
-def test_the_page_of_a_user_and_a_conflict(visit: Visit) -> None:
+def test_the_page_of_a_user_and_a_conflict(visit: Visit, browser_errors: list[str]) -> None:
     page = visit()
     sign_in(page)
     for show in ("tasks", "trash", "history"):
         page.goto(f"tasks/task/owner/?user_id={LONG_ID}&show={show}")
-        check(page, f"user-{show}")
+        check(page, f"user-{show}", browser_errors)
     page.goto(f"tasks/task/owner/?user_id={LONG_ID}")
     page.keyboard.press("j")
     page.keyboard.press("x")
@@ -147,7 +152,7 @@ def test_the_page_of_a_user_and_a_conflict(visit: Visit) -> None:
     Task.objects.filter(pk=task.pk).update(title="Feed the cat", description="Twice")
     page.get_by_role("button", name="Save", exact=True).click()
     expect(page.get_by_text("Nothing is saved yet")).to_be_visible()
-    check(page, "conflict")
+    check(page, "conflict", browser_errors)
     page.get_by_role("group", name="Title").get_by_label("Save what is in the field").check()
     page.get_by_role("group", name="Description").get_by_label("Keep the value").check()
     page.get_by_role("button", name="Save and continue editing").click()
@@ -162,4 +167,4 @@ def test_the_page_of_a_user_and_a_conflict(visit: Visit) -> None:
     page.get_by_role("link", name="discard them").click()
     expect(page.get_by_label("Title:")).to_have_value("Water the plants")
     page.get_by_role("link", name="History").click()
-    check(page, "history")
+    check(page, "history", browser_errors)

@@ -134,9 +134,15 @@ def test_tags_are_a_list_in_json_and_one_cell_in_csv(tags: list[str], written: s
     assert cell(tags=tags) == written
 
 
-def test_no_description_and_an_empty_one_differ() -> None:
-    assert cell(description=None) == ""
-    assert cell(description="") == "'"
+def test_no_description_and_an_empty_one_differ_in_json_only() -> None:
+    assert cell(description=None) == cell(description="") == ""
+    for description in (None, ""):
+        (line,) = exchange.lines([row(description=description)], "jsonl")
+        assert orjson.loads(line)["description"] == description
+
+
+def test_apostrophes_alone_are_read_back() -> None:
+    assert cell(title="'") == "''"
 
 
 def test_no_tasks_are_an_empty_file_or_a_header() -> None:

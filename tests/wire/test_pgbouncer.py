@@ -348,6 +348,9 @@ def test_staff_work_through_the_pooler(server: Server, settings: Any) -> None:
         "title": "Buy bread",
         "priority": "high",
         "complete": "on",
+        "initial-title": "Buy milk",
+        "initial-priority": "medium",
+        "initial-complete": "False",
     }
     saved = server.request(
         "POST",

@@ -159,7 +159,7 @@ def test_a_page_that_waits_for_a_lock_is_ended_by_postgresql(
 
     (answer,) = answers
     assert (answer.status, answer.headers["Retry-After"]) == (503, "5")
-    assert "The database cancelled this page" in answer.body.decode()
+    assert "Somebody else is changing this" in answer.body.decode()
 
 
 @pytest.mark.usefixtures("_tasks")

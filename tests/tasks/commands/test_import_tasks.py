@@ -72,7 +72,8 @@ def tasks(draw: st.DrawFn) -> Task:
     task = Task(
         user_id=draw(users),
         title=draw(text.map(lambda title: title.strip()[:200].strip()).filter(bool)),
-        description=draw(st.none() | text.map(lambda description: description[:1000])),
+        # An empty description is read as none: it has a test of its own.
+        description=draw(st.none() | text.map(lambda description: description[:1000] or None)),
         complete=complete,
         priority=draw(st.sampled_from(Priority.values)),
         tags=draw(TAGS),
@@ -98,6 +99,15 @@ def test_export_erase_import_gives_the_same_tasks_back(form: str, made: list[Tas
         assert run("import_tasks", file) == Run(0, summary(new=len(made)))
 
     assert rows() == before
+
+
+def test_an_apostrophe_alone_is_an_empty_text_of_an_earlier_release(tmp_path: Path) -> None:
+    path = tmp_path / "old.csv"
+    path.write_text("title,description\n'','\n")
+
+    assert run("import_tasks", str(path), "--user", "alice") == Run(0, summary(new=1))
+
+    assert Task.objects.values_list("title", "description").get() == ("'", "")
 
 
 def test_a_csv_of_titles_is_enough(tmp_path: Path, alice: Person) -> None:

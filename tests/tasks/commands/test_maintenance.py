@@ -235,8 +235,9 @@ def test_a_run_that_loses_its_lock_stops() -> None:
         def after_the_first(self) -> None:
             with psycopg.connect(database_url()) as other:
                 other.execute(
-                    "SELECT pg_terminate_backend(pid, 5000) FROM pg_locks "
-                    "WHERE locktype = 'advisory'"
+                    "SELECT pg_terminate_backend(pid, 5000) FROM pg_locks JOIN pg_database AS here "
+                    "ON here.oid = database WHERE datname = current_database() "
+                    "AND locktype = 'advisory'"
                 )
 
     make_tasks(5)
