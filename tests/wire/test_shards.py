@@ -18,7 +18,7 @@ from tasks.admin.change import validate_user_id
 from tasks.operations.installation import COMMENT, MARK, REVISION
 from tasks.operations.shards import Shard
 from tests.cluster import manage
-from tests.commands import run
+from tests.commands import execute, run
 from tests.people import SECRET, token_of
 from tests.server import Answer, Server
 from tests.shards import DATABASE, SHARDS, Shards
@@ -185,6 +185,17 @@ def test_a_plan_for_one_shard_is_that_of_its_ids() -> None:
 @pytest.mark.parametrize("arguments", [["a", "a"], ["a:x"], [":5"], ["a", "--ids=2"], ["a b"], []])
 def test_a_plan_needs_addresses_that_differ(arguments: list[str]) -> None:
     assert run("shard_plan", *arguments).status != 0
+
+
+def test_a_plan_needs_a_shard_of_this_release(db: None) -> None:
+    execute("DROP FUNCTION tasks_api.read_task(text, bigint)")
+
+    done = run("shard_plan", "a", "b")
+
+    assert (done.status, done.out) == (1, "")
+    assert done.err == (
+        "The database of DATABASE_URL must be a shard of this release: run migrate."
+    )
 
 
 def test_a_database_with_tasks_does_not_become_the_proxy(shards: Shards) -> None:
