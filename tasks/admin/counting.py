@@ -7,7 +7,7 @@ from django.db import OperationalError, connection, transaction
 
 from tasks.models import TaskQuerySet
 
-MILLISECONDS = 60
+MILLISECONDS = 40
 """How long PostgreSQL may count."""
 # Starting other processes or a compiler costs more than it can save in this time.
 SETTINGS = """
