@@ -84,7 +84,7 @@ def _list(request: HttpRequest, context: dict[str, Any]) -> dict[str, Any]:
     filters.pop("users", None)
     user_id = filters.pop("user", "")
     if context["cl"].model is Trash:
-        filters["in_trash"] = "yes"
+        filters["in trash"] = "yes"
     owners = {task.user_id for task in context["cl"].result_list}
     for name in ("tag", "search"):
         if name in filters:
