@@ -31,12 +31,19 @@ WHITE_SPACE = (
 )
 """What `str.strip` removes. What PostgreSQL counts as white space depends on its locale."""
 
-TITLE_WORDS = Func(
-    F("title"),
-    function="to_tsvector",
-    template="%(function)s('simple', %(expressions)s)",  # as the index has it, without a parameter
-    output_field=SearchVectorField(),
-)
+
+
+def _words_of(field: str) -> Func:
+    return Func(
+        F(field),
+        function="to_tsvector",
+        template="%(function)s('simple', %(expressions)s)",  # as in its index, without a parameter
+        output_field=SearchVectorField(),
+    )
+
+
+TITLE_WORDS = _words_of("title")
+DESCRIPTION_WORDS = _words_of("description")
 
 PREFIX_LENGTH = 3
 """Words of a search from this length on also find longer words that begin with them."""
@@ -72,6 +79,18 @@ class Priority(models.TextChoices):
     HIGH = "high"
 
 
+def _has_words(text: str) -> Q:
+    """Each word is in the title or in the description."""
+    matches = Q()
+    for word in text.split():
+        if any(letter.isalpha() or letter.isdecimal() for letter in word):  # or it has no lexeme
+            beginnings = WordBeginnings(word, config="simple")
+            matches &= Q(SearchVectorExact(TITLE_WORDS, beginnings)) | Q(
+                SearchVectorExact(DESCRIPTION_WORDS, beginnings)
+            )
+    return matches or Q(pk__in=())
+
+
 def _has_tag(tag: str) -> Q:
     """Ignoring case."""
     return Q(tags_folded__contains=[tag.casefold()])
@@ -96,27 +115,21 @@ class TaskQuerySet(models.QuerySet["Task"]):
     def tagged(self, tag: str) -> "TaskQuerySet":
         return self.filter(_has_tag(tag))
 
-    def found_by(
-        self, text: str, owners: Iterable[str] = (), *, in_description: bool = False
-    ) -> "TaskQuerySet":
-        """By task id or user id, exactly, by a tag, or by all the words of `text` in the title,
-        where they may be the beginnings of words (PREFIX_LENGTH).
+    def found_by(self, text: str, owners: Iterable[str] = ()) -> "TaskQuerySet":
+        """By task id or user id, exactly, by a tag, or by all the words of `text` in title and
+        description, where they may be the beginnings of words (PREFIX_LENGTH).
 
-        owners: more users whose tasks match. in_description: also by a part of the description. It
-        has no index, so use this only for the tasks of one user.
+        owners: more users whose tasks match.
         """
-        words = WordBeginnings(text, config="simple")
         users = [text, *owners]
         matches = (
-            Q(SearchVectorExact(TITLE_WORDS, words))
+            _has_words(text)
             | Q(user_id__in=users, deleted_at__isnull=True)
             | Q(user_id__in=users, deleted_at__isnull=False)
             | _has_tag(text)
         )
         if text.isascii() and text.isdecimal() and len(text) <= len(str(MAX_ID)):
             matches |= Q(id=int(text))
-        if in_description:
-            matches |= Q(description__icontains=text)
         return self.filter(matches)
 
     def trashed_before(self, time: datetime) -> "TaskQuerySet":
@@ -213,9 +226,16 @@ class Task(models.Model):
                 name="task_trash_of_user",
                 condition=Q(deleted_at__isnull=False),
             ),
-            # For the admin. A change updates them only if it changes the title. New tasks go to a
-            # pending list, which is kept short so that the request that must merge it is not slow.
+            # For the admin. A change updates them only if it changes the title or the description.
+            # New tasks go to a pending list, which is kept short so that the request that must
+            # merge it is not slow.
             GinIndex(TITLE_WORDS, name="task_words", gin_pending_list_limit=256),
+            GinIndex(
+                DESCRIPTION_WORDS,
+                name="task_description_words",
+                condition=Q(description__isnull=False),
+                gin_pending_list_limit=256,
+            ),
             BrinIndex("created_at", name="task_created"),
             # Also for the admin. Tasks without tags, and those not due, are in neither.
             GinIndex(

@@ -207,8 +207,8 @@ class TaskListMixin(StrictListMixin):
     )
     search_fields = ("title",)
     search_help_text = (
-        "Enter a task id, a user id, a tag, or words of the title, or how they begin (3 letters or "
-        "more). All words must match, in any order."
+        "Enter a task id, a user id, a tag, or words of title and description, or how they begin "
+        "(3 letters or more). All words must match, in any order."
     )
     sortable_by = ()
     ordering = ("-id",)
@@ -251,5 +251,4 @@ class TaskListMixin(StrictListMixin):
         limit_search(text)  # PostgreSQL takes the query for words apart by recursion
         found = people.find(text)
         request.people_found = found  # type: ignore[attr-defined] # for the page of the list
-        of_one_user = "user_id__exact" in request.GET
-        return queryset.found_by(text, found.ids, in_description=of_one_user), False
+        return queryset.found_by(text, found.ids), False

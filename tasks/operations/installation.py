@@ -15,7 +15,7 @@ from psycopg import errors, sql
 from tasks.operations.earlier_release import remove_earlier_functions
 from tasks.operations.role import Refusal, Role, first_line, row, run
 
-REVISION = 4
+REVISION = 5
 """The revision of `operations.sql`, by which a server notices that the functions are older."""
 
 SQL = (Path(__file__).parent / "operations.sql").read_text(encoding="utf-8")

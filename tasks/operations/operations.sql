@@ -348,13 +348,13 @@ LANGUAGE plpgsql SECURITY DEFINER
 SET search_path = pg_catalog, pg_temp SET plan_cache_mode = force_generic_plan AS $$
 DECLARE
     whose text NOT NULL := nullif(owner, '');
-    fields jsonb := tasks_api.defaults() || given;
+    fields jsonb := tasks_api.defaults() || (given - 'idempotency');
     new_tags text[] := '{}';
     new_folded text[] := '{}';
     new_tags_folded text[];
     answer text;
 BEGIN
-    IF tasks_api.may_set(fields - 'idempotency') IS NOT true THEN
+    IF tasks_api.may_set(fields) IS NOT true THEN
         RAISE invalid_parameter_value USING MESSAGE = 'create_task: an unknown field, or of a wrong type';
     END IF;
     IF fields -> 'tags' <> '[]' THEN
@@ -373,7 +373,7 @@ BEGIN
         (fields -> 'complete')::boolean, fields ->> 'priority',
         tasks_api.day_of(fields ->> 'due_date'), tasks_api.time_of(fields ->> 'due_date'),
         new_tags, new_folded, new_tags_folded,
-        fields -> 'idempotency' ->> 0, fields -> 'idempotency' ->> 1,
+        given -> 'idempotency' ->> 0, given -> 'idempotency' ->> 1,
         statement_timestamp(), statement_timestamp()
     )
     RETURNING tasks_api.json_of(task) INTO answer;

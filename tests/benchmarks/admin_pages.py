@@ -38,7 +38,7 @@ NAME = "bench"
 PASSWORD = "a-password-of-the-benchmarks"
 
 # A realistic distribution of words: one in every title, some in many, thousands in few, and one
-# only in old tasks.
+# only in old tasks. In descriptions too.
 # Flags and times are independent, except that no task of low priority is both complete and in the
 # trash, so that one combination of common filters matches nothing.
 # A third of the tasks are due, on a day or at a time in the two months after they were created. A
@@ -53,7 +53,9 @@ FILL = """
                   'dentist', 'slides', 'tests'])[1 + id %% 11]
         || CASE WHEN id <= %(last)s / 2 THEN ' migrated' ELSE '' END
         || ' for word' || id * 7919 %% 20000 || ' task',
-        'Write down what is to be done, and by whom, before the end of day ' || id %% 365,
+        'Write down what is to be done, and by whom, before the end of day ' || id %% 365
+        || ', as in note' || id * 7919 %% 20000
+        || CASE WHEN id <= %(last)s / 2 THEN ', archived' ELSE '' END,
         complete, CASE WHEN complete AND deleted THEN 'high'
                        ELSE (ARRAY['low', 'medium', 'high'])[1 + id * 31 %% 3] END,
         CASE WHEN id %% 6 = 0 THEN (created + id %% 60 * interval '1 day')::date END,
@@ -215,6 +217,10 @@ def pages_of(database: Database, staff: "Staff") -> dict[str, str]:
         "search: beginning of words of all": found(q="wor"),
         "search: beginnings that never meet": found(q="wor not"),
         "search: descriptions of one user": found(q="before", user_id__exact=user_id(7)),
+        "search: rare word of descriptions": found(q="note77"),
+        "search: word of every description": found(q="before"),
+        "search: word of old descriptions": found(q="archived"),
+        "search: in title and description": found(q="milk note77"),
         "oldest first": found(sort="id"),
         "oldest first, in the middle": found(sort="id", p=middle),
         "due first": found(sort="due"),
