@@ -31,19 +31,14 @@ WHITE_SPACE = (
 )
 """What `str.strip` removes. What PostgreSQL counts as white space depends on its locale."""
 
-
-
-def _words_of(field: str) -> Func:
-    return Func(
-        F(field),
-        function="to_tsvector",
-        template="%(function)s('simple', %(expressions)s)",  # as in its index, without a parameter
-        output_field=SearchVectorField(),
-    )
-
-
-TITLE_WORDS = _words_of("title")
-DESCRIPTION_WORDS = _words_of("description")
+WORDS = Func(
+    F("title"),
+    Func(F("description"), template="coalesce(%(expressions)s, '')"),
+    arg_joiner=" || ' ' || ",
+    template="to_tsvector('simple', %(expressions)s)",  # as the index has it, without a parameter
+    output_field=SearchVectorField(),
+)
+"""The words of a task, of its title and its description."""
 
 PREFIX_LENGTH = 3
 """Words of a search from this length on also find longer words that begin with them."""
@@ -79,18 +74,6 @@ class Priority(models.TextChoices):
     HIGH = "high"
 
 
-def _has_words(text: str) -> Q:
-    """Each word is in the title or in the description."""
-    matches = Q()
-    for word in text.split():
-        if any(letter.isalpha() or letter.isdecimal() for letter in word):  # or it has no lexeme
-            beginnings = WordBeginnings(word, config="simple")
-            matches &= Q(SearchVectorExact(TITLE_WORDS, beginnings)) | Q(
-                SearchVectorExact(DESCRIPTION_WORDS, beginnings)
-            )
-    return matches or Q(pk__in=())
-
-
 def _has_tag(tag: str) -> Q:
     """Ignoring case."""
     return Q(tags_folded__contains=[tag.casefold()])
@@ -121,9 +104,10 @@ class TaskQuerySet(models.QuerySet["Task"]):
 
         owners: more users whose tasks match.
         """
+        words = WordBeginnings(text, config="simple")
         users = [text, *owners]
         matches = (
-            _has_words(text)
+            Q(SearchVectorExact(WORDS, words))
             | Q(user_id__in=users, deleted_at__isnull=True)
             | Q(user_id__in=users, deleted_at__isnull=False)
             | _has_tag(text)
@@ -229,13 +213,7 @@ class Task(models.Model):
             # For the admin. A change updates them only if it changes the title or the description.
             # New tasks go to a pending list, which is kept short so that the request that must
             # merge it is not slow.
-            GinIndex(TITLE_WORDS, name="task_words", gin_pending_list_limit=256),
-            GinIndex(
-                DESCRIPTION_WORDS,
-                name="task_description_words",
-                condition=Q(description__isnull=False),
-                gin_pending_list_limit=256,
-            ),
+            GinIndex(WORDS, name="task_search", gin_pending_list_limit=256),
             BrinIndex("created_at", name="task_created"),
             # Also for the admin. Tasks without tags, and those not due, are in neither.
             GinIndex(

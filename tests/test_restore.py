@@ -60,7 +60,7 @@ SCHEMA = """
 """
 IS_VACUUMED = """
     SELECT relallvisible > 0, reltuples,
-        EXISTS (SELECT FROM pg_stats WHERE tablename = 'task_words')
+        EXISTS (SELECT FROM pg_stats WHERE tablename = 'task_search')
     FROM pg_class WHERE oid = 'tasks_task'::regclass
 """
 

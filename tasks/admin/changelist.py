@@ -47,11 +47,11 @@ from tasks.admin.strict_list import StrictListMixin, limit_search
 from tasks.models import MAX_ID, Priority, Task, TaskQuerySet
 
 MAX_COUNTED = 1000
-SCAN_RANGE = 5000
+SCAN_RANGE = 1000
 """How many ids a search scans before it uses the index."""
 
-# Parsing a title costs a hundred times as much as comparing a flag. So the index alone must decide
-# which tasks match, and it needs enough memory, or its result is inexact and titles are rechecked.
+# Parsing a text costs a hundred times as much as comparing a flag. So the index alone must decide
+# which tasks match, and it needs enough memory, or its result is inexact and texts are rechecked.
 INDEX_SETTINGS = """
     SELECT set_config('enable_seqscan', 'off', true), set_config('work_mem', '32MB', true),
            set_config('jit', 'off', true)

@@ -50,12 +50,15 @@ class Migration(migrations.Migration):
 
     atomic = False
 
-    dependencies = [("tasks", "0013_description_words")]
+    dependencies = [("tasks", "0013_search_descriptions")]
     operations = [
         migrations.RunSQL(EXCLUSIVELY, RESET),
         migrations.RunSQL(
             [FORGET, RECORD],
-            [EARLIER_RECORD, "DROP FUNCTION IF EXISTS public.tasks_forget_changes(bigint, boolean)"],
+            [
+                EARLIER_RECORD,
+                "DROP FUNCTION IF EXISTS public.tasks_forget_changes(bigint, boolean)",
+            ],
         ),
         migrations.RunSQL(RESET, EXCLUSIVELY),
     ]

@@ -1,13 +1,15 @@
 from django.contrib.postgres.indexes import GinIndex
+from django.contrib.postgres.operations import RemoveIndexConcurrently
 from django.contrib.postgres.search import SearchVectorField
 from django.db import migrations, models
-from django.db.models import Q
 
 from tasks.migrations._online import BESIDE_OTHERS, RESET, IndexConcurrently
 
 
 class Migration(migrations.Migration):
-    """Adds the index of the words of descriptions, while the service is in use."""
+    """Replaces the index of the words of titles, for the staff's search, while the service is in
+    use. Servers of the release before go on searching titles, without an index.
+    """
 
     atomic = False
 
@@ -18,17 +20,18 @@ class Migration(migrations.Migration):
             "task",
             GinIndex(
                 models.Func(
-                    models.F("description"),
-                    function="to_tsvector",
+                    models.F("title"),
+                    models.Func(models.F("description"), template="coalesce(%(expressions)s, '')"),
+                    arg_joiner=" || ' ' || ",
                     output_field=SearchVectorField(),
-                    template="%(function)s('simple', %(expressions)s)",
+                    template="to_tsvector('simple', %(expressions)s)",
                 ),
-                name="task_description_words",
-                condition=Q(description__isnull=False),
+                name="task_search",
                 gin_pending_list_limit=256,
             ),
         ),
         # As in 0003.
         migrations.RunSQL("ANALYZE public.tasks_task", migrations.RunSQL.noop),
+        RemoveIndexConcurrently("task", "task_words"),
         migrations.RunSQL(RESET, BESIDE_OTHERS),
     ]
