@@ -15,7 +15,12 @@ from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 
 from tasks.admin import TaskAdmin, changelist, clock, counting
-from tasks.admin.changelist import INDEX_SETTINGS, ids_by_expression, ids_by_key
+from tasks.admin.changelist import (
+    INDEX_SETTINGS,
+    SCAN_SETTINGS,
+    ids_by_expression,
+    ids_by_key,
+)
 from tasks.admin.filters import DueFilter
 from tasks.models import Task
 from tests.people import Sends
@@ -717,9 +722,10 @@ def test_the_first_and_the_last_due_date_are_shown(page: Any) -> None:
         ({}, 2),
         ({"p": 10**9}, 2),
         ({"trash": "all", "complete__exact": 0, "priority__exact": "medium"}, 2),
-        ({"q": "bread"}, 8),  # newest, scan, settings within a savepoint (three more), tasks
-        ({"q": "buy"}, 3 + 5),  # with a count that has a timeout
-        ({"q": "buy", "created_at_to": "2999-01-01"}, 4 + 5),
+        # newest, scan, index, tasks; scan and index with settings within a savepoint (four more)
+        ({"q": "bread"}, 4 + 2 * 4),
+        ({"q": "buy"}, 3 + 4 + 5),  # with a count that has a timeout
+        ({"q": "buy", "created_at_to": "2999-01-01"}, 4 + 4 + 5),
         ({"_facets": ""}, 2),
         ({"sort": "id"}, 2),
         ({"due": "overdue", "tag": "home"}, 1),
@@ -777,6 +783,18 @@ def test_due_dates_and_tags_use_their_index(
         assert f"Index Scan on {index}" in plan or f"using {index}" in plan
         assert "Seq Scan" not in plan
         assert "pkey" not in plan
+
+
+@pytest.mark.usefixtures("_many_analysed")
+def test_a_scan_reads_only_its_range_of_ids() -> None:
+    with connection.cursor() as cursor:
+        cursor.execute(SCAN_SETTINGS)
+    newest = Task.objects.latest("pk").pk
+    for query in ("buy", "buy milk task for", "user7"):
+        tasks = Task.objects.alive().found_by(query).filter(id__range=(newest - 2000, newest))
+        plan = ids_by_key(tasks, 0)[:1001].explain()
+        assert "using tasks_task_pkey" in plan
+        assert "Bitmap" not in plan
 
 
 @pytest.mark.usefixtures("_many_analysed")
