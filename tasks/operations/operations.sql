@@ -611,7 +611,8 @@ CREATE OR REPLACE FUNCTION tasks_api.changes_since(
     owner text, since pg_snapshot, present pg_snapshot
 ) RETURNS SETOF boolean LANGUAGE sql STABLE AS $$
     SELECT is_loss FROM public.tasks_change
-    WHERE user_hash = hashtextextended(owner, 0) AND xid < pg_snapshot_xmax(present)
+    WHERE user_hash = hashtextextended(owner, 0)
+        AND xid >= pg_snapshot_xmin(since) AND xid < pg_snapshot_xmax(present)
         AND NOT pg_visible_in_snapshot(xid, since)
 $$;
 

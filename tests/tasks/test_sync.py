@@ -396,6 +396,26 @@ def test_a_change_stays_hot(alice: Person) -> None:
     assert hot >= 55
 
 
+def test_obsolete_changes_are_removed_without_reading_the_others() -> None:
+    statistics = (
+        "SELECT seq_scan, n_tup_del FROM pg_stat_user_tables WHERE relname = 'tasks_change'"
+    )
+    with psycopg.connect(database_url(), autocommit=True) as own:
+        own.execute(INSERT)
+        own.execute("VACUUM ANALYZE tasks_change")  # then PostgreSQL knows how small it is
+        before = own.execute(statistics).fetchone()
+        for _ in range(8):
+            own.execute(INSERT)
+            own.execute("SELECT tasks_forget_changes(hashtextextended('alice', 0), false)")
+        own.execute("SELECT pg_stat_force_next_flush()")
+        after = own.execute(statistics).fetchone()
+    assert before
+    assert after
+
+    assert after[0] == before[0]
+    assert after[1] >= before[1] + 8
+
+
 class Writers:
     """Transactions that are open at the same time, and write at random."""
 
