@@ -37,7 +37,12 @@ HAS_TABLE_PRIVILEGES = (
     "SELECT has_table_privilege('public.tasks_task', 'SELECT, INSERT, UPDATE, DELETE')"
 )
 TABLE = "SELECT to_regclass('tasks_task')::oid = to_regclass('public.tasks_task')::oid"
-TRIGGERS = ["task_derive_on_insert", "task_derive_on_update", "task_record"]
+TRIGGERS = [
+    "task_derive_on_insert",
+    "task_derive_on_update",
+    "task_record",
+    "task_record_loss",
+]
 INACTIVE_TRIGGERS = f"""
     SELECT string_agg(name, ', ') FROM unnest(ARRAY{TRIGGERS}) AS name WHERE NOT EXISTS (
         SELECT FROM pg_trigger
