@@ -27,6 +27,7 @@ from tests.load import MAX_SECONDS
 from tests.outage import frozen
 from tests.people import SECRET, token_of
 from tests.server import Answer, Server, database_url, free_port, send
+from tests.wire.daemons import PgBouncer
 
 READS = int(os.environ.get("REPLICA_READS", "150"))
 """How many reads of the property test the replica must have answered."""
@@ -35,18 +36,17 @@ READS = int(os.environ.get("REPLICA_READS", "150"))
 class Pair:
     """A primary, its replica and a server with both."""
 
-    def __init__(self, running: ExitStack, log: Path) -> None:
-        self.primary = running.enter_context(Cluster.running(version_of_the_tests()))
-        migrated = manage(self.primary.url, "migrate")
-        assert migrated.returncode == 0, migrated.stderr
-        self.replica = running.enter_context(self.primary.replica())
+    def __init__(
+        self, running: ExitStack, log: Path, clusters: tuple[Cluster, Cluster], urls: list[str]
+    ) -> None:
+        self.primary, self.replica = clusters
         self.metrics = free_port()
         self.server = running.enter_context(
             Server(
                 log,
                 BETTER_AUTH_SECRET=SECRET,
-                DATABASE_URL=self.primary.url,
-                DATABASE_REPLICA_URL=self.replica.url,
+                DATABASE_URL=urls[0],
+                DATABASE_REPLICA_URL=urls[1],
                 METRICS_PORT=str(self.metrics),
             )
         )
@@ -113,9 +113,21 @@ class Client:
 
 
 @pytest.fixture(scope="module")
-def running_pair(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pair]:
+def clusters() -> Iterator[tuple[Cluster, Cluster]]:
+    with Cluster.running(version_of_the_tests()) as primary:
+        migrated = manage(primary.url, "migrate")
+        assert migrated.returncode == 0, migrated.stderr
+        with primary.replica() as replica:
+            yield primary, replica
+
+
+@pytest.fixture(scope="module")
+def running_pair(
+    clusters: tuple[Cluster, Cluster], tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Pair]:
     with ExitStack() as running:
-        yield Pair(running, tmp_path_factory.mktemp("server") / "log")
+        log = tmp_path_factory.mktemp("server") / "log"
+        yield Pair(running, log, clusters, [cluster.url for cluster in clusters])
 
 
 @pytest.fixture
@@ -195,13 +207,29 @@ def test_sync_is_always_answered_by_the_primary(pair: Pair, alice: Client) -> No
         assert alice.read("?sync=*", bookmark="*").json()["count"] == 1
 
 
-def test_a_client_that_follows_the_rule_never_misses_its_own_write(pair: Pair) -> None:
+@pytest.fixture(params=["directly", "through poolers"])
+def any_pair(
+    request: pytest.FixtureRequest, clusters: tuple[Cluster, Cluster], tmp_path: Path
+) -> Iterator[Pair]:
+    if request.param == "directly":
+        yield request.getfixturevalue("pair")
+        return
+    with ExitStack() as running:
+        poolers = [running.enter_context(PgBouncer(cluster)) for cluster in clusters]
+        poolers[0].migrate()
+        pair = Pair(running, tmp_path / "log", clusters, [pooler.url for pooler in poolers])
+        pair.wait_until_used()
+        yield pair
+
+
+def test_a_client_that_follows_the_rule_never_misses_its_own_write(any_pair: Pair) -> None:
     """Eight clients write and read, while the replica stops and continues at random."""
-    over = Event()
+    pair, over = any_pair, Event()
     reads = {name: pair.answered_by(name) for name in ("replica", "primary")}
 
     def follow(number: int) -> int:
-        client, model, checked = Client(pair, f"follower-{number}"), dict[int, str](), 0
+        client = Client(pair, f"follower-{number}-{pair.metrics}")
+        model, checked = dict[int, str](), 0
         dice = random.Random(number)
         while not over.is_set():
             if len(model) < 3 or dice.random() < 0.3:
