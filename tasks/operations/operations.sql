@@ -592,16 +592,16 @@ $$;
 
 
 -- What distinguishes this database from every other one, and from its own past: a server or a branch
--- of Neon, the history of a server that was restored or promoted, a database, and its tables.
+-- of Neon, the history of a server that was restored or promoted, and the files of its tables, whose
+-- path names the database. Without a subquery, so that PostgreSQL can inline it.
 CREATE OR REPLACE FUNCTION tasks_api.generation() RETURNS text
 LANGUAGE sql STABLE AS $$
     SELECT left(md5(concat_ws(' ',
-        (SELECT system_identifier FROM pg_control_system()),
+        (pg_control_system()).system_identifier,
         current_setting('neon.timeline_id', true),
         left(pg_walfile_name(pg_current_wal_lsn()), 8),
-        (SELECT oid FROM pg_database WHERE datname = current_database()),
-        pg_relation_filenode('public.tasks_task'),
-        pg_relation_filenode('public.tasks_change'))), 10)
+        pg_relation_filepath('public.tasks_task'),
+        pg_relation_filepath('public.tasks_change'))), 10)
 $$;
 
 
