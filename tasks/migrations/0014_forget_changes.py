@@ -6,8 +6,8 @@ from tasks.migrations._online import EXCLUSIVELY, RESET
 
 EARLIER = import_module("tasks.migrations.0009_changes_and_keys")
 
-# PostgreSQL keeps the plan for as long as a connection lasts. Made while the table is small, it would
-# read all of it each time.
+# A connection keeps the plan. One that was made while the table was small would always read all of
+# it.
 FORGET = """
     CREATE OR REPLACE FUNCTION public.tasks_forget_changes(hash bigint, losses_too boolean)
     RETURNS void LANGUAGE plpgsql

@@ -373,7 +373,7 @@ def test_only_a_limit_may_be_beside_a_token(alice: Person, query: str, names: st
 
 
 def test_a_change_stays_hot(alice: Person) -> None:
-    """No index has a column that a change sets."""
+    """No index has the priority, or what every change sets."""
     statistics = (
         "SELECT n_tup_upd, n_tup_hot_upd FROM pg_stat_user_tables WHERE relname = 'tasks_task'"
     )
@@ -414,6 +414,20 @@ def test_obsolete_changes_are_removed_without_reading_the_others() -> None:
 
     assert after[0] == before[0]
     assert after[1] >= before[1] + 8
+
+
+def test_a_role_that_writes_by_sql_needs_only_the_documented_rights() -> None:
+    """Those on both tables. FOR UPDATE, in the trigger, needs UPDATE."""
+    with psycopg.connect(database_url()) as own:
+        own.execute("CREATE ROLE tasks_writer")
+        own.execute(
+            "GRANT SELECT, INSERT, UPDATE, DELETE ON tasks_task, tasks_change TO tasks_writer"
+        )
+        own.execute("SET LOCAL ROLE tasks_writer")
+        own.execute(INSERT)
+        own.execute("UPDATE tasks_task SET user_id = 'bob'")
+        assert own.execute("DELETE FROM tasks_task").rowcount == 1
+        own.rollback()
 
 
 class Writers:
